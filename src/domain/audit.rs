@@ -1,0 +1,57 @@
+//! Who did what, written in the transaction of what it tells (ASVS 16.2.1).
+
+use std::net::IpAddr;
+
+use crate::domain::id::{EventId, SessionId, UserId};
+use crate::domain::time::Timestamp;
+
+/// The circumstances of one act.
+#[derive(Clone, Copy, Debug)]
+pub struct Act {
+    pub id: EventId,
+    pub at: Timestamp,
+    /// The user who acts; `None` for somebody not known yet.
+    pub actor: Option<UserId>,
+    pub address: Option<IpAddr>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Registered,
+    LoggedIn,
+    LoggedOut,
+    SessionRevoked,
+    OtherSessionsRevoked,
+    AllSessionsRevoked,
+    PasswordChanged,
+    EmailChanged,
+    NameChanged,
+    AccountDeleted,
+}
+
+impl Action {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::LoggedIn => "logged_in",
+            Self::LoggedOut => "logged_out",
+            Self::SessionRevoked => "session_revoked",
+            Self::OtherSessionsRevoked => "other_sessions_revoked",
+            Self::AllSessionsRevoked => "all_sessions_revoked",
+            Self::PasswordChanged => "password_changed",
+            Self::EmailChanged => "email_changed",
+            Self::NameChanged => "name_changed",
+            Self::AccountDeleted => "account_deleted",
+        }
+    }
+}
+
+/// One row of the audit log: an act, and whom and which session it concerned.
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    pub act: Act,
+    pub action: Action,
+    pub subject: UserId,
+    pub session: Option<SessionId>,
+}

@@ -1,0 +1,16 @@
+//! Pure types and rules. A value of one of these types is proof that its rule
+//! holds. Nothing in here performs I/O, reads a clock or draws a random number:
+//! time and randomness are arguments.
+
+pub mod audit;
+pub mod client;
+pub mod email;
+pub mod id;
+pub mod keys;
+pub mod password;
+pub mod revocation;
+pub mod session;
+pub mod time;
+pub mod token;
+pub mod user;
+pub mod verdict;

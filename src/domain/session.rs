@@ -1,0 +1,174 @@
+//! Sessions and how long they live.
+
+use std::time::Duration;
+
+use crate::domain::client::Client;
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::revocation::LogNumber;
+use crate::domain::time::Timestamp;
+use crate::domain::token::TokenDigest;
+use crate::domain::user::User;
+
+/// The two limits of a session (ASVS 7.3.1, 7.3.2; NIST SP 800-63B-4, 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// Ends a session this long after it was last seen.
+    pub idle: Duration,
+    /// Ends a session this long after it was issued.
+    pub absolute: Duration,
+}
+
+/// What will be a session once the ledger has it.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    pub id: SessionId,
+    pub digest: TokenDigest,
+    pub issued_at: Timestamp,
+    pub lifetime: Lifetime,
+    pub remember_me: bool,
+    pub client: Client,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    pub id: SessionId,
+    pub user_id: UserId,
+    /// The head of the revocation log when the session was inserted.
+    pub born: LogNumber,
+    pub issued_at: Timestamp,
+    /// When a password was last verified for this session.
+    pub authenticated_at: Timestamp,
+    pub last_seen_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub idle_timeout: Duration,
+    pub remember_me: bool,
+    pub client: Client,
+}
+
+/// A touch is due once the hot store's `last_seen_at` is older than this part
+/// of the idle timeout, and reaches the ledger at the coarser one. It bounds
+/// what a lost hot store can cost: a session may end that much early, never late.
+const HOT_TOUCH_PART: u32 = 50;
+const LEDGER_TOUCH_PART: u32 = 20;
+
+impl Session {
+    #[must_use]
+    pub fn from_draft(draft: Draft, user_id: UserId, born: LogNumber) -> Self {
+        Self {
+            id: draft.id,
+            user_id,
+            born,
+            issued_at: draft.issued_at,
+            authenticated_at: draft.issued_at,
+            last_seen_at: draft.issued_at,
+            expires_at: draft.issued_at + draft.lifetime.absolute,
+            idle_timeout: draft.lifetime.idle,
+            remember_me: draft.remember_me,
+            client: draft.client,
+        }
+    }
+
+    /// When the session ends unless it is seen again.
+    #[must_use]
+    pub fn idle_expires_at(&self) -> Timestamp {
+        self.expires_at.min(self.last_seen_at + self.idle_timeout)
+    }
+
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        now >= self.expires_at
+    }
+
+    #[must_use]
+    pub fn is_idle(&self, now: Timestamp) -> bool {
+        now >= self.last_seen_at + self.idle_timeout
+    }
+
+    /// Whether `now` is worth recording as the last time the session was seen.
+    #[must_use]
+    pub fn touch_is_due(&self, now: Timestamp) -> bool {
+        now.since(self.last_seen_at) > self.idle_timeout / HOT_TOUCH_PART
+    }
+}
+
+/// A copy of a session and its user, as the ledger had them when its log stood
+/// at `vouched`. Only a ledger makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub session: Session,
+    pub user: User,
+    pub vouched: LogNumber,
+    /// `last_seen_at` as the ledger has it; a hot store may know a later one.
+    pub ledger_seen_at: Timestamp,
+}
+
+impl Record {
+    /// Whether the ledger should hear that the session was seen at `now`.
+    #[must_use]
+    pub fn ledger_touch_is_due(&self, now: Timestamp) -> bool {
+        now.since(self.ledger_seen_at) > self.session.idle_timeout / LEDGER_TOUCH_PART
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::domain::email::Email;
+    use crate::domain::user::{Role, Status, UserName};
+
+    /// A session of a user, both made up.
+    pub(crate) fn record(born: u64, vouched: u64) -> Record {
+        let issued_at = Timestamp::from_millis(1_000_000);
+        let user_id = UserId::new(issued_at, [1; 10]);
+        let draft = Draft {
+            id: SessionId::new(issued_at, [2; 10]),
+            digest: TokenDigest::from_bytes([3; 32]),
+            issued_at,
+            lifetime: Lifetime {
+                idle: Duration::from_secs(100),
+                absolute: Duration::from_secs(1000),
+            },
+            remember_me: false,
+            client: Client::default(),
+        };
+        Record {
+            session: Session::from_draft(draft, user_id, LogNumber::new(born)),
+            user: User {
+                id: user_id,
+                email: Email::parse("alice@example.com").unwrap(),
+                name: UserName::parse("Alice").unwrap(),
+                role: Role::User,
+                status: Status::Active,
+                created_at: issued_at,
+            },
+            vouched: LogNumber::new(vouched),
+            ledger_seen_at: issued_at,
+        }
+    }
+
+    #[test]
+    fn a_session_ends_at_its_limits_and_not_before() {
+        let mut session = record(0, 0).session;
+        let after = |seconds| session.issued_at + Duration::from_secs(seconds);
+        assert!(!session.is_idle(after(99)));
+        assert!(session.is_idle(after(100)));
+        assert!(!session.is_expired(after(999)));
+        assert!(session.is_expired(after(1000)));
+        assert_eq!(session.idle_expires_at(), after(100));
+
+        let late = after(950);
+        let end = after(1000);
+        session.last_seen_at = late;
+        assert_eq!(session.idle_expires_at(), end);
+    }
+
+    #[test]
+    fn touches_are_rare() {
+        let record = record(0, 0);
+        let after = |seconds| record.session.issued_at + Duration::from_secs(seconds);
+        assert!(!record.session.touch_is_due(after(2)));
+        assert!(record.session.touch_is_due(after(3)));
+        assert!(!record.ledger_touch_is_due(after(5)));
+        assert!(record.ledger_touch_is_due(after(6)));
+    }
+}

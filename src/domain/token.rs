@@ -1,0 +1,164 @@
+//! The secret in the cookie and the digest by which everything else knows it:
+//! two types, so that neither can be taken for the other.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest::{SHA256, digest};
+use zeroize::Zeroizing;
+
+use crate::domain::keys::{KEY_ID_LENGTH, KeyRing, MAC_LENGTH};
+
+const VERSION: u8 = 1;
+const HEADER_LENGTH: usize = 1 + KEY_ID_LENGTH;
+const SECRET_LENGTH: usize = 32;
+const LENGTH: usize = HEADER_LENGTH + SECRET_LENGTH + MAC_LENGTH;
+const TEXT_LENGTH: usize = LENGTH / 3 * 4;
+
+/// A session token: 256 random bits (ASVS 7.2.3 asks for 128), signed with the
+/// key ring, so that a forged one is refused without any look-up.
+///
+/// `version (1) ‖ key id (2) ‖ secret (32) ‖ MAC (16)`, 51 bytes, which make
+/// exactly 68 characters of base64url: no padding and no spare bits, hence one
+/// spelling only.
+///
+/// It goes to the cookie and nowhere else; it has no `Debug`, `Display` or
+/// `Serialize`.
+///
+/// ```compile_fail
+/// fn print(token: &gatelodge::domain::token::Token) { println!("{token:?}"); }
+/// ```
+/// ```compile_fail
+/// fn print(token: &gatelodge::domain::token::Token) { println!("{token}"); }
+/// ```
+pub struct Token(Zeroizing<[u8; LENGTH]>);
+
+impl Token {
+    /// A new token. `secret` must be random.
+    #[must_use]
+    pub fn mint(secret: Zeroizing<[u8; SECRET_LENGTH]>, keys: &KeyRing) -> Self {
+        let (key_id, mac) = keys.sign(&*secret);
+        let mut bytes = Zeroizing::new([0; LENGTH]);
+        bytes[0] = VERSION;
+        bytes[1..HEADER_LENGTH].copy_from_slice(&key_id);
+        bytes[HEADER_LENGTH..LENGTH - MAC_LENGTH].copy_from_slice(&*secret);
+        bytes[LENGTH - MAC_LENGTH..].copy_from_slice(&mac);
+        Self(bytes)
+    }
+
+    /// The token in a cookie's value; `None` if no key of the ring made it.
+    #[must_use]
+    pub fn verify(value: &[u8], keys: &KeyRing) -> Option<Self> {
+        if value.len() != TEXT_LENGTH {
+            return None;
+        }
+        let mut bytes = Zeroizing::new([0; LENGTH]);
+        URL_SAFE_NO_PAD.decode_slice(value, &mut *bytes).ok()?;
+        let token = Self(bytes);
+        let genuine = token.0[0] == VERSION
+            && keys.verify(
+                [token.0[1], token.0[2]],
+                token.secret(),
+                &token.0[LENGTH - MAC_LENGTH..],
+            );
+        genuine.then_some(token)
+    }
+
+    /// The cookie's value.
+    #[must_use]
+    pub fn expose(&self) -> Zeroizing<String> {
+        Zeroizing::new(URL_SAFE_NO_PAD.encode(&*self.0))
+    }
+
+    #[must_use]
+    pub fn digest(&self) -> TokenDigest {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest(&SHA256, self.secret()).as_ref());
+        TokenDigest(bytes)
+    }
+
+    fn secret(&self) -> &[u8] {
+        &self.0[HEADER_LENGTH..LENGTH - MAC_LENGTH]
+    }
+}
+
+/// SHA-256 of a token's secret: what the stores know a session by. It opens
+/// nothing, and its `Debug` tells nothing but its name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenDigest([u8; 32]);
+
+impl TokenDigest {
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TokenDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenDigest(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::keys::tests::key;
+
+    fn ring() -> KeyRing {
+        KeyRing::new(&key(1), &[])
+    }
+
+    fn mint(byte: u8) -> Token {
+        Token::mint(Zeroizing::new([byte; SECRET_LENGTH]), &ring())
+    }
+
+    #[test]
+    fn a_token_survives_the_way_through_the_cookie() {
+        let token = mint(7);
+        let value = token.expose();
+        let read = Token::verify(value.as_bytes(), &ring()).unwrap();
+        assert_eq!(read.digest(), token.digest());
+        assert_ne!(read.digest(), mint(8).digest());
+    }
+
+    #[test]
+    fn every_changed_dropped_added_or_recased_character_is_refused() {
+        let token = mint(7);
+        let value = token.expose();
+        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        for position in 0..value.len() {
+            for replacement in alphabet.iter().chain(b"=%+/ \0\xff") {
+                let mut forged = value.as_bytes().to_vec();
+                if forged[position] == *replacement {
+                    continue;
+                }
+                forged[position] = *replacement;
+                assert!(Token::verify(&forged, &ring()).is_none(), "{position}");
+            }
+            let mut dropped = value.as_bytes().to_vec();
+            dropped.remove(position);
+            assert!(Token::verify(&dropped, &ring()).is_none());
+            let mut added = value.as_bytes().to_vec();
+            added.insert(position, b'A');
+            assert!(Token::verify(&added, &ring()).is_none());
+        }
+    }
+
+    #[test]
+    fn a_token_of_another_ring_is_refused() {
+        let other = KeyRing::new(&key(2), &[]);
+        assert!(Token::verify(mint(7).expose().as_bytes(), &other).is_none());
+    }
+
+    #[test]
+    fn a_digest_does_not_print() {
+        assert_eq!(format!("{:?}", mint(7).digest()), "TokenDigest(…)");
+    }
+}

@@ -1,0 +1,115 @@
+//! The decision at the heart of a check: a pure function of a copy, the view
+//! and the time.
+
+use crate::domain::revocation::View;
+use crate::domain::session::Record;
+use crate::domain::time::Timestamp;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    Alive,
+    /// The log has ended the session.
+    Ended,
+    /// The session has outlived its absolute limit.
+    Expired,
+    /// Not seen for the idle timeout, as far as this copy knows.
+    Idle,
+    /// The copy is older than something that may have changed it.
+    Stale,
+}
+
+/// What to make of a copy. `Alive`, `Ended` and `Expired` are definite whoever
+/// kept the copy; `Idle` is, if nobody can know of a later touch; `Stale` means
+/// that only the ledger can tell.
+pub fn verdict(record: &Record, view: &View, now: Timestamp) -> Verdict {
+    let session = &record.session;
+    if view.ends(session.id, session.user_id, session.born) {
+        Verdict::Ended
+    } else if session.is_expired(now) {
+        Verdict::Expired
+    } else if view.outdates(session.user_id, record.vouched) {
+        Verdict::Stale
+    } else if session.is_idle(now) {
+        Verdict::Idle
+    } else {
+        Verdict::Alive
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::revocation::{Entry, Head, LogNumber, Mark, Revocation};
+    use crate::domain::session::tests::record;
+
+    fn view(revocations: &[Revocation]) -> View {
+        let mark = Mark([0; 16]);
+        let number = LogNumber::new(10);
+        let mut view = View::starting_at(Head { number, mark }, 100);
+        for (n, revocation) in (11..).zip(revocations) {
+            let number = LogNumber::new(n);
+            let entry = Entry {
+                number,
+                mark,
+                revocation: *revocation,
+            };
+            view.advance(&[entry]).unwrap();
+        }
+        view
+    }
+
+    #[test]
+    fn each_cause_has_its_verdict() {
+        let copy = record(10, 10);
+        let start = copy.session.issued_at;
+        let later = |seconds| start + Duration::from_secs(seconds);
+        let user = copy.session.user_id;
+
+        assert_eq!(verdict(&copy, &view(&[]), start), Verdict::Alive);
+        assert_eq!(verdict(&copy, &view(&[]), later(100)), Verdict::Idle);
+        assert_eq!(verdict(&copy, &view(&[]), later(1000)), Verdict::Expired);
+        assert_eq!(
+            verdict(
+                &copy,
+                &view(&[Revocation::SessionEnded(copy.session.id)]),
+                start
+            ),
+            Verdict::Ended
+        );
+        assert_eq!(
+            verdict(
+                &copy,
+                &view(&[Revocation::UserEnded { user, spared: None }]),
+                start
+            ),
+            Verdict::Ended
+        );
+        let spared = Some(copy.session.id);
+        assert_eq!(
+            verdict(
+                &copy,
+                &view(&[Revocation::UserEnded { user, spared }]),
+                start
+            ),
+            Verdict::Alive
+        );
+        assert_eq!(
+            verdict(&copy, &view(&[Revocation::UserChanged(user)]), start),
+            Verdict::Stale
+        );
+        assert_eq!(
+            verdict(&copy, &view(&[Revocation::EveryoneEnded]), start),
+            Verdict::Ended
+        );
+    }
+
+    #[test]
+    fn a_copy_from_before_the_window_is_stale_and_a_session_from_before_it_is_not() {
+        let start = record(0, 0).session.issued_at;
+        assert_eq!(verdict(&record(3, 9), &view(&[]), start), Verdict::Stale);
+        assert_eq!(verdict(&record(3, 10), &view(&[]), start), Verdict::Alive);
+    }
+}

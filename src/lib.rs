@@ -1,0 +1,2 @@
+//! Sessions you can revoke, as fast as a JWT.
+pub mod domain;
