@@ -1,0 +1,70 @@
+//! Logging in.
+
+use std::sync::Arc;
+
+use super::{Accounts, Error};
+use crate::domain::client::Client;
+use crate::domain::email::Email;
+use crate::domain::password::Password;
+use crate::domain::token::TokenDigest;
+use crate::domain::user::Status;
+use crate::sessions::Issued;
+use crate::store::ledger::Issue;
+
+pub struct LogIn {
+    pub email: Email,
+    pub password: Password,
+    pub remember_me: bool,
+    pub client: Client,
+    /// The session this browser had before; it ends.
+    pub presented: Option<TokenDigest>,
+}
+
+impl Accounts {
+    /// Issues a session to whom e-mail address and password belong. An unknown
+    /// address costs the same work as a wrong password (ASVS 6.3.8).
+    ///
+    /// # Errors
+    /// [`Error::InvalidCredentials`], [`Error::Busy`] or [`Error::Unavailable`].
+    pub async fn log_in(&self, request: LogIn) -> Result<Issued, Error> {
+        let LogIn {
+            email,
+            password,
+            remember_me,
+            client,
+            presented,
+        } = request;
+        let found = self.ledger.find_credentials(&email).await?;
+        let hash = found.as_ref().and_then(|found| found.password_hash.clone());
+        let is_right = self.hasher.verify(password, hash).await?;
+        let credentials = found
+            .filter(|found| is_right && found.user.status == Status::Active)
+            .ok_or(Error::InvalidCredentials)?;
+
+        let act = self.sessions.act(None, client.address);
+        let (token, draft) = self.sessions.draft(client, remember_me);
+        let max_per_user = self.sessions.policy().max_per_user;
+        let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
+        self.sessions
+            .uncut(async move {
+                let user = credentials.user;
+                let issue = ledger
+                    .issue_session(
+                        user.id,
+                        credentials.version,
+                        &draft,
+                        presented,
+                        max_per_user,
+                        act,
+                    )
+                    .await?;
+                match issue {
+                    Issue::Issued(session, committed) => {
+                        Ok(sessions.issued(token, session, user, committed).await)
+                    }
+                    Issue::Outdated => Err(Error::InvalidCredentials),
+                }
+            })
+            .await
+    }
+}

@@ -1,0 +1,94 @@
+//! What is done with accounts: register, log in, change the password, the name
+//! or the e-mail address, delete. Decides who somebody is; that they are logged
+//! in is for `sessions` to say.
+//!
+//! Knows nothing of HTTP.
+
+mod hasher;
+mod login;
+mod password;
+mod profile;
+mod register;
+
+use std::sync::Arc;
+
+use crate::domain::id::UserId;
+use crate::domain::password::Password;
+use crate::domain::user::{CredentialVersion, Status};
+use crate::sessions::Sessions;
+use crate::store::Unavailable;
+use crate::store::ledger::Ledger;
+
+pub use hasher::{Busy, Hasher};
+pub use login::LogIn;
+pub use register::Register;
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such user, another password, a locked account: nobody may tell which.
+    #[error("the e-mail address or the password is wrong")]
+    InvalidCredentials,
+    /// The current password, asked for again, is wrong.
+    #[error("the password is wrong")]
+    WrongPassword,
+    #[error("the e-mail address is taken")]
+    EmailTaken,
+    #[error("registration is closed")]
+    RegistrationClosed,
+    /// The account was deleted or locked while the request was under way.
+    #[error("the session has ended")]
+    SessionEnded,
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+pub struct Accounts {
+    ledger: Ledger,
+    sessions: Arc<Sessions>,
+    hasher: Hasher,
+    registration_is_open: bool,
+}
+
+impl Accounts {
+    #[must_use]
+    pub const fn new(
+        ledger: Ledger,
+        sessions: Arc<Sessions>,
+        hasher: Hasher,
+        registration_is_open: bool,
+    ) -> Self {
+        Self {
+            ledger,
+            sessions,
+            hasher,
+            registration_is_open,
+        }
+    }
+
+    /// Asks a user who is logged in for the password again. What follows must
+    /// hold only if the version given is still the current one.
+    async fn reauthenticate(
+        &self,
+        user: UserId,
+        password: Password,
+    ) -> Result<CredentialVersion, Error> {
+        let credentials = self
+            .ledger
+            .credentials_of(user)
+            .await?
+            .filter(|credentials| credentials.user.status == Status::Active)
+            .ok_or(Error::SessionEnded)?;
+        if self
+            .hasher
+            .verify(password, credentials.password_hash)
+            .await?
+        {
+            Ok(credentials.version)
+        } else {
+            Err(Error::WrongPassword)
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Changing the name or the e-mail address, and deleting the account.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::{Accounts, Error};
+use crate::domain::email::Email;
+use crate::domain::password::Password;
+use crate::domain::session::Record;
+use crate::domain::user::{User, UserName};
+use crate::store::ledger::ChangedEmail;
+
+impl Accounts {
+    /// # Errors
+    /// [`Error::SessionEnded`] or [`Error::Unavailable`].
+    pub async fn change_name(
+        &self,
+        by: &Record,
+        name: UserName,
+        address: Option<IpAddr>,
+    ) -> Result<User, Error> {
+        let user = by.user.id;
+        let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
+        self.sessions
+            .uncut(async move {
+                let act = sessions.act(Some(user), address);
+                let changed = ledger.change_name(user, &name, act).await?;
+                let (user, committed) = changed.ok_or(Error::SessionEnded)?;
+                sessions.publish(committed).await;
+                Ok(user)
+            })
+            .await
+    }
+
+    /// Sets what the user logs in with, and ends the user's other sessions.
+    ///
+    /// # Errors
+    /// [`Error::WrongPassword`], [`Error::EmailTaken`], [`Error::SessionEnded`],
+    /// [`Error::Busy`] or [`Error::Unavailable`].
+    pub async fn change_email(
+        &self,
+        by: &Record,
+        email: Email,
+        password: Password,
+        address: Option<IpAddr>,
+    ) -> Result<User, Error> {
+        let (user, session) = (by.user.id, by.session.id);
+        let verified = self.reauthenticate(user, password).await?;
+        let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
+        self.sessions
+            .uncut(async move {
+                let act = sessions.act(Some(user), address);
+                match ledger
+                    .change_email(user, verified, &email, session, act)
+                    .await?
+                {
+                    ChangedEmail::Changed(user, committed) => {
+                        sessions.publish(committed).await;
+                        Ok(user)
+                    }
+                    ChangedEmail::EmailTaken => Err(Error::EmailTaken),
+                    ChangedEmail::Outdated => Err(Error::WrongPassword),
+                }
+            })
+            .await
+    }
+
+    /// Deletes the account and ends all its sessions.
+    ///
+    /// # Errors
+    /// [`Error::WrongPassword`], [`Error::SessionEnded`], [`Error::Busy`] or
+    /// [`Error::Unavailable`].
+    pub async fn delete_account(
+        &self,
+        by: &Record,
+        password: Password,
+        address: Option<IpAddr>,
+    ) -> Result<(), Error> {
+        let user = by.user.id;
+        let verified = self.reauthenticate(user, password).await?;
+        let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
+        self.sessions
+            .uncut(async move {
+                let act = sessions.act(Some(user), address);
+                let deleted = ledger.delete_account(user, verified, act).await?;
+                sessions.publish(deleted.ok_or(Error::WrongPassword)?).await;
+                Ok(())
+            })
+            .await
+    }
+}

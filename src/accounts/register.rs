@@ -1,0 +1,67 @@
+//! Registering: a new user, logged in at once.
+
+use std::sync::Arc;
+
+use super::{Accounts, Error};
+use crate::domain::client::Client;
+use crate::domain::email::Email;
+use crate::domain::id::UserId;
+use crate::domain::password::NewPassword;
+use crate::domain::token::TokenDigest;
+use crate::domain::user::{Role, Status, User, UserName};
+use crate::entropy;
+use crate::sessions::Issued;
+use crate::store::ledger::{NewUser, Registration};
+
+pub struct Register {
+    pub email: Email,
+    pub name: UserName,
+    pub password: NewPassword,
+    pub client: Client,
+    /// The session this browser had before; it ends.
+    pub presented: Option<TokenDigest>,
+}
+
+impl Accounts {
+    /// # Errors
+    /// [`Error::RegistrationClosed`], [`Error::EmailTaken`], [`Error::Busy`] or
+    /// [`Error::Unavailable`].
+    pub async fn register(&self, request: Register) -> Result<Issued, Error> {
+        if !self.registration_is_open {
+            return Err(Error::RegistrationClosed);
+        }
+        let Register {
+            email,
+            name,
+            password,
+            client,
+            presented,
+        } = request;
+        let password_hash = self.hasher.hash(password).await?;
+        let act = self.sessions.act(None, client.address);
+        let user = User {
+            id: UserId::new(act.at, entropy::random()),
+            email,
+            name,
+            role: Role::User,
+            status: Status::Active,
+            created_at: act.at,
+        };
+        let (token, draft) = self.sessions.draft(client, false);
+        let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
+        self.sessions
+            .uncut(async move {
+                let new = NewUser {
+                    user,
+                    password_hash,
+                };
+                match ledger.register(&new, &draft, presented, act).await? {
+                    Registration::Registered(session, committed) => {
+                        Ok(sessions.issued(token, session, new.user, committed).await)
+                    }
+                    Registration::EmailTaken => Err(Error::EmailTaken),
+                }
+            })
+            .await
+    }
+}

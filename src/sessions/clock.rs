@@ -1,0 +1,108 @@
+//! The one clock. Wall time is the ledger's, carried forward from its last
+//! answer by a monotonic clock; the clock of this machine has no say in when a
+//! session ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::domain::time::Timestamp;
+
+/// A wall clock that differs more from the ledger's is reported.
+const TOLERATED_SKEW: Duration = Duration::from_secs(2);
+
+#[derive(Clone)]
+pub struct Clock(Arc<Shared>);
+
+struct Shared {
+    /// What wall time was, in milliseconds, when the monotonic clock stood at zero.
+    origin: AtomicI64,
+    is_skewed: AtomicBool,
+    /// Milliseconds that [`Clock::advance`] has added.
+    advanced: AtomicI64,
+}
+
+/// Time since this machine started, suspended time included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Uptime(Duration);
+
+impl Uptime {
+    #[must_use]
+    pub fn now() -> Self {
+        #[cfg(target_os = "linux")]
+        let clock = rustix::time::ClockId::Boottime;
+        #[cfg(not(target_os = "linux"))]
+        let clock = rustix::time::ClockId::Monotonic;
+        let now = rustix::time::clock_gettime(clock);
+        Self(now.try_into().unwrap_or(Duration::ZERO))
+    }
+
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    pub(super) fn as_millis(self) -> i64 {
+        self.0.as_millis().try_into().unwrap_or(i64::MAX)
+    }
+
+    pub(super) fn from_millis(millis: i64) -> Self {
+        Self(Duration::from_millis(millis.try_into().unwrap_or(0)))
+    }
+}
+
+impl Clock {
+    /// A clock that shows this machine's time until the ledger has told its own.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Arc::new(Shared {
+            origin: AtomicI64::new(system_time().as_millis() - Uptime::now().as_millis()),
+            is_skewed: AtomicBool::new(false),
+            advanced: AtomicI64::new(0),
+        }))
+    }
+
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let origin = self.0.origin.load(Ordering::Relaxed);
+        let advanced = self.0.advanced.load(Ordering::Relaxed);
+        Timestamp::from_millis(origin + Uptime::now().as_millis() + advanced)
+    }
+
+    /// Moves this clock and its clones ahead of the ledger's for good: how a
+    /// test lets time pass.
+    pub fn advance(&self, duration: Duration) {
+        let millis = duration.as_millis().try_into().unwrap_or(i64::MAX);
+        self.0.advanced.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    /// Sets the clock to what the ledger's showed at `asked_at`.
+    pub(super) fn follow(&self, ledger: Timestamp, asked_at: Uptime) {
+        let origin = ledger.as_millis() - asked_at.as_millis();
+        self.0.origin.store(origin, Ordering::Relaxed);
+        let system = system_time();
+        let skew = system.since(ledger).max(ledger.since(system));
+        let is_skewed = skew > TOLERATED_SKEW;
+        if self.0.is_skewed.swap(is_skewed, Ordering::Relaxed) != is_skewed {
+            tracing::warn!(
+                skew_ms = skew.as_millis(),
+                tolerated = !is_skewed,
+                "this machine's clock against the ledger's"
+            );
+        }
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+fn system_time() -> Timestamp {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_millis(since_epoch.as_millis().try_into().unwrap_or(i64::MAX))
+}

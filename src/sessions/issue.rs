@@ -1,0 +1,64 @@
+//! Issuing: the only verb that creates a session.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::Sessions;
+use crate::domain::client::Client;
+use crate::domain::id::SessionId;
+use crate::domain::session::{Draft, Record, Session};
+use crate::domain::token::Token;
+use crate::domain::user::User;
+use crate::entropy;
+use crate::store::ledger::Committed;
+
+/// A session just issued. The token is on its way to the cookie, and nowhere else.
+pub struct Issued {
+    pub token: Token,
+    pub record: Arc<Record>,
+}
+
+impl Sessions {
+    /// A token and the session it will open, once the ledger has inserted it.
+    #[must_use]
+    pub fn draft(&self, client: Client, remember_me: bool) -> (Token, Draft) {
+        let token = Token::mint(Zeroizing::new(entropy::random()), &self.keys);
+        let issued_at = self.clock.now();
+        let draft = Draft {
+            id: SessionId::new(issued_at, entropy::random()),
+            digest: token.digest(),
+            issued_at,
+            lifetime: if remember_me {
+                self.policy.remembered_lifetime
+            } else {
+                self.policy.lifetime
+            },
+            remember_me,
+            client,
+        };
+        (token, draft)
+    }
+
+    /// What follows the commit of a session's insertion: publishes what it has
+    /// ended, and keeps a first copy of it.
+    pub async fn issued(
+        &self,
+        token: Token,
+        session: Session,
+        user: User,
+        committed: Committed,
+    ) -> Issued {
+        self.publish(committed).await;
+        let record = Arc::new(Record {
+            ledger_seen_at: session.last_seen_at,
+            // `born` was read in the transaction that held the user's lock, so
+            // what it saw of the user is vouched for at that number.
+            vouched: session.born,
+            session,
+            user,
+        });
+        self.keep(&token.digest(), &record).await;
+        Issued { token, record }
+    }
+}

@@ -1,0 +1,159 @@
+//! What is done with sessions: issue, check, list, revoke, touch, reap; and the
+//! revocation view with its lease, which all of these stand on.
+//!
+//! Knows nothing of HTTP and nothing of passwords.
+
+mod check;
+mod clock;
+mod issue;
+mod list;
+mod reap;
+mod revoke;
+mod tail;
+mod touch;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use crate::domain::audit::Act;
+use crate::domain::id::{EventId, UserId};
+use crate::domain::keys::KeyRing;
+use crate::domain::session::Lifetime;
+use crate::entropy;
+use crate::store::Unavailable;
+use crate::store::hot::HotStore;
+use crate::store::ledger::Ledger;
+
+pub use clock::Clock;
+pub use issue::Issued;
+pub use revoke::Revoked;
+
+use tail::Tail;
+use touch::Touches;
+
+/// The limits sessions live within.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    pub lifetime: Lifetime,
+    pub remembered_lifetime: Lifetime,
+    /// A user's oldest sessions end when there would be more.
+    pub max_per_user: Option<usize>,
+    /// How long after the view was confirmed a copy may be believed.
+    pub lease: Duration,
+    pub poll_interval: Duration,
+    /// How many revocations the view holds before it drops the oldest.
+    pub view_capacity: usize,
+    /// How many checks may ask the ledger at once.
+    pub ledger_reads: usize,
+}
+
+pub struct Sessions {
+    ledger: Ledger,
+    hot: Arc<HotStore>,
+    keys: Arc<KeyRing>,
+    clock: Clock,
+    policy: Policy,
+    tail: Tail,
+    touches: Touches,
+    ledger_reads: Semaphore,
+    tasks: TaskTracker,
+    runtime: Handle,
+}
+
+impl Sessions {
+    /// Reads where the revocation log stands and begins to follow it.
+    ///
+    /// Must be called on the runtime that outlives all callers: what may not be
+    /// cut short runs there.
+    ///
+    /// # Errors
+    /// If the ledger does not answer.
+    pub async fn start(
+        ledger: Ledger,
+        hot: HotStore,
+        keys: Arc<KeyRing>,
+        clock: Clock,
+        policy: Policy,
+    ) -> anyhow::Result<Arc<Self>> {
+        let tail = Tail::start(&ledger, &clock, &policy).await?;
+        let sessions = Arc::new(Self {
+            ledger,
+            hot: Arc::new(hot),
+            keys,
+            clock,
+            policy,
+            tail,
+            touches: Touches::default(),
+            ledger_reads: Semaphore::new(policy.ledger_reads),
+            tasks: TaskTracker::new(),
+            runtime: Handle::current(),
+        });
+        touch::flush_forever(&sessions);
+        reap::reap_forever(&sessions);
+        Ok(sessions)
+    }
+
+    /// Waits for what has been begun, and writes what is still to be written.
+    pub async fn stop(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.flush_touches().await;
+    }
+
+    #[must_use]
+    pub fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether checks are answered: the view was confirmed within the lease.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.tail.is_fresh()
+    }
+
+    /// An act of now.
+    #[must_use]
+    pub fn act(&self, actor: Option<UserId>, address: Option<IpAddr>) -> Act {
+        let at = self.clock.now();
+        Act {
+            id: EventId::new(at, entropy::random()),
+            at,
+            actor,
+            address,
+        }
+    }
+
+    /// Runs `work` to its end even if the caller is gone, and has
+    /// [`Sessions::stop`] wait for it.
+    ///
+    /// # Errors
+    /// What `work` gives, or [`Unavailable`] if it panicked.
+    pub async fn uncut<T, E>(
+        &self,
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Unavailable> + Send + 'static,
+    {
+        self.tasks
+            .spawn_on(work, &self.runtime)
+            .await
+            .unwrap_or_else(|error| Err(Unavailable::task(error).into()))
+    }
+}

@@ -1,0 +1,220 @@
+//! A session's copy as it lies in Redis: sealed, so that whoever reads Redis
+//! gets no session and whoever writes it gets no identity.
+//!
+//! `version (1) ‖ key id (2) ‖ nonce (12) ‖ ChaCha20-Poly1305 of the record`,
+//! under a key of the record's digest, with what comes before the nonce as
+//! associated data. The record itself is postcard's encoding of [`Version1`].
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::client::{Client, UserAgent};
+use crate::domain::email::Email;
+use crate::domain::keys::{KEY_ID_LENGTH, KeyRing, NONCE_LENGTH};
+use crate::domain::revocation::LogNumber;
+use crate::domain::session::{Record, Session};
+use crate::domain::time::Timestamp;
+use crate::domain::token::TokenDigest;
+use crate::domain::user::{Role, Status, User, UserName};
+
+const VERSION: u8 = 1;
+const HEADER_LENGTH: usize = 1 + KEY_ID_LENGTH;
+
+/// Never changed: another layout is another version.
+#[derive(Serialize, Deserialize)]
+struct Version1<'a> {
+    session_id: [u8; 16],
+    user_id: [u8; 16],
+    born: u64,
+    vouched: u64,
+    issued_at: i64,
+    authenticated_at: i64,
+    last_seen_at: i64,
+    ledger_seen_at: i64,
+    expires_at: i64,
+    idle_timeout_ms: u64,
+    remember_me: bool,
+    address: Option<IpAddr>,
+    user_agent: Option<&'a str>,
+    email: &'a str,
+    name: &'a str,
+    is_admin: bool,
+    user_created_at: i64,
+}
+
+pub(super) fn seal(
+    record: &Record,
+    digest: &TokenDigest,
+    keys: &KeyRing,
+    nonce: [u8; NONCE_LENGTH],
+) -> anyhow::Result<Vec<u8>> {
+    let plaintext = postcard::to_stdvec(&Version1::from(record))?;
+    let mut sealed = vec![VERSION];
+    sealed.extend(keys.first_id());
+    let body = keys.seal(digest, &sealed, nonce, &plaintext);
+    sealed.extend(nonce);
+    sealed.extend(body);
+    Ok(sealed)
+}
+
+/// `None` for whatever this version did not seal with one of these keys under
+/// this digest.
+pub(super) fn open(bytes: &[u8], digest: &TokenDigest, keys: &KeyRing) -> Option<Record> {
+    let (header, rest) = bytes.split_at_checked(HEADER_LENGTH)?;
+    let (version, key_id) = header.split_first()?;
+    if *version != VERSION {
+        return None;
+    }
+    let (nonce, body) = rest.split_at_checked(NONCE_LENGTH)?;
+    let plaintext = keys.open(
+        key_id.try_into().ok()?,
+        digest,
+        header,
+        nonce.try_into().ok()?,
+        body,
+    )?;
+    postcard::from_bytes::<Version1<'_>>(&plaintext)
+        .ok()?
+        .into_record()
+}
+
+impl<'a> From<&'a Record> for Version1<'a> {
+    fn from(record: &'a Record) -> Self {
+        let Record { session, user, .. } = record;
+        Self {
+            session_id: session.id.as_uuid().into_bytes(),
+            user_id: user.id.as_uuid().into_bytes(),
+            born: session.born.get(),
+            vouched: record.vouched.get(),
+            issued_at: session.issued_at.as_millis(),
+            authenticated_at: session.authenticated_at.as_millis(),
+            last_seen_at: session.last_seen_at.as_millis(),
+            ledger_seen_at: record.ledger_seen_at.as_millis(),
+            expires_at: session.expires_at.as_millis(),
+            idle_timeout_ms: session
+                .idle_timeout
+                .as_millis()
+                .try_into()
+                .unwrap_or(u64::MAX),
+            remember_me: session.remember_me,
+            address: session.client.address,
+            user_agent: session.client.user_agent.as_ref().map(UserAgent::as_str),
+            email: user.email.as_str(),
+            name: user.name.as_str(),
+            is_admin: user.role == Role::Admin,
+            user_created_at: user.created_at.as_millis(),
+        }
+    }
+}
+
+impl Version1<'_> {
+    fn into_record(self) -> Option<Record> {
+        let user_id = uuid::Uuid::from_bytes(self.user_id).into();
+        let at = Timestamp::from_millis;
+        Some(Record {
+            session: Session {
+                id: uuid::Uuid::from_bytes(self.session_id).into(),
+                user_id,
+                born: LogNumber::new(self.born),
+                issued_at: at(self.issued_at),
+                authenticated_at: at(self.authenticated_at),
+                last_seen_at: at(self.last_seen_at),
+                expires_at: at(self.expires_at),
+                idle_timeout: Duration::from_millis(self.idle_timeout_ms),
+                remember_me: self.remember_me,
+                client: Client {
+                    address: self.address,
+                    user_agent: self
+                        .user_agent
+                        .and_then(|text| UserAgent::parse(text.as_bytes())),
+                },
+            },
+            user: User {
+                id: user_id,
+                email: Email::parse(self.email).ok()?,
+                name: UserName::parse(self.name).ok()?,
+                role: if self.is_admin {
+                    Role::Admin
+                } else {
+                    Role::User
+                },
+                // A user who is locked has no session.
+                status: Status::Active,
+                created_at: at(self.user_created_at),
+            },
+            vouched: LogNumber::new(self.vouched),
+            ledger_seen_at: at(self.ledger_seen_at),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::keys::tests::key;
+    use crate::domain::session::tests::record;
+
+    const DIGEST: TokenDigest = TokenDigest::from_bytes([3; 32]);
+
+    fn sealed(keys: &KeyRing) -> Vec<u8> {
+        let mut record = record(7, 9);
+        record.session.client = Client {
+            address: Some("2001:db8::1".parse().unwrap()),
+            user_agent: UserAgent::parse(b"curl/8.5.0"),
+        };
+        seal(&record, &DIGEST, keys, [5; NONCE_LENGTH]).unwrap()
+    }
+
+    #[test]
+    fn a_record_survives_sealing_and_a_rotation_of_the_key() {
+        let bytes = sealed(&KeyRing::new(&key(1), &[]));
+        let opened = open(&bytes, &DIGEST, &KeyRing::new(&key(2), &[key(1)])).unwrap();
+        assert_eq!(opened.vouched, LogNumber::new(9));
+        assert_eq!(opened.session.born, LogNumber::new(7));
+        assert_eq!(opened.user, record(7, 9).user);
+        assert_eq!(
+            opened.session.client.user_agent,
+            UserAgent::parse(b"curl/8.5.0")
+        );
+    }
+
+    #[test]
+    fn a_copied_truncated_or_future_record_is_none() {
+        let keys = KeyRing::new(&key(1), &[]);
+        let bytes = sealed(&keys);
+        assert_eq!(open(&bytes, &TokenDigest::from_bytes([4; 32]), &keys), None);
+        assert_eq!(open(&bytes, &DIGEST, &KeyRing::new(&key(2), &[])), None);
+        for length in 0..bytes.len() {
+            assert_eq!(open(&bytes[..length], &DIGEST, &keys), None, "{length}");
+        }
+        let mut future = bytes;
+        future[0] = 2;
+        assert_eq!(open(&future, &DIGEST, &keys), None);
+    }
+
+    #[test]
+    fn nothing_of_a_user_is_readable() {
+        let bytes = sealed(&KeyRing::new(&key(1), &[]));
+        for secret in [&b"alice"[..], b"example.com", b"curl"] {
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_flipped_bit_or_garbage_is_none(
+            position in 0usize..150, bit in 0u8..8, garbage in proptest::collection::vec(any::<u8>(), 0..300)
+        ) {
+            let keys = KeyRing::new(&key(1), &[]);
+            let mut bytes = sealed(&keys);
+            let position = position % bytes.len();
+            bytes[position] ^= 1 << bit;
+            prop_assert_eq!(open(&bytes, &DIGEST, &keys), None);
+            prop_assert_eq!(open(&garbage, &DIGEST, &keys), None);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! One connection or transaction of either database, and the macros that run a
+//! statement on it. A statement is written once; it is SQL that both speak.
+
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
+
+use super::{Ledger, postgres, sqlite};
+use crate::domain::revocation::{Entry, Revocation};
+
+/// Where a statement runs.
+pub(super) enum Link<'c> {
+    Postgres(&'c mut PgConnection),
+    Sqlite(&'c mut SqliteConnection),
+}
+
+/// A pooled connection; each statement on it is a transaction of its own.
+pub(super) enum Connection {
+    Postgres(PoolConnection<Postgres>),
+    Sqlite(PoolConnection<Sqlite>),
+}
+
+/// A transaction that is undone if it is dropped before its end.
+pub(super) enum Transaction {
+    Postgres(postgres::Transaction),
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+}
+
+impl Connection {
+    pub(super) fn link(&mut self) -> Link<'_> {
+        match self {
+            Self::Postgres(connection) => Link::Postgres(connection),
+            Self::Sqlite(connection) => Link::Sqlite(connection),
+        }
+    }
+}
+
+impl Transaction {
+    pub(super) fn link(&mut self) -> Link<'_> {
+        match self {
+            Self::Postgres(transaction) => Link::Postgres(transaction.connection()),
+            Self::Sqlite(transaction) => Link::Sqlite(transaction),
+        }
+    }
+
+    /// Appends to the revocation log and commits. The entries' numbers are
+    /// taken here, last, so that the order of numbers is the order of commits.
+    pub(super) async fn commit(self, log: &[Revocation]) -> Result<Vec<Entry>, sqlx::Error> {
+        match self {
+            Self::Postgres(transaction) => transaction.commit(log).await,
+            Self::Sqlite(transaction) => sqlite::commit(transaction, log).await,
+        }
+    }
+
+    /// Undoes everything, and keeps the connection.
+    pub(super) async fn abandon(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Postgres(transaction) => transaction.abandon().await,
+            Self::Sqlite(transaction) => transaction.rollback().await,
+        }
+    }
+}
+
+impl Ledger {
+    pub(super) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
+        match self {
+            Self::Postgres(database) => database.begin().await.map(Transaction::Postgres),
+            Self::Sqlite(database) => database.begin().await.map(Transaction::Sqlite),
+        }
+    }
+
+    pub(super) async fn reader(&self) -> Result<Connection, sqlx::Error> {
+        match self {
+            Self::Postgres(database) => database.connection().await.map(Connection::Postgres),
+            Self::Sqlite(database) => database.reader().await.map(Connection::Sqlite),
+        }
+    }
+
+    pub(super) async fn writer(&self) -> Result<Connection, sqlx::Error> {
+        match self {
+            Self::Postgres(database) => database.connection().await.map(Connection::Postgres),
+            Self::Sqlite(database) => database.writer().await.map(Connection::Sqlite),
+        }
+    }
+}
+
+/// `fetch!(link, fetch_optional::<Row>, sql, bind, …)`; with two texts, the
+/// first is PostgreSQL's and the second SQLite's.
+macro_rules! fetch {
+    ($link:expr, $fetch:ident::<$row:ty>, $sql:literal $(, $bind:expr)* $(,)?) => {
+        fetch!($link, $fetch::<$row>, [$sql, $sql] $(, $bind)*)
+    };
+    ($link:expr, $fetch:ident::<$row:ty>, [$postgres:expr, $sqlite:expr] $(, $bind:expr)* $(,)?) => {
+        match $link {
+            $crate::store::ledger::connection::Link::Postgres(connection) => {
+                sqlx::query_as::<_, $row>($postgres)$(.bind($bind))*.$fetch(connection).await
+            }
+            $crate::store::ledger::connection::Link::Sqlite(connection) => {
+                sqlx::query_as::<_, $row>($sqlite)$(.bind($bind))*.$fetch(connection).await
+            }
+        }
+    };
+}
+
+/// `execute!(link, sql, bind, …)`: the number of rows changed.
+macro_rules! execute {
+    ($link:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
+        match $link {
+            $crate::store::ledger::connection::Link::Postgres(connection) => {
+                sqlx::query($sql)$(.bind($bind))*.execute(connection).await
+                    .map(|done| done.rows_affected())
+            }
+            $crate::store::ledger::connection::Link::Sqlite(connection) => {
+                sqlx::query($sql)$(.bind($bind))*.execute(connection).await
+                    .map(|done| done.rows_affected())
+            }
+        }
+    };
+}
+
+pub(super) use {execute, fetch};

@@ -1,0 +1,97 @@
+//! The ledger: users, sessions, the revocation log and the audit log. One
+//! method is one transaction is one use case.
+//!
+//! Lock order, in every transaction: the user, then the user's sessions, then
+//! the log's head, whose lock is taken in the same round trip as the commit.
+
+mod accounts;
+mod columns;
+mod connection;
+mod log;
+mod postgres;
+mod rows;
+mod sessions;
+mod sqlite;
+mod statements;
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::domain::revocation::Entry;
+use crate::domain::token::TokenDigest;
+use crate::store::Unavailable;
+
+pub use accounts::{ChangedEmail, Issue, NewUser, Registration};
+pub use log::{LogPage, LogReader};
+pub use sessions::RevokedOthers;
+
+/// No method of the ledger takes longer; then it is [`Unavailable`].
+const DEADLINE: Duration = Duration::from_secs(1);
+
+#[derive(Clone)]
+pub enum Ledger {
+    Postgres(postgres::Database),
+    Sqlite(sqlite::Database),
+}
+
+/// What a committed transaction has ended: what the instances must hear of, and
+/// which copies can be dropped.
+#[derive(Debug, Default)]
+#[must_use = "a revocation takes effect on this instance only when it is published"]
+pub struct Committed {
+    pub entries: Vec<Entry>,
+    pub ended: Vec<TokenDigest>,
+}
+
+impl Ledger {
+    /// Connects to `postgres://…` or opens (and creates) `sqlite://…`.
+    ///
+    /// # Errors
+    /// If the URL is of another kind or nothing answers there.
+    pub async fn connect(url: &str, max_connections: u32) -> anyhow::Result<Self> {
+        if url.starts_with("sqlite:") {
+            Ok(Self::Sqlite(
+                sqlite::Database::open(url, max_connections).await?,
+            ))
+        } else {
+            Ok(Self::Postgres(
+                postgres::Database::connect(url, max_connections).await?,
+            ))
+        }
+    }
+
+    /// Brings the schema up to this version. One instance migrates at a time.
+    ///
+    /// # Errors
+    /// If a migration fails, or the schema is of a later version than this.
+    pub async fn migrate(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Postgres(database) => database.migrate().await,
+            Self::Sqlite(database) => database.migrate().await,
+        }
+    }
+
+    /// # Errors
+    /// If the schema is not exactly the one this version needs.
+    pub async fn check_schema(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Postgres(database) => database.check_schema().await,
+            Self::Sqlite(database) => database.check_schema().await,
+        }
+    }
+
+    /// Waits until the connections in use are given back, then closes all.
+    pub async fn close(&self) {
+        match self {
+            Self::Postgres(database) => database.close().await,
+            Self::Sqlite(database) => database.close().await,
+        }
+    }
+}
+
+async fn bounded<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Unavailable> {
+    tokio::time::timeout(DEADLINE, work)
+        .await
+        .map_err(Unavailable::ledger)?
+        .map_err(Unavailable::ledger)
+}

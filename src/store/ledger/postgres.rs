@@ -1,0 +1,197 @@
+//! PostgreSQL: connections, transactions, and the commit that orders the log.
+
+use std::fmt::Write as _;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use sqlx::migrate::{Migrate as _, Migrator};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection as _, FromRow as _, PgConnection, Postgres};
+
+use super::DEADLINE;
+use super::rows::{AppendedRow, RevocationColumns};
+use crate::domain::revocation::{Entry, Revocation};
+
+/// A connection that was idle for longer is tried before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+#[derive(Clone)]
+pub struct Database {
+    pool: PgPool,
+    options: PgConnectOptions,
+}
+
+impl Database {
+    pub(super) async fn connect(url: &str, max_connections: u32) -> anyhow::Result<Self> {
+        let plain = PgConnectOptions::from_str(url)
+            .context("database.url is not a PostgreSQL URL")?
+            .application_name("gatelodge");
+        // A transaction holds the lock of the log's head only across its last
+        // round trip; these see to it that a frozen instance holds none for long.
+        let limited = plain.clone().options([
+            ("lock_timeout", "1s"),
+            ("statement_timeout", "1s"),
+            ("idle_in_transaction_session_timeout", "1s"),
+        ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(DEADLINE)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > TRUSTED_IDLE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_with(limited)
+            .await
+            .context("PostgreSQL does not answer at database.url")?;
+        Ok(Self {
+            pool,
+            options: plain,
+        })
+    }
+
+    pub(super) async fn migrate(&self) -> anyhow::Result<()> {
+        let mut connection = self.dedicated().await?;
+        migrator().run(&mut connection).await?;
+        Ok(connection.close().await?)
+    }
+
+    pub(super) async fn check_schema(&self) -> anyhow::Result<()> {
+        let migrator = migrator();
+        let mut connection = self.pool.acquire().await?;
+        let applied = connection
+            .list_applied_migrations(&migrator.table_name)
+            .await?;
+        super::log::require_migrations(&migrator, &applied)
+    }
+
+    /// A connection outside the pool and without its limits.
+    pub(super) async fn dedicated(&self) -> Result<PgConnection, sqlx::Error> {
+        PgConnection::connect_with(&self.options).await
+    }
+
+    pub(super) async fn connection(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        self.pool.acquire().await
+    }
+
+    pub(super) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
+        let mut transaction = Transaction {
+            connection: Some(self.pool.acquire().await?),
+        };
+        sqlx::raw_sql("begin")
+            .execute(transaction.connection())
+            .await?;
+        Ok(transaction)
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!("migrations/postgres");
+    // During a rolling deploy the schema may already be a later one.
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+/// A transaction of our own rather than sqlx's, because that one cannot commit
+/// in the round trip of its last statement. Dropped before its end, it closes
+/// the connection, and the server undoes it.
+pub(super) struct Transaction {
+    connection: Option<PoolConnection<Postgres>>,
+}
+
+impl Transaction {
+    #[expect(
+        clippy::expect_used,
+        reason = "only `finish` takes it, and consumes the transaction"
+    )]
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        self.connection.as_mut().expect("the transaction is open")
+    }
+
+    pub(super) async fn commit(mut self, log: &[Revocation]) -> Result<Vec<Entry>, sqlx::Error> {
+        let entries = if log.is_empty() {
+            sqlx::raw_sql("commit").execute(self.connection()).await?;
+            Vec::new()
+        } else {
+            let rows = sqlx::raw_sql(AssertSqlSafe(append_and_commit(log)))
+                .fetch_all(self.connection())
+                .await?;
+            numbered(log, &rows)?
+        };
+        self.finish();
+        Ok(entries)
+    }
+
+    pub(super) async fn abandon(mut self) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql("rollback").execute(self.connection()).await?;
+        self.finish();
+        Ok(())
+    }
+
+    fn finish(mut self) {
+        drop(self.connection.take());
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if let Some(connection) = &mut self.connection {
+            connection.close_on_drop();
+        }
+    }
+}
+
+/// Takes the next numbers, inserts the entries and commits, in one round trip:
+/// the head's row is locked for no longer than the server needs for it. The
+/// simple protocol this takes has no parameters; all that goes into the text
+/// are numbers, UUIDs and the names of kinds.
+fn append_and_commit(log: &[Revocation]) -> String {
+    let count = log.len();
+    let mut values = String::new();
+    for (position, revocation) in (1..).zip(log) {
+        let RevocationColumns {
+            kind,
+            user,
+            session,
+        } = (*revocation).into();
+        let literal = |uuid: Option<uuid::Uuid>| {
+            uuid.map_or_else(|| "null::uuid".to_owned(), |uuid| format!("'{uuid}'::uuid"))
+        };
+        let user = literal(user.map(crate::domain::id::UserId::as_uuid));
+        let session = literal(session.map(crate::domain::id::SessionId::as_uuid));
+        let comma = if position == 1 { "" } else { ", " };
+        let _ = write!(values, "{comma}({position}, '{kind}', {user}, {session})");
+    }
+    format!(
+        "with head as (update revocation_head set number = number + {count} returning number), \
+         appended as (insert into revocations (number, kind, user_id, session_id) \
+         select head.number - {count} + entry.position, entry.kind, entry.user_id, entry.session_id \
+         from head, (values {values}) as entry (position, kind, user_id, session_id) \
+         returning number, mark) \
+         select number, mark from appended order by number; commit"
+    )
+}
+
+fn numbered(log: &[Revocation], rows: &[sqlx::postgres::PgRow]) -> Result<Vec<Entry>, sqlx::Error> {
+    log.iter()
+        .zip(rows)
+        .map(|(revocation, row)| {
+            let AppendedRow { number, mark } = AppendedRow::from_row(row)?;
+            Ok(Entry {
+                number,
+                mark,
+                revocation: *revocation,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,204 @@
+//! Use cases that concern sessions: finding, listing, touching and ending them.
+
+use super::accounts::Ending;
+use super::{Committed, Ledger, bounded, statements};
+use crate::domain::audit::{Act, Action, Event};
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::session::{Record, Session};
+use crate::domain::time::Timestamp;
+use crate::domain::token::TokenDigest;
+use crate::store::Unavailable;
+
+#[derive(Debug)]
+#[must_use]
+pub enum RevokedOthers {
+    Revoked(usize, Committed),
+    /// The session that was to be spared is not alive itself.
+    SparedIsGone,
+}
+
+impl Ledger {
+    /// The session of that digest and its user, vouched at the log's head.
+    /// `None` if there is none or everyone was ended after it was born; whether
+    /// it has expired is for the caller to see.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn find_session(&self, digest: &TokenDigest) -> Result<Option<Record>, Unavailable> {
+        let row = bounded(async {
+            let mut connection = self.reader().await?;
+            statements::record(connection.link(), digest).await
+        });
+        Ok(row.await?.map(Into::into))
+    }
+
+    /// The user's sessions that are alive at `now`, newest first.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn list_sessions(
+        &self,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, Unavailable> {
+        let rows = bounded(async {
+            let mut connection = self.reader().await?;
+            statements::sessions_of(connection.link(), user).await
+        });
+        Ok(rows
+            .await?
+            .into_iter()
+            .map(Session::from)
+            .filter(|session| !session.is_expired(now) && !session.is_idle(now))
+            .collect())
+    }
+
+    /// Records that a session was seen. Never creates one, and never moves the
+    /// time back; `false` if there was nothing to record.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn touch_session(
+        &self,
+        session: SessionId,
+        seen_at: Timestamp,
+    ) -> Result<bool, Unavailable> {
+        bounded(async {
+            let mut connection = self.writer().await?;
+            let changed = statements::touch(connection.link(), session, seen_at).await?;
+            Ok(changed > 0)
+        })
+        .await
+    }
+
+    /// Ends the session that this token opens. `None` if there is none (any more).
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer; then nothing was ended.
+    pub async fn log_out(
+        &self,
+        digest: TokenDigest,
+        act: Act,
+    ) -> Result<Option<Committed>, Unavailable> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            let mut ending = Ending::default();
+            if !ending
+                .by_digest(&mut tx, digest, Action::LoggedOut, act)
+                .await?
+            {
+                tx.abandon().await?;
+                return Ok(None);
+            }
+            Ok(Some(ending.commit(tx).await?))
+        })
+        .await
+    }
+
+    /// Ends one session of a user. `None` if the user has no such session.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer; then nothing was ended.
+    pub async fn revoke_session(
+        &self,
+        user: UserId,
+        session: SessionId,
+        act: Act,
+    ) -> Result<Option<Committed>, Unavailable> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            let mut ending = Ending::default();
+            if !ending.one(&mut tx, user, session).await? {
+                tx.abandon().await?;
+                return Ok(None);
+            }
+            let event = Event {
+                act,
+                action: Action::SessionRevoked,
+                subject: user,
+                session: Some(session),
+            };
+            statements::insert_event(tx.link(), &event).await?;
+            Ok(Some(ending.commit(tx).await?))
+        })
+        .await
+    }
+
+    /// Ends all sessions of a user but one, which must be alive.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer; then nothing was ended.
+    pub async fn revoke_other_sessions(
+        &self,
+        user: UserId,
+        spared: SessionId,
+        act: Act,
+    ) -> Result<RevokedOthers, Unavailable> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            statements::lock_user(tx.link(), user).await?;
+            let sessions = statements::sessions_of(tx.link(), user).await?;
+            let spared_is_alive = sessions
+                .into_iter()
+                .map(Session::from)
+                .any(|session| session.id == spared && !session.is_expired(act.at));
+            if !spared_is_alive {
+                tx.abandon().await?;
+                return Ok(RevokedOthers::SparedIsGone);
+            }
+            let mut ending = Ending::default();
+            let count = ending.all_but(&mut tx, user, Some(spared)).await?;
+            let event = Event {
+                act,
+                action: Action::OtherSessionsRevoked,
+                subject: user,
+                session: Some(spared),
+            };
+            statements::insert_event(tx.link(), &event).await?;
+            Ok(RevokedOthers::Revoked(count, ending.commit(tx).await?))
+        })
+        .await
+    }
+
+    /// Ends all sessions of a user; says how many.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer; then nothing was ended.
+    pub async fn revoke_all_sessions(
+        &self,
+        user: UserId,
+        act: Act,
+    ) -> Result<(usize, Committed), Unavailable> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            statements::lock_user(tx.link(), user).await?;
+            let mut ending = Ending::default();
+            let count = ending.all_but(&mut tx, user, None).await?;
+            let event = Event {
+                act,
+                action: Action::AllSessionsRevoked,
+                subject: user,
+                session: None,
+            };
+            statements::insert_event(tx.link(), &event).await?;
+            Ok((count, ending.commit(tx).await?))
+        })
+        .await
+    }
+
+    /// Deletes up to `limit` sessions that have expired; says how many.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn delete_expired_sessions(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64, Unavailable> {
+        bounded(async {
+            let mut connection = self.writer().await?;
+            statements::delete_expired(connection.link(), now, limit.into()).await
+        })
+        .await
+    }
+}

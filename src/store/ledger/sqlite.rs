@@ -1,0 +1,131 @@
+//! SQLite: one file, one writer at a time, and many readers beside it (WAL).
+
+use std::str::FromStr as _;
+
+use anyhow::Context as _;
+use sqlx::migrate::{Migrate as _, Migrator};
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Sqlite, SqliteConnection, Transaction};
+
+use super::DEADLINE;
+use super::rows::{AppendedRow, RevocationColumns};
+use crate::domain::revocation::{Entry, Revocation};
+
+#[derive(Clone)]
+pub struct Database {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    options: SqliteConnectOptions,
+}
+
+impl Database {
+    pub(super) async fn open(url: &str, max_connections: u32) -> anyhow::Result<Self> {
+        let options = SqliteConnectOptions::from_str(url)
+            .context("database.url is not a SQLite URL")?
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A commit that was answered survives a loss of power.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(DEADLINE);
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(DEADLINE)
+                .test_before_acquire(false)
+                .idle_timeout(None)
+                .max_lifetime(None)
+        };
+        let writer = pool(1)
+            .connect_with(options.clone())
+            .await
+            .with_context(|| {
+                format!(
+                    "cannot open the SQLite database {}",
+                    options.get_filename().display()
+                )
+            })?;
+        let readers = pool(max_connections).connect_lazy_with(options.clone());
+        Ok(Self {
+            writer,
+            readers,
+            options,
+        })
+    }
+
+    pub(super) async fn migrate(&self) -> anyhow::Result<()> {
+        Ok(migrator().run(&self.writer).await?)
+    }
+
+    pub(super) async fn check_schema(&self) -> anyhow::Result<()> {
+        let migrator = migrator();
+        let mut connection = self.readers.acquire().await?;
+        let applied = connection
+            .list_applied_migrations(&migrator.table_name)
+            .await?;
+        super::log::require_migrations(&migrator, &applied)
+    }
+
+    pub(super) async fn dedicated(&self) -> Result<SqliteConnection, sqlx::Error> {
+        self.options.connect().await
+    }
+
+    pub(super) async fn reader(&self) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
+        self.readers.acquire().await
+    }
+
+    pub(super) async fn writer(&self) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
+        self.writer.acquire().await
+    }
+
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.writer.begin_with("begin immediate").await
+    }
+
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!("migrations/sqlite");
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+pub(super) async fn commit(
+    mut transaction: Transaction<'static, Sqlite>,
+    log: &[Revocation],
+) -> Result<Vec<Entry>, sqlx::Error> {
+    let mut entries = Vec::with_capacity(log.len());
+    for revocation in log {
+        let RevocationColumns {
+            kind,
+            user,
+            session,
+        } = (*revocation).into();
+        sqlx::query("update revocation_head set number = number + 1")
+            .execute(&mut *transaction)
+            .await?;
+        let AppendedRow { number, mark } = sqlx::query_as(
+            "insert into revocations (number, kind, user_id, session_id) \
+             select h.number, $1, $2, $3 from revocation_head h returning number, mark",
+        )
+        .bind(kind)
+        .bind(user)
+        .bind(session)
+        .fetch_one(&mut *transaction)
+        .await?;
+        entries.push(Entry {
+            number,
+            mark,
+            revocation: *revocation,
+        });
+    }
+    transaction.commit().await?;
+    Ok(entries)
+}
