@@ -1,6 +1,25 @@
 //! Sessions you can revoke, as fast as a JWT.
+//!
+//! As a program, Gatelodge is a session authentication service; as a library, it
+//! protects the routes of any actix app: see [`Gate`], [`CurrentSession`] and
+//! `examples/protected_app.rs`.
+//!
+//! The modules' imports point one way:
+//!
+//! ```text
+//! main → cli → startup → http → accounts → sessions → store → domain
+//! ```
+
 pub mod accounts;
+pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod entropy;
+pub mod http;
 pub mod sessions;
+pub mod startup;
 pub mod store;
+pub mod telemetry;
+
+pub use http::{AdminSession, CurrentSession, Gate, Services, Store};
+pub use startup::Application;

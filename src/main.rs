@@ -1,1 +1,7 @@
-fn main() {}
+//! The program: see [`gatelodge::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    gatelodge::cli::run()
+}

@@ -9,7 +9,6 @@ use crate::domain::password::Password;
 use crate::domain::token::TokenDigest;
 use crate::domain::user::Status;
 use crate::sessions::Issued;
-use crate::store::ledger::Issue;
 
 pub struct LogIn {
     pub email: Email,
@@ -47,10 +46,9 @@ impl Accounts {
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions
             .uncut(async move {
-                let user = credentials.user;
                 let issue = ledger
                     .issue_session(
-                        user.id,
+                        credentials.user.id,
                         credentials.version,
                         &draft,
                         presented,
@@ -58,12 +56,8 @@ impl Accounts {
                         act,
                     )
                     .await?;
-                match issue {
-                    Issue::Issued(session, committed) => {
-                        Ok(sessions.issued(token, session, user, committed).await)
-                    }
-                    Issue::Outdated => Err(Error::InvalidCredentials),
-                }
+                let issue = issue.ok_or(Error::InvalidCredentials)?;
+                Ok(sessions.issued(token, issue).await)
             })
             .await
     }

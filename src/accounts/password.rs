@@ -7,7 +7,6 @@ use crate::domain::client::Client;
 use crate::domain::password::{NewPassword, Password};
 use crate::domain::session::Record;
 use crate::sessions::Issued;
-use crate::store::ledger::Issue;
 
 impl Accounts {
     /// Sets a new password, ends all the user's sessions, and issues a new one
@@ -23,23 +22,19 @@ impl Accounts {
         new: NewPassword,
         client: Client,
     ) -> Result<Issued, Error> {
-        let user = by.user.clone();
-        let verified = self.reauthenticate(user.id, current).await?;
+        let (user, session) = (by.user.id, by.session.id);
+        let verified = self.reauthenticate(user, current).await?;
         let hash = self.hasher.hash(new).await?;
-        let act = self.sessions.act(Some(user.id), client.address);
+        let act = self.sessions.act(Some(user), client.address);
         let (token, draft) = self.sessions.draft(client, by.session.remember_me);
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions
             .uncut(async move {
                 let issue = ledger
-                    .change_password(user.id, verified, &hash, &draft, act)
+                    .change_password(user, session, verified, &hash, &draft, act)
                     .await?;
-                match issue {
-                    Issue::Issued(session, committed) => {
-                        Ok(sessions.issued(token, session, user, committed).await)
-                    }
-                    Issue::Outdated => Err(Error::WrongPassword),
-                }
+                let issue = issue.ok_or(Error::SessionEnded)?;
+                Ok(sessions.issued(token, issue).await)
             })
             .await
     }

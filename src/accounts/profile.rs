@@ -51,7 +51,7 @@ impl Accounts {
             .uncut(async move {
                 let act = sessions.act(Some(user), address);
                 match ledger
-                    .change_email(user, verified, &email, session, act)
+                    .change_email(user, session, verified, &email, act)
                     .await?
                 {
                     ChangedEmail::Changed(user, committed) => {
@@ -59,7 +59,7 @@ impl Accounts {
                         Ok(user)
                     }
                     ChangedEmail::EmailTaken => Err(Error::EmailTaken),
-                    ChangedEmail::Outdated => Err(Error::WrongPassword),
+                    ChangedEmail::Outdated => Err(Error::SessionEnded),
                 }
             })
             .await
@@ -83,7 +83,7 @@ impl Accounts {
             .uncut(async move {
                 let act = sessions.act(Some(user), address);
                 let deleted = ledger.delete_account(user, verified, act).await?;
-                sessions.publish(deleted.ok_or(Error::WrongPassword)?).await;
+                sessions.publish(deleted.ok_or(Error::SessionEnded)?).await;
                 Ok(())
             })
             .await

@@ -11,7 +11,7 @@ use crate::domain::token::TokenDigest;
 use crate::domain::user::{Role, Status, User, UserName};
 use crate::entropy;
 use crate::sessions::Issued;
-use crate::store::ledger::{NewUser, Registration};
+use crate::store::ledger::NewUser;
 
 pub struct Register {
     pub email: Email,
@@ -55,12 +55,9 @@ impl Accounts {
                     user,
                     password_hash,
                 };
-                match ledger.register(&new, &draft, presented, act).await? {
-                    Registration::Registered(session, committed) => {
-                        Ok(sessions.issued(token, session, new.user, committed).await)
-                    }
-                    Registration::EmailTaken => Err(Error::EmailTaken),
-                }
+                let issue = ledger.register(&new, &draft, presented, act).await?;
+                let issue = issue.ok_or(Error::EmailTaken)?;
+                Ok(sessions.issued(token, issue).await)
             })
             .await
     }

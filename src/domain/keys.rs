@@ -174,9 +174,9 @@ impl Key {
 
     fn record_key(&self, digest: &TokenDigest) -> LessSafeKey {
         let key = hmac::sign(&self.record, digest.as_bytes());
-        UnboundKey::new(&aead::CHACHA20_POLY1305, key.as_ref())
-            .map(LessSafeKey::new)
-            .unwrap_or_else(|_| unreachable!("HMAC-SHA-256 gives the 32 bytes of a ChaCha20 key"))
+        let key = UnboundKey::new(&aead::CHACHA20_POLY1305, key.as_ref())
+            .unwrap_or_else(|_| unreachable!("HMAC-SHA-256 gives the 32 bytes of a ChaCha20 key"));
+        LessSafeKey::new(key)
     }
 }
 

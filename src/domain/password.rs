@@ -104,7 +104,7 @@ impl PasswordHash {
     #[must_use]
     pub fn of(password: &Password, cost: Cost, salt: [u8; SALT_LENGTH]) -> Self {
         let salt_text = bcrypt::BASE_64.encode(salt);
-        let raw = bcrypt::bcrypt(cost.get(), salt, &*prehash(password, &salt_text));
+        let raw = bcrypt::bcrypt(cost.get(), salt, &prehash(password, &salt_text));
         let checksum = bcrypt::BASE_64.encode(&raw[..CHECKSUM_LENGTH]);
         Self(format!("{TAG}{}${salt_text}${checksum}", cost.get()))
     }
@@ -132,7 +132,7 @@ impl PasswordHash {
         let expected = bcrypt::BASE_64
             .decode(checksum)
             .map_err(|_| UnknownScheme)?;
-        let actual = bcrypt::bcrypt(cost.get(), salt, &*prehash(password, salt_text));
+        let actual = bcrypt::bcrypt(cost.get(), salt, &prehash(password, salt_text));
         Ok(subtle::ConstantTimeEq::ct_eq(&actual[..CHECKSUM_LENGTH], expected.as_slice()).into())
     }
 

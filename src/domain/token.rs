@@ -37,12 +37,12 @@ pub struct Token(Zeroizing<[u8; LENGTH]>);
 impl Token {
     /// A new token. `secret` must be random.
     #[must_use]
-    pub fn mint(secret: Zeroizing<[u8; SECRET_LENGTH]>, keys: &KeyRing) -> Self {
-        let (key_id, mac) = keys.sign(&*secret);
+    pub fn mint(secret: &Zeroizing<[u8; SECRET_LENGTH]>, keys: &KeyRing) -> Self {
+        let (key_id, mac) = keys.sign(&**secret);
         let mut bytes = Zeroizing::new([0; LENGTH]);
         bytes[0] = VERSION;
         bytes[1..HEADER_LENGTH].copy_from_slice(&key_id);
-        bytes[HEADER_LENGTH..LENGTH - MAC_LENGTH].copy_from_slice(&*secret);
+        bytes[HEADER_LENGTH..LENGTH - MAC_LENGTH].copy_from_slice(&**secret);
         bytes[LENGTH - MAC_LENGTH..].copy_from_slice(&mac);
         Self(bytes)
     }
@@ -68,7 +68,7 @@ impl Token {
     /// The cookie's value.
     #[must_use]
     pub fn expose(&self) -> Zeroizing<String> {
-        Zeroizing::new(URL_SAFE_NO_PAD.encode(&*self.0))
+        Zeroizing::new(URL_SAFE_NO_PAD.encode(*self.0))
     }
 
     #[must_use]
@@ -116,7 +116,7 @@ mod tests {
     }
 
     fn mint(byte: u8) -> Token {
-        Token::mint(Zeroizing::new([byte; SECRET_LENGTH]), &ring())
+        Token::mint(&Zeroizing::new([byte; SECRET_LENGTH]), &ring())
     }
 
     #[test]

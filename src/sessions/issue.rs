@@ -7,11 +7,10 @@ use zeroize::Zeroizing;
 use super::Sessions;
 use crate::domain::client::Client;
 use crate::domain::id::SessionId;
-use crate::domain::session::{Draft, Record, Session};
+use crate::domain::session::{Draft, Record};
 use crate::domain::token::Token;
-use crate::domain::user::User;
 use crate::entropy;
-use crate::store::ledger::Committed;
+use crate::store::ledger::Issue;
 
 /// A session just issued. The token is on its way to the cookie, and nowhere else.
 pub struct Issued {
@@ -23,7 +22,7 @@ impl Sessions {
     /// A token and the session it will open, once the ledger has inserted it.
     #[must_use]
     pub fn draft(&self, client: Client, remember_me: bool) -> (Token, Draft) {
-        let token = Token::mint(Zeroizing::new(entropy::random()), &self.keys);
+        let token = Token::mint(&Zeroizing::new(entropy::random()), &self.keys);
         let issued_at = self.clock.now();
         let draft = Draft {
             id: SessionId::new(issued_at, entropy::random()),
@@ -42,13 +41,12 @@ impl Sessions {
 
     /// What follows the commit of a session's insertion: publishes what it has
     /// ended, and keeps a first copy of it.
-    pub async fn issued(
-        &self,
-        token: Token,
-        session: Session,
-        user: User,
-        committed: Committed,
-    ) -> Issued {
+    pub async fn issued(&self, token: Token, issue: Issue) -> Issued {
+        let Issue {
+            session,
+            user,
+            committed,
+        } = issue;
         self.publish(committed).await;
         let record = Arc::new(Record {
             ledger_seen_at: session.last_seen_at,

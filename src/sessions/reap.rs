@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Sessions;
 
-const INTERVAL: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_mins(1);
 /// Small enough to hold no lock for long.
 const BATCH: u32 = 1000;
 

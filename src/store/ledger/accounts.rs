@@ -10,6 +10,7 @@ use crate::domain::id::{SessionId, UserId};
 use crate::domain::password::PasswordHash;
 use crate::domain::revocation::Revocation;
 use crate::domain::session::{Draft, Session};
+use crate::domain::time::Timestamp;
 use crate::domain::token::TokenDigest;
 use crate::domain::user::{CredentialVersion, Credentials, Status, User, UserName};
 use crate::store::Unavailable;
@@ -19,20 +20,13 @@ pub struct NewUser {
     pub password_hash: PasswordHash,
 }
 
+/// A session that the ledger has inserted.
 #[derive(Debug)]
-#[must_use]
-pub enum Registration {
-    Registered(Session, Committed),
-    EmailTaken,
-}
-
-#[derive(Debug)]
-#[must_use]
-pub enum Issue {
-    Issued(Session, Committed),
-    /// The credential that was verified is no longer the user's, or the user is
-    /// gone or locked.
-    Outdated,
+pub struct Issue {
+    pub session: Session,
+    /// As the transaction saw them.
+    pub user: User,
+    pub committed: Committed,
 }
 
 #[derive(Debug)]
@@ -70,7 +64,7 @@ impl Ledger {
     }
 
     /// Creates a user together with a first session, and ends the session that
-    /// this browser had before.
+    /// this browser had before. `None` if the e-mail address is taken.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
@@ -80,13 +74,13 @@ impl Ledger {
         draft: &Draft,
         presented: Option<TokenDigest>,
         act: Act,
-    ) -> Result<Registration, Unavailable> {
+    ) -> Result<Option<Issue>, Unavailable> {
         bounded(async {
             let user = new.user.id;
             let mut tx = self.begin().await?;
             if statements::insert_user(tx.link(), &new.user, &new.password_hash).await? == 0 {
                 tx.abandon().await?;
-                return Ok(Registration::EmailTaken);
+                return Ok(None);
             }
             let mut ending = Ending::default();
             if let Some(digest) = presented {
@@ -105,14 +99,19 @@ impl Ledger {
                 session: Some(session.id),
             };
             statements::insert_event(tx.link(), &event).await?;
-            Ok(Registration::Registered(session, ending.commit(tx).await?))
+            Ok(Some(Issue {
+                session,
+                user: new.user.clone(),
+                committed: ending.commit(tx).await?,
+            }))
         })
         .await
     }
 
     /// Issues a session to a user whose credential of that version was just
     /// verified. Ends the session that this browser had before and, if there is
-    /// a limit, the user's oldest sessions over it.
+    /// a limit, the user's oldest sessions over it. `None` if that credential is
+    /// no longer the user's, or the user is gone or locked.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
@@ -124,13 +123,14 @@ impl Ledger {
         presented: Option<TokenDigest>,
         max_per_user: Option<usize>,
         act: Act,
-    ) -> Result<Issue, Unavailable> {
+    ) -> Result<Option<Issue>, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
-            if !is_current(statements::lock_user(tx.link(), user).await?, verified) {
+            let locked = statements::lock_user(tx.link(), user).await?;
+            let Some(current) = current(locked, verified) else {
                 tx.abandon().await?;
-                return Ok(Issue::Outdated);
-            }
+                return Ok(None);
+            };
             let mut ending = Ending::default();
             if let Some(digest) = presented {
                 ending
@@ -151,29 +151,39 @@ impl Ledger {
                 session: Some(session.id),
             };
             statements::insert_event(tx.link(), &event).await?;
-            Ok(Issue::Issued(session, ending.commit(tx).await?))
+            Ok(Some(Issue {
+                session,
+                user: current.user,
+                committed: ending.commit(tx).await?,
+            }))
         })
         .await
     }
 
-    /// Sets a new password, ends all the user's sessions and issues a new one.
+    /// Sets a new password, ends all the user's sessions, `by` which asked for
+    /// it included, and issues a new one. `None` if that session has ended, or
+    /// the credential that was verified is no longer the user's.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn change_password(
         &self,
         user: UserId,
+        by: SessionId,
         verified: CredentialVersion,
         hash: &PasswordHash,
         draft: &Draft,
         act: Act,
-    ) -> Result<Issue, Unavailable> {
+    ) -> Result<Option<Issue>, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
-            if !is_current(statements::lock_user(tx.link(), user).await?, verified) {
+            let locked = statements::lock_user(tx.link(), user).await?;
+            let current = current(locked, verified);
+            let is_alive = is_alive(&mut tx, user, by, act.at).await?;
+            let Some(current) = current.filter(|_| is_alive) else {
                 tx.abandon().await?;
-                return Ok(Issue::Outdated);
-            }
+                return Ok(None);
+            };
             statements::set_password(tx.link(), user, hash).await?;
             let mut ending = Ending::default();
             ending.all_but(&mut tx, user, None).await?;
@@ -186,27 +196,34 @@ impl Ledger {
                 session: Some(session.id),
             };
             statements::insert_event(tx.link(), &event).await?;
-            Ok(Issue::Issued(session, ending.commit(tx).await?))
+            Ok(Some(Issue {
+                session,
+                user: current.user,
+                committed: ending.commit(tx).await?,
+            }))
         })
         .await
     }
 
-    /// Sets a new e-mail address and ends the user's sessions but `spared`.
+    /// Sets a new e-mail address and ends the user's sessions but `by`, which
+    /// asked for it.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn change_email(
         &self,
         user: UserId,
+        by: SessionId,
         verified: CredentialVersion,
         email: &Email,
-        spared: SessionId,
         act: Act,
     ) -> Result<ChangedEmail, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
             let locked = statements::lock_user(tx.link(), user).await?;
-            let Some(before) = current(locked, verified) else {
+            let before = current(locked, verified);
+            let is_alive = is_alive(&mut tx, user, by, act.at).await?;
+            let Some(before) = before.filter(|_| is_alive) else {
                 tx.abandon().await?;
                 return Ok(ChangedEmail::Outdated);
             };
@@ -218,13 +235,13 @@ impl Ledger {
                 changed => changed?,
             };
             let mut ending = Ending::default();
-            ending.all_but(&mut tx, user, Some(spared)).await?;
+            ending.all_but(&mut tx, user, Some(by)).await?;
             ending.log.push(Revocation::UserChanged(user));
             let event = Event {
                 act,
                 action: Action::EmailChanged,
                 subject: user,
-                session: Some(spared),
+                session: Some(by),
             };
             statements::insert_event(tx.link(), &event).await?;
             let after = User {
@@ -311,6 +328,20 @@ fn current(row: Option<CredentialsRow>, verified: CredentialVersion) -> Option<C
     row.map(Credentials::from).filter(|credentials| {
         credentials.version == verified && credentials.user.status == Status::Active
     })
+}
+
+/// Whether the session is still alive; asked under the user's lock.
+pub(super) async fn is_alive(
+    tx: &mut Transaction,
+    user: UserId,
+    session: SessionId,
+    now: Timestamp,
+) -> Result<bool, sqlx::Error> {
+    let sessions = statements::sessions_of(tx.link(), user).await?;
+    Ok(sessions
+        .into_iter()
+        .map(Session::from)
+        .any(|alive| alive.id == session && !alive.is_expired(now)))
 }
 
 fn is_current(row: Option<CredentialsRow>, verified: CredentialVersion) -> bool {

@@ -21,7 +21,7 @@ use crate::domain::revocation::Entry;
 use crate::domain::token::TokenDigest;
 use crate::store::Unavailable;
 
-pub use accounts::{ChangedEmail, Issue, NewUser, Registration};
+pub use accounts::{ChangedEmail, Issue, NewUser};
 pub use log::{LogPage, LogReader};
 pub use sessions::RevokedOthers;
 

@@ -1,6 +1,6 @@
 //! Use cases that concern sessions: finding, listing, touching and ending them.
 
-use super::accounts::Ending;
+use super::accounts::{Ending, is_alive};
 use super::{Committed, Ledger, bounded, statements};
 use crate::domain::audit::{Act, Action, Event};
 use crate::domain::id::{SessionId, UserId};
@@ -137,12 +137,7 @@ impl Ledger {
         bounded(async {
             let mut tx = self.begin().await?;
             statements::lock_user(tx.link(), user).await?;
-            let sessions = statements::sessions_of(tx.link(), user).await?;
-            let spared_is_alive = sessions
-                .into_iter()
-                .map(Session::from)
-                .any(|session| session.id == spared && !session.is_expired(act.at));
-            if !spared_is_alive {
+            if !is_alive(&mut tx, user, spared, act.at).await? {
                 tx.abandon().await?;
                 return Ok(RevokedOthers::SparedIsGone);
             }

@@ -1,0 +1,47 @@
+//! `database.*`: the ledger.
+
+use std::path::PathBuf;
+
+use super::reader::{Reader, count, flag};
+
+#[derive(Clone)]
+pub struct Database {
+    pub url: String,
+    pub max_connections: u32,
+    /// Whether to bring the schema up to date at the start.
+    pub migrate: bool,
+}
+
+const DEFAULT_URL: &str = "sqlite://data/gatelodge.db";
+
+impl Database {
+    pub(super) fn read(from: &mut Reader) -> Self {
+        Self {
+            url: from
+                .secret("database.url", Some(DEFAULT_URL), |url| {
+                    let known = ["sqlite://", "postgres://", "postgresql://"];
+                    if known.iter().any(|scheme| url.starts_with(scheme)) {
+                        Ok(url.to_owned())
+                    } else {
+                        Err("postgres://user:password@host/database or sqlite://path".to_owned())
+                    }
+                })
+                .unwrap_or_else(|| DEFAULT_URL.to_owned()),
+            max_connections: from.value("database.max_connections", "10", count),
+            migrate: from.value("database.migrate", "true", flag),
+        }
+    }
+
+    #[must_use]
+    pub fn is_sqlite(&self) -> bool {
+        self.url.starts_with("sqlite://")
+    }
+
+    /// The folder of a SQLite database, where all of an embedded instance lies.
+    #[must_use]
+    pub fn data_directory(&self) -> Option<PathBuf> {
+        let path = self.url.strip_prefix("sqlite://")?;
+        let path = PathBuf::from(path.split('?').next().unwrap_or_default());
+        path.parent().map(PathBuf::from)
+    }
+}

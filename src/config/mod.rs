@@ -1,0 +1,118 @@
+//! Configuration: defaults, then a file, then the environment; read once,
+//! validated whole, all mistakes reported at once.
+
+mod cookie;
+mod database;
+mod log;
+mod password;
+mod reader;
+mod redis;
+mod registration;
+mod secrets;
+mod server;
+mod session;
+
+use std::path::Path;
+
+pub use cookie::{Cookie, SameSite};
+pub use database::Database;
+pub use log::{Format, Log};
+pub use password::Password;
+pub use reader::{Known, Mistakes};
+pub use redis::Redis;
+pub use registration::Registration;
+pub use secrets::{Secrets, secret_key};
+pub use server::{PublicUrl, Server};
+pub use session::Session;
+
+use reader::Reader;
+
+/// The file that is read if it exists and no other is named.
+pub const DEFAULT_FILE: &str = "gatelodge.toml";
+
+#[derive(Clone)]
+pub struct Settings {
+    pub server: Server,
+    pub database: Database,
+    pub redis: Redis,
+    pub secrets: Secrets,
+    pub cookie: Cookie,
+    pub session: Session,
+    pub password: Password,
+    pub registration: Registration,
+    pub log: Log,
+}
+
+impl Settings {
+    /// Reads `file`, or [`DEFAULT_FILE`] if there is one, and over it the
+    /// variables of `environment`.
+    ///
+    /// # Errors
+    /// All mistakes: what is wrong, and what would be right.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Mistakes> {
+        let mut reader = Reader::open(file, environment)?;
+        let settings = Self::read(&mut reader);
+        reader.finish()?;
+        Ok(settings)
+    }
+
+    /// Every key that is read, in order, with its default.
+    #[must_use]
+    pub fn keys() -> Vec<Known> {
+        let mut reader = Reader::default();
+        Self::read(&mut reader);
+        reader.into_known()
+    }
+
+    fn read(from: &mut Reader) -> Self {
+        let settings = Self {
+            server: Server::read(from),
+            database: Database::read(from),
+            redis: Redis::read(from),
+            secrets: Secrets::read(from),
+            cookie: Cookie::read(from),
+            session: Session::read(from),
+            password: Password::read(from),
+            registration: Registration::read(from),
+            log: Log::read(from),
+        };
+        settings.look_at_the_whole(from);
+        settings
+    }
+
+    /// What no section can see alone.
+    fn look_at_the_whole(&self, from: &mut Reader) {
+        if self.redis.url.is_some() && self.database.is_sqlite() {
+            from.mistake(
+                "redis.url",
+                "is set, but database.url is SQLite, which serves one instance only: \
+                 set database.url to postgres://…, or leave redis.url out",
+            );
+        }
+        if self.secrets.keys.is_empty() && !self.database.is_sqlite() {
+            from.mistake(
+                "secrets.keys",
+                "is missing: instances that share a PostgreSQL must share their keys; \
+                 `gatelodge keys generate` prints one",
+            );
+        }
+        if let Some(domain) = &self.cookie.domain {
+            let host = self.server.public_url.host();
+            if host != domain && !host.ends_with(&format!(".{domain}")) {
+                from.mistake(
+                    "cookie.domain",
+                    &format!("is {domain:?}, to which the host of server.public_url, {host:?}, does not belong"),
+                );
+            }
+            if !self.server.public_url.is_https() {
+                from.mistake(
+                    "cookie.domain",
+                    "takes a server.public_url that begins with https://",
+                );
+            }
+        }
+    }
+}

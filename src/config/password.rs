@@ -1,0 +1,40 @@
+//! `password.*`: what a password must be, and what it costs to verify one.
+
+use super::reader::{Reader, count};
+use super::server::cores;
+use crate::domain::password::Cost;
+
+#[derive(Clone)]
+pub struct Password {
+    /// In code points.
+    pub min_length: usize,
+    pub bcrypt_cost: Cost,
+    pub hash_concurrency: usize,
+    /// How many hashes may wait; left out, two seconds' work.
+    pub hash_queue: Option<usize>,
+}
+
+const SHORTEST_MIN_LENGTH: usize = 8;
+
+impl Password {
+    pub(super) fn read(from: &mut Reader) -> Self {
+        Self {
+            min_length: from.value("password.min_length", "15", |text| {
+                count(text)
+                    .ok()
+                    .filter(|length| *length >= SHORTEST_MIN_LENGTH)
+                    .ok_or_else(|| format!("a whole number, {SHORTEST_MIN_LENGTH} or more"))
+            }),
+            bcrypt_cost: from.value("password.bcrypt_cost", "12", |text| {
+                text.parse()
+                    .ok()
+                    .and_then(Cost::new)
+                    .ok_or_else(|| "a whole number from 4 to 31".to_owned())
+            }),
+            hash_concurrency: from
+                .optional("password.hash_concurrency", count)
+                .unwrap_or_else(|| cores().saturating_sub(1).max(1)),
+            hash_queue: from.optional("password.hash_queue", count),
+        }
+    }
+}

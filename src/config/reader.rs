@@ -1,0 +1,330 @@
+//! Looks up one key after the other, keeps every mistake, and in the end knows
+//! which keys nobody asked for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use config::{Config, Environment, File, FileFormat, Map, Source as _, Value, ValueKind};
+
+use super::DEFAULT_FILE;
+
+const PREFIX: &str = "GATELODGE";
+
+/// A key, the variable that sets it, and what it is if nothing does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    pub key: &'static str,
+    pub default: Option<&'static str>,
+}
+
+impl Known {
+    #[must_use]
+    pub fn variable(&self) -> String {
+        match self.key {
+            "database.url" => "DATABASE_URL".to_owned(),
+            "redis.url" => "REDIS_URL".to_owned(),
+            key => format!("{PREFIX}_{}", key.to_uppercase().replace('.', "__")),
+        }
+    }
+}
+
+/// Everything that is wrong with a configuration, a line each.
+#[derive(Debug, Default)]
+pub struct Mistakes(Vec<String>);
+
+impl std::error::Error for Mistakes {}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the configuration has mistakes:")?;
+        for mistake in &self.0 {
+            write!(f, "\n  {mistake}")?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Reader {
+    given: BTreeMap<String, Given>,
+    known: Vec<Known>,
+    mistakes: Mistakes,
+}
+
+enum Given {
+    Text(String),
+    List(Vec<String>),
+}
+
+impl Reader {
+    pub(super) fn open(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Mistakes> {
+        let mut ours = Map::new();
+        let mut builder = Config::builder();
+        for (name, value) in environment {
+            match name.as_str() {
+                "DATABASE_URL" => ours
+                    .entry(format!("{PREFIX}_DATABASE__URL"))
+                    .or_insert(value),
+                "REDIS_URL" => ours.entry(format!("{PREFIX}_REDIS__URL")).or_insert(value),
+                name if name.starts_with("GATELODGE_") => {
+                    ours.entry(name.to_owned()).insert_entry(value).into_mut()
+                }
+                _ => continue,
+            };
+        }
+        builder = match file {
+            Some(path) => builder.add_source(File::from(path).format(FileFormat::Toml)),
+            None => builder.add_source(File::new(DEFAULT_FILE, FileFormat::Toml).required(false)),
+        };
+        let environment = Environment::with_prefix(PREFIX)
+            .prefix_separator("_")
+            .separator("__")
+            .source(Some(ours));
+        let layers = builder.add_source(environment).build();
+        let tree = layers
+            .and_then(|layers| layers.collect())
+            .map_err(|error| Mistakes(vec![error.to_string()]))?;
+        let mut reader = Self::default();
+        reader.flatten("", tree);
+        Ok(reader)
+    }
+
+    fn flatten(&mut self, prefix: &str, table: Map<String, Value>) {
+        for (name, value) in table {
+            let key = if prefix.is_empty() {
+                name
+            } else {
+                format!("{prefix}.{name}")
+            };
+            match value.kind {
+                ValueKind::Table(table) => self.flatten(&key, table),
+                ValueKind::Array(values) => {
+                    let items = values
+                        .into_iter()
+                        .filter_map(|item| item.into_string().ok());
+                    self.given.insert(key, Given::List(items.collect()));
+                }
+                ValueKind::Nil => {}
+                kind => {
+                    self.given.insert(key, Given::Text(kind.to_string()));
+                }
+            }
+        }
+    }
+
+    pub(super) fn mistake(&mut self, key: &str, what: &str) {
+        self.mistakes.0.push(format!("{key} {what}"));
+    }
+
+    pub(super) fn finish(mut self) -> Result<(), Mistakes> {
+        for key in self.given.keys() {
+            self.mistakes.0.push(format!("{key} is not a key"));
+        }
+        if self.mistakes.0.is_empty() {
+            Ok(())
+        } else {
+            Err(self.mistakes)
+        }
+    }
+
+    pub(super) fn into_known(self) -> Vec<Known> {
+        self.known
+    }
+
+    /// A value that has a default.
+    #[expect(clippy::expect_used, reason = "every default is read by a test")]
+    pub(super) fn value<T>(
+        &mut self,
+        key: &'static str,
+        default: &'static str,
+        parse: fn(&str) -> Result<T, String>,
+    ) -> T {
+        self.known.push(Known {
+            key,
+            default: Some(default),
+        });
+        let given = self.text(key);
+        given
+            .and_then(|text| self.parsed(key, &text, parse))
+            .unwrap_or_else(|| parse(default).expect("a default is valid"))
+    }
+
+    /// A value that may be left out.
+    pub(super) fn optional<T>(
+        &mut self,
+        key: &'static str,
+        parse: fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        self.known.push(Known { key, default: None });
+        let text = self.text(key)?;
+        self.parsed(key, &text, parse)
+    }
+
+    /// A list, empty if left out: an array in the file, commas in a variable.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &'static str,
+        parse: fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
+        self.known.push(Known { key, default: None });
+        let items = self.items(key);
+        items
+            .iter()
+            .filter_map(|item| self.parsed(key, item, parse))
+            .collect()
+    }
+
+    /// A secret, given as it is or by the path of a file that holds it; never shown.
+    pub(super) fn secret<T>(
+        &mut self,
+        key: &'static str,
+        default: Option<&'static str>,
+        parse: fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        self.known.push(Known { key, default });
+        let text = self
+            .secret_text(key)
+            .or_else(|| default.map(str::to_owned))?;
+        self.parsed_secret(key, &text, parse)
+    }
+
+    /// A list of secrets, like [`Reader::secret`].
+    pub(super) fn secret_list<T>(
+        &mut self,
+        key: &'static str,
+        parse: fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
+        self.known.push(Known { key, default: None });
+        let items = match self.secret_file(key) {
+            Some(text) => split(&text),
+            None => self.items(key),
+        };
+        items
+            .iter()
+            .filter_map(|item| self.parsed_secret(key, item, parse))
+            .collect()
+    }
+
+    fn secret_text(&mut self, key: &str) -> Option<String> {
+        self.secret_file(key).or_else(|| self.text(key))
+    }
+
+    fn secret_file(&mut self, key: &str) -> Option<String> {
+        let path = self.text(&format!("{key}_file"))?;
+        if self.given.contains_key(key) {
+            self.mistake(key, &format!("and {key}_file are both set; leave one out"));
+        }
+        std::fs::read_to_string(&path)
+            .map(|text| text.trim().to_owned())
+            .map_err(|error| self.mistake(&format!("{key}_file"), &format!("is {path:?}: {error}")))
+            .ok()
+    }
+
+    fn text(&mut self, key: &str) -> Option<String> {
+        match self.given.remove(key)? {
+            Given::Text(text) if text.is_empty() => None,
+            Given::Text(text) => Some(text),
+            Given::List(_) => {
+                self.mistake(key, "is a list; it takes one value");
+                None
+            }
+        }
+    }
+
+    fn items(&mut self, key: &str) -> Vec<String> {
+        match self.given.remove(key) {
+            Some(Given::Text(text)) => split(&text),
+            Some(Given::List(items)) => items,
+            None => Vec::new(),
+        }
+    }
+
+    fn parsed<T>(
+        &mut self,
+        key: &str,
+        text: &str,
+        parse: fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        parse(text)
+            .map_err(|right| self.mistake(key, &format!("is {text:?}; it takes {right}")))
+            .ok()
+    }
+
+    fn parsed_secret<T>(
+        &mut self,
+        key: &str,
+        text: &str,
+        parse: fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        parse(text)
+            .map_err(|right| self.mistake(key, &format!("is not usable; it takes {right}")))
+            .ok()
+    }
+}
+
+fn split(text: &str) -> Vec<String> {
+    text.split([',', '\n'])
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// `250ms`, `30s`, `15m`, `24h` or `30d`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "a duration such as 250ms, 30s, 15m, 24h or 30d".to_owned();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(wrong()),
+    };
+    let millis = number.checked_mul(millis).filter(|millis| *millis > 0);
+    millis.map(Duration::from_millis).ok_or_else(wrong)
+}
+
+/// A whole number of at least one.
+pub(super) fn count<T: FromStr + From<u8> + PartialOrd>(text: &str) -> Result<T, String> {
+    text.parse()
+        .ok()
+        .filter(|number| *number >= T::from(1))
+        .ok_or_else(|| "a whole number, 1 or more".to_owned())
+}
+
+pub(super) fn flag(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| "true or false".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("30d"), Ok(Duration::from_hours(720)));
+        for text in [
+            "",
+            "30",
+            "m",
+            "1.5h",
+            "-1s",
+            "0s",
+            "99999999999999999999d",
+            "30 m",
+        ] {
+            assert!(duration(text).is_err(), "{text:?}");
+        }
+    }
+}

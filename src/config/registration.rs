@@ -1,0 +1,16 @@
+//! `registration.*`: whether strangers may sign up.
+
+use super::reader::{Reader, flag};
+
+#[derive(Clone)]
+pub struct Registration {
+    pub enabled: bool,
+}
+
+impl Registration {
+    pub(super) fn read(from: &mut Reader) -> Self {
+        Self {
+            enabled: from.value("registration.enabled", "true", flag),
+        }
+    }
+}

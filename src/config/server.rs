@@ -1,0 +1,112 @@
+//! `server.*`: where the service listens, and where browsers find it.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZero;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::{Host, Url};
+
+use super::reader::{Reader, count, duration};
+
+#[derive(Clone)]
+pub struct Server {
+    pub bind: SocketAddr,
+    pub public_url: PublicUrl,
+    pub workers: usize,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How long a client may take to send a request's body.
+    pub body_timeout: Duration,
+    /// How long requests under way may take after SIGTERM.
+    pub shutdown_grace: Duration,
+}
+
+impl Server {
+    pub(super) fn read(from: &mut Reader) -> Self {
+        Self {
+            bind: from.value("server.bind", "127.0.0.1:8080", |text| {
+                text.parse()
+                    .map_err(|_| "an address and a port such as 0.0.0.0:8080".to_owned())
+            }),
+            public_url: from.value(
+                "server.public_url",
+                "http://localhost:8080",
+                PublicUrl::parse,
+            ),
+            workers: from.optional("server.workers", count).unwrap_or_else(cores),
+            trusted_proxies: from.list("server.trusted_proxies", network),
+            body_timeout: from.value("server.body_timeout", "10s", duration),
+            shutdown_grace: from.value("server.shutdown_grace", "20s", duration),
+        }
+    }
+}
+
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    text.parse()
+        .or_else(|_| text.parse().map(|address: std::net::IpAddr| address.into()))
+        .map_err(|_| "addresses or ranges such as 10.0.0.0/8".to_owned())
+}
+
+/// The origin under which browsers know the service: `https://host[:port]`, or
+/// `http://` with a loopback host. It alone decides what the cookie is called
+/// and which origins are our own.
+#[derive(Clone, Debug)]
+pub struct PublicUrl(Url);
+
+impl PublicUrl {
+    fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || "an origin such as https://auth.example.com, without a path".to_owned();
+        let url = Url::parse(text).map_err(|_| wrong())?;
+        let is_origin = matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if !is_origin {
+            return Err(wrong());
+        }
+        let url = Self(url);
+        if !url.is_https() && !url.is_loopback() {
+            return Err(
+                "https://, since browsers send a session over plain http to anyone who listens: \
+                 put a TLS proxy in front and name its https:// origin, or, to try it on this \
+                 machine, http://localhost with a port"
+                    .to_owned(),
+            );
+        }
+        Ok(url)
+    }
+
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match self.0.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address == Ipv4Addr::LOCALHOST,
+            Some(Host::Ipv6(address)) => address == Ipv6Addr::LOCALHOST,
+            None => false,
+        }
+    }
+
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
+    /// As browsers write it in `Origin` (RFC 6454, 6.1).
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+}

@@ -1,0 +1,38 @@
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::domain::password::Password;
+use crate::http::body::{Fields, Json};
+use crate::http::carrier::carry_ended;
+use crate::http::client::address_of;
+use crate::http::gate::CurrentSession;
+use crate::http::problem::Problem;
+use crate::http::services::Services;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Body {
+    password: Option<Zeroizing<String>>,
+}
+
+pub async fn delete_account(
+    request: HttpRequest,
+    current: CurrentSession,
+    services: Data<Services>,
+    Json(body): Json<Body>,
+) -> Result<HttpResponse, Problem> {
+    let mut fields = Fields::default();
+    let password = fields.parse("password", body.password.as_deref(), Password::parse);
+    let Some(password) = password else {
+        return Err(fields.into_problem());
+    };
+    let address = address_of(&request, &services);
+    services
+        .accounts
+        .delete_account(current.record(), password, address)
+        .await?;
+    carry_ended(&request);
+    Ok(HttpResponse::NoContent().finish())
+}

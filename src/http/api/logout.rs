@@ -1,0 +1,27 @@
+use actix_web::http::header::HeaderName;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::http::carrier::{Presented, carry_ended};
+use crate::http::client::address_of;
+use crate::http::problem::Problem;
+use crate::http::services::Services;
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
+/// Not `"cookies"`: that would take the cookies of every app on the domain.
+const CLEARED: &str = "\"cache\", \"storage\"";
+
+pub async fn delete_current_session(
+    request: HttpRequest,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    if let Some(digest) = Presented::of(&request, &services) {
+        let address = address_of(&request, &services);
+        services.sessions.log_out(digest, address).await?;
+    }
+    carry_ended(&request);
+    Ok(HttpResponse::NoContent()
+        .insert_header((CLEAR_SITE_DATA, CLEARED))
+        .finish())
+}

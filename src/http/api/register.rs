@@ -1,0 +1,51 @@
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::accounts::Register;
+use crate::domain::email::Email;
+use crate::domain::password::NewPassword;
+use crate::domain::user::UserName;
+use crate::http::body::{Fields, Json};
+use crate::http::carrier::{Presented, carry_issued};
+use crate::http::client::client_of;
+use crate::http::problem::Problem;
+use crate::http::representation::IdentityBody;
+use crate::http::services::Services;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Body {
+    email: Option<String>,
+    name: Option<String>,
+    password: Option<Zeroizing<String>>,
+}
+
+pub async fn register_user(
+    request: HttpRequest,
+    services: Data<Services>,
+    Json(body): Json<Body>,
+) -> Result<HttpResponse, Problem> {
+    let mut fields = Fields::default();
+    let email = fields.parse("email", body.email.as_ref(), Email::parse);
+    let name = fields.parse("name", body.name.as_ref(), UserName::parse);
+    let password = fields.parse("password", body.password.as_deref(), |text| {
+        NewPassword::parse(text, services.password_min_length)
+    });
+    let (Some(email), Some(name), Some(password)) = (email, name, password) else {
+        return Err(fields.into_problem());
+    };
+    let issued = services
+        .accounts
+        .register(Register {
+            email,
+            name,
+            password,
+            client: client_of(&request, &services),
+            presented: Presented::of(&request, &services),
+        })
+        .await?;
+    carry_issued(&request, &issued)?;
+    Ok(HttpResponse::Created().json(IdentityBody::from(&*issued.record)))
+}

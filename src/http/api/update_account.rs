@@ -1,0 +1,73 @@
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::domain::email::Email;
+use crate::domain::password::Password;
+use crate::domain::user::UserName;
+use crate::http::body::{Fields, Json};
+use crate::http::client::address_of;
+use crate::http::gate::CurrentSession;
+use crate::http::problem::Problem;
+use crate::http::representation::UserBody;
+use crate::http::services::Services;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Body {
+    name: Option<String>,
+    email: Option<String>,
+    password: Option<Zeroizing<String>>,
+}
+
+enum Change {
+    Name(UserName),
+    Email(Email, Password),
+}
+
+pub async fn update_account(
+    request: HttpRequest,
+    current: CurrentSession,
+    services: Data<Services>,
+    Json(body): Json<Body>,
+) -> Result<HttpResponse, Problem> {
+    let change = body.into_change()?;
+    let (accounts, by) = (&services.accounts, current.record());
+    let address = address_of(&request, &services);
+    let user = match change {
+        Change::Name(name) => accounts.change_name(by, name, address).await?,
+        Change::Email(email, password) => {
+            accounts.change_email(by, email, password, address).await?
+        }
+    };
+    Ok(HttpResponse::Ok().json(UserBody { user: &user }))
+}
+
+impl Body {
+    /// Either the name, or the e-mail address with the password; not both, so
+    /// that a request is done whole or not at all.
+    fn into_change(self) -> Result<Change, Problem> {
+        let mut fields = Fields::default();
+        if self.name.is_some() && self.email.is_some() {
+            fields.refuse("email", "is changed in a request of its own");
+            return Err(fields.into_problem());
+        }
+        if let Some(name) = &self.name {
+            if self.password.is_some() {
+                fields.refuse("password", "goes with email, not with name");
+            }
+            let name = fields.parse("name", Some(name), UserName::parse);
+            return name
+                .filter(|_| self.password.is_none())
+                .map(Change::Name)
+                .ok_or_else(|| fields.into_problem());
+        }
+        let email = fields.parse("email", self.email.as_ref(), Email::parse);
+        let password = fields.parse("password", self.password.as_deref(), Password::parse);
+        match (email, password) {
+            (Some(email), Some(password)) => Ok(Change::Email(email, password)),
+            _ => Err(fields.into_problem()),
+        }
+    }
+}

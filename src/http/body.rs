@@ -1,0 +1,148 @@
+//! Bodies and queries, parsed at the edge: all mistakes at once, each with the
+//! field it concerns, none with a value that might be a secret.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use serde::de::DeserializeOwned;
+
+use super::edge::Body;
+use super::problem::{FieldError, Kind, Problem};
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// Longer names of fields are cut in what comes back.
+const MAX_FIELD_NAME: usize = 64;
+
+/// A body of `application/json` with exactly the fields of `T`.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest for Json<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let body = request.extensions().get::<Body>().cloned();
+        ready(match body {
+            Some(Body(bytes)) => parse(request, &bytes).map(Json),
+            None => Err(Problem::internal(anyhow::anyhow!(
+                "nobody has read the body"
+            ))),
+        })
+    }
+}
+
+fn parse<T: DeserializeOwned>(request: &HttpRequest, bytes: &[u8]) -> Result<T, Problem> {
+    if !is_json(request) || bytes.starts_with(BYTE_ORDER_MARK) {
+        return Err(Kind::UnsupportedMediaType.into());
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let error = error.into_inner();
+        match error.classify() {
+            serde_json::error::Category::Data => {
+                Kind::InvalidInput(vec![data_error(&path, &error.to_string())])
+            }
+            _ => Kind::MalformedJson,
+        }
+    })?;
+    json.end().map_err(|_| Kind::MalformedJson)?;
+    Ok(parsed)
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    if request.headers().contains_key(CONTENT_ENCODING) {
+        return false;
+    }
+    let mut types = request.headers().get_all(CONTENT_TYPE);
+    let (Some(only), None) = (types.next(), types.next()) else {
+        return false;
+    };
+    let text = only.to_str().unwrap_or_default().to_ascii_lowercase();
+    let text: String = text.split_ascii_whitespace().collect();
+    matches!(
+        text.as_str(),
+        "application/json"
+            | "application/json;charset=utf-8"
+            | "application/json;charset=\"utf-8\""
+    )
+}
+
+/// A query with no parameters but those of `T`.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let parsed = actix_web::web::Query::<T>::from_query(request.query_string());
+        ready(
+            parsed
+                .map(|query| Self(query.into_inner()))
+                .map_err(|error| {
+                    Kind::InvalidInput(vec![data_error("query", &error.to_string())]).into()
+                }),
+        )
+    }
+}
+
+/// serde's messages repeat the value they complain of; only what is expected
+/// is passed on.
+fn data_error(path: &str, message: &str) -> FieldError {
+    let quoted = message.split('`').nth(1).unwrap_or_default();
+    let (field, message) = if message.starts_with("unknown field") {
+        (quoted, "is not a field of this request".to_owned())
+    } else if message.starts_with("duplicate field") {
+        (quoted, "is given twice".to_owned())
+    } else {
+        let expected = message
+            .rsplit_once(", expected ")
+            .map_or("something else", |(_, rest)| rest);
+        let expected = expected.split(" at line ").next().unwrap_or_default();
+        (path, format!("must be {expected}"))
+    };
+    let cut = field.floor_char_boundary(MAX_FIELD_NAME);
+    FieldError {
+        field: field[..cut].to_owned(),
+        message,
+    }
+}
+
+/// Gathers the mistakes of a request while its fields are parsed.
+#[derive(Default)]
+pub(super) struct Fields {
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    /// The field's value, or `None` and a mistake noted.
+    pub(super) fn parse<S: AsRef<str>, T, E: std::fmt::Display>(
+        &mut self,
+        field: &'static str,
+        given: Option<&S>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let Some(given) = given else {
+            self.refuse(field, "is missing");
+            return None;
+        };
+        parse(given.as_ref())
+            .map_err(|error| self.refuse(field, &error.to_string()))
+            .ok()
+    }
+
+    pub(super) fn refuse(&mut self, field: &'static str, message: &str) {
+        self.errors.push(FieldError {
+            field: field.to_owned(),
+            message: message.to_owned(),
+        });
+    }
+
+    /// The answer to a request with mistakes.
+    pub(super) fn into_problem(self) -> Problem {
+        Kind::InvalidInput(self.errors).into()
+    }
+}

@@ -1,0 +1,160 @@
+//! The session cookie: its name, its attributes, and its one parser.
+
+use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
+
+use crate::config::{Cookie, PublicUrl, SameSite};
+use crate::domain::keys::KeyRing;
+use crate::domain::session::Session;
+use crate::domain::token::Token;
+
+#[derive(Clone)]
+pub(super) struct SessionCookie {
+    name: &'static str,
+    attributes: String,
+}
+
+impl SessionCookie {
+    /// The prefixes have browsers refuse a cookie that another host or plain
+    /// http has set (RFC 6265bis, 4.1.3). On plain http, which is a loopback
+    /// address, there is no prefix to be had.
+    pub(super) fn new(public_url: &PublicUrl, settings: &Cookie) -> Self {
+        let name = match (&settings.domain, public_url.is_https()) {
+            (Some(_), _) => "__Secure-gatelodge_session",
+            (None, true) => "__Host-gatelodge_session",
+            (None, false) => "gatelodge_session",
+        };
+        let same_site = match settings.same_site {
+            SameSite::Lax => "Lax",
+            SameSite::Strict => "Strict",
+        };
+        let domain = settings
+            .domain
+            .as_ref()
+            .map(|domain| format!("; Domain={domain}"))
+            .unwrap_or_default();
+        let secure = if public_url.is_https() {
+            "; Secure"
+        } else {
+            ""
+        };
+        Self {
+            name,
+            attributes: format!("; Path=/{domain}{secure}; HttpOnly; SameSite={same_site}"),
+        }
+    }
+
+    /// The genuine token that a request carries. Names and values are compared
+    /// byte by byte, neither decoded nor trimmed, since a name that is decoded
+    /// can be forged past its prefix; of two cookies of the name, none counts.
+    pub(super) fn read(&self, headers: &HeaderMap, keys: &KeyRing) -> Option<Token> {
+        let mut values = headers
+            .get_all(COOKIE)
+            .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
+            .map(|pair| pair.strip_prefix(b" ").unwrap_or(pair))
+            .filter_map(|pair| pair.strip_prefix(self.name.as_bytes())?.strip_prefix(b"="));
+        let value = values.next()?;
+        if values.next().is_some() {
+            return None;
+        }
+        Token::verify(value, keys)
+    }
+
+    /// `Set-Cookie` for a session just issued.
+    pub(super) fn set(&self, token: &Token, session: &Session) -> Option<HeaderValue> {
+        let Self { name, attributes } = self;
+        let max_age = if session.remember_me {
+            let lifetime = session.expires_at.since(session.issued_at);
+            format!("; Max-Age={}", lifetime.as_secs())
+        } else {
+            String::new()
+        };
+        let value = token.expose();
+        let cookie = format!("{name}={}{max_age}{attributes}", *value);
+        HeaderValue::try_from(cookie).ok()
+    }
+
+    /// `Set-Cookie` that removes the cookie, with the attributes it was set with.
+    pub(super) fn remove(&self) -> Option<HeaderValue> {
+        let Self { name, attributes } = self;
+        HeaderValue::try_from(format!("{name}=; Max-Age=0{attributes}")).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::domain::keys::tests::key;
+
+    fn cookie() -> SessionCookie {
+        SessionCookie {
+            name: "__Host-gatelodge_session",
+            attributes: String::new(),
+        }
+    }
+
+    fn reads(headers: &[&[u8]]) -> bool {
+        let keys = KeyRing::new(&key(1), &[]);
+        let token = Token::mint(&Zeroizing::new([7; 32]), &keys);
+        let mut map = HeaderMap::new();
+        for header in headers {
+            let at = header.iter().position(|byte| *byte == b'$');
+            let filled = match at {
+                Some(at) => [&header[..at], token.expose().as_bytes(), &header[at + 1..]].concat(),
+                None => header.to_vec(),
+            };
+            map.append(COOKIE, HeaderValue::from_bytes(&filled).unwrap());
+        }
+        cookie().read(&map, &keys).is_some()
+    }
+
+    #[test]
+    fn the_cookie_is_found_among_junk() {
+        assert!(reads(&[b"__Host-gatelodge_session=$"]));
+        assert!(reads(&[
+            b"a; =x; b=%ff; c=\xff; __Host-gatelodge_session=$; ; d=\"e"
+        ]));
+        assert!(reads(&[b"a=b", b"__Host-gatelodge_session=$"]));
+        assert!(reads(&[b"a=b;__Host-gatelodge_session=$"]));
+    }
+
+    #[test]
+    fn a_name_that_only_looks_like_it_is_another() {
+        for header in [
+            &b"__host-gatelodge_session=$"[..],
+            b"%5f_Host-gatelodge_session=$",
+            b"a=b;  __Host-gatelodge_session=$",
+            b"\t__Host-gatelodge_session=$",
+            b"__Host-gatelodge_session =$",
+            b"__Host-gatelodge_session2=$",
+            b"__Host-gatelodge_session",
+            b"gatelodge_session=$",
+        ] {
+            assert!(!reads(&[header]), "{}", String::from_utf8_lossy(header));
+        }
+    }
+
+    #[test]
+    fn two_are_none() {
+        assert!(!reads(&[
+            b"__Host-gatelodge_session=$; __Host-gatelodge_session=x"
+        ]));
+        assert!(!reads(&[
+            b"__Host-gatelodge_session=",
+            b"__Host-gatelodge_session=$"
+        ]));
+    }
+
+    #[test]
+    fn a_value_is_taken_as_it_is() {
+        for header in [
+            &b"__Host-gatelodge_session= $"[..],
+            b"__Host-gatelodge_session=\"$\"",
+            b"__Host-gatelodge_session=$ ",
+            b"__Host-gatelodge_session=",
+        ] {
+            assert!(!reads(&[header]), "{}", String::from_utf8_lossy(header));
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What holds for every request, whatever its route: limits on its size and
+//! time, the cross-site rule, and the headers of every answer.
+
+use std::time::Duration;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::middleware::Next;
+use actix_web::web::{Bytes, BytesMut, Data};
+use actix_web::{HttpMessage as _, ResponseError as _};
+use futures_util::StreamExt as _;
+
+use super::problem::{Kind, Problem};
+use super::services::Services;
+
+const MAX_URI: usize = 8 * 1024;
+const MAX_HEADERS: usize = 16 * 1024;
+const MAX_BODY: usize = 64 * 1024;
+
+/// How long an answer may take once the request has arrived.
+#[derive(Clone, Copy)]
+pub(super) struct Deadline(Duration);
+
+impl Deadline {
+    pub(super) const USUAL: Self = Self(Duration::from_millis(1900));
+    /// For what verifies or sets a password.
+    pub(super) const HASHING: Self = Self(Duration::from_millis(4900));
+}
+
+/// The request's body, read whole.
+#[derive(Clone)]
+pub(super) struct Body(pub(super) Bytes);
+
+pub(super) async fn guard<B: MessageBody + 'static>(
+    services: Data<Services>,
+    deadline: Deadline,
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse, actix_web::Error> {
+    if let Err(problem) = admit(&services, &mut request).await {
+        return Ok(request.into_response(problem.error_response()));
+    }
+    // Nothing may hold on to the request here: middleware further in changes it.
+    let answer = tokio::time::timeout(deadline.0, next.call(request)).await;
+    let mut response = answer.map_err(|_| {
+        tracing::error!(
+            deadline_ms = deadline.0.as_millis(),
+            "the deadline has passed"
+        );
+        Problem::from(Kind::Unavailable)
+    })??;
+    set_headers(response.headers_mut());
+    Ok(response.map_into_boxed_body())
+}
+
+async fn admit(services: &Services, request: &mut ServiceRequest) -> Result<(), Problem> {
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    if target > MAX_URI {
+        return Err(Kind::UriTooLong.into());
+    }
+    if size(request.headers()) > MAX_HEADERS {
+        return Err(Kind::HeadersTooLarge.into());
+    }
+    if !services
+        .own_origins
+        .allow(request.method(), request.headers())
+    {
+        return Err(Kind::CsrfFailed.into());
+    }
+    let body = tokio::time::timeout(services.body_timeout, read_body(request))
+        .await
+        .map_err(|_| Kind::RequestTimeout)??;
+    request.extensions_mut().insert(Body(body));
+    Ok(())
+}
+
+/// As the headers stand on the wire: `name: value\r\n`.
+fn size(headers: &HeaderMap) -> usize {
+    headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum()
+}
+
+async fn read_body(request: &mut ServiceRequest) -> Result<Bytes, Kind> {
+    let announced = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > MAX_BODY as u64) {
+        return Err(Kind::ContentTooLarge);
+    }
+    let mut payload: Payload = request.take_payload();
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Kind::MalformedJson)?;
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(Kind::ContentTooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// What every answer says, whatever it answers.
+pub(super) fn set_headers(headers: &mut HeaderMap) {
+    let always = [
+        (CACHE_CONTROL, "no-store"),
+        (
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+        (REFERRER_POLICY, "same-origin"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+    ];
+    for (name, value) in always {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}

@@ -1,0 +1,187 @@
+//! The gate: who may pass. As a middleware around routes, or as an extractor in
+//! a handler; either way the same check, made once per request.
+
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::web::Data;
+use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, ResponseError as _};
+
+use super::carrier::Presented;
+use super::problem::{Kind, Problem};
+use super::services::Services;
+use crate::domain::session::{Record, Session};
+use crate::domain::user::{Role, User};
+
+/// Lets through only requests with a live session; everything else is answered
+/// with 401, 403 or 503. The app must have been given
+/// [`Services::attach`](super::Services::attach) or
+/// [`Services::mount`](super::Services::mount).
+#[derive(Clone, Copy, Debug)]
+pub struct Gate {
+    required: Required,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Required {
+    Session,
+    Admin,
+}
+
+impl Gate {
+    /// For anyone who is logged in.
+    #[must_use]
+    pub const fn session() -> Self {
+        Self {
+            required: Required::Session,
+        }
+    }
+
+    /// For administrators.
+    #[must_use]
+    pub const fn admin() -> Self {
+        Self {
+            required: Required::Admin,
+        }
+    }
+}
+
+/// The session a request carries: alive when it was checked.
+#[derive(Clone, Debug)]
+pub struct CurrentSession(Arc<Record>);
+
+impl CurrentSession {
+    #[must_use]
+    pub fn user(&self) -> &User {
+        &self.0.user
+    }
+
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.0.session
+    }
+
+    pub(super) fn record(&self) -> &Record {
+        &self.0
+    }
+}
+
+/// The session of an administrator.
+#[derive(Clone, Debug)]
+pub struct AdminSession(CurrentSession);
+
+impl AdminSession {
+    #[must_use]
+    pub fn user(&self) -> &User {
+        self.0.user()
+    }
+
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        self.0.session()
+    }
+}
+
+async fn authenticate(
+    request: &HttpRequest,
+    required: Required,
+) -> Result<CurrentSession, Problem> {
+    let known = request.extensions().get::<CurrentSession>().cloned();
+    let current = match known {
+        Some(current) => current,
+        None => check(request).await?,
+    };
+    match required {
+        Required::Admin if current.user().role != Role::Admin => Err(Kind::Forbidden.into()),
+        Required::Admin | Required::Session => Ok(current),
+    }
+}
+
+async fn check(request: &HttpRequest) -> Result<CurrentSession, Problem> {
+    let services = request.app_data::<Data<Services>>().ok_or_else(|| {
+        Problem::internal(anyhow::anyhow!("the app was not given Services::attach"))
+    })?;
+    let digest = Presented::of(request, services).ok_or(Kind::Unauthenticated)?;
+    let record = services
+        .sessions
+        .check(&digest)
+        .await?
+        .ok_or(Kind::Unauthenticated)?;
+    let current = CurrentSession(record);
+    request.extensions_mut().insert(current.clone());
+    Ok(current)
+}
+
+impl FromRequest for CurrentSession {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { Ok(authenticate(&request, Required::Session).await?) })
+    }
+}
+
+impl FromRequest for AdminSession {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { Ok(Self(authenticate(&request, Required::Admin).await?)) })
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for Gate
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Transform = GateService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(GateService {
+            service: Rc::new(service),
+            required: self.required,
+        }))
+    }
+}
+
+#[doc(hidden)]
+pub struct GateService<S> {
+    service: Rc<S>,
+    required: Required,
+}
+
+impl<S, B> Service<ServiceRequest> for GateService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>>>>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let (service, required) = (Rc::clone(&self.service), self.required);
+        Box::pin(async move {
+            match authenticate(request.request(), required).await {
+                Ok(_) => Ok(service.call(request).await?.map_into_left_body()),
+                Err(problem) => {
+                    let refusal = problem.error_response();
+                    Ok(request.into_response(refusal).map_into_right_body())
+                }
+            }
+        })
+    }
+}

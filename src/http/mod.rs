@@ -1,0 +1,22 @@
+//! HTTP: the only module that knows actix. A handler takes what it needs from
+//! the request, calls one service, and answers.
+
+mod api;
+mod body;
+mod carrier;
+mod client;
+mod cookie;
+mod cross_site;
+mod edge;
+mod gate;
+mod problem;
+mod representation;
+mod routes;
+mod services;
+mod span;
+mod store;
+
+pub use gate::{AdminSession, CurrentSession, Gate};
+pub use services::Services;
+pub use span::RequestSpan;
+pub use store::Store;

@@ -1,0 +1,125 @@
+//! The table of routes, whole, and how each is wrapped.
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{HttpServiceFactory, ServiceRequest};
+use actix_web::http::Method;
+use actix_web::http::header::ALLOW;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{Data, ServiceConfig, resource, route, to};
+use actix_web::{FromRequest, Handler, Resource, Responder, ResponseError as _, Route};
+
+use super::api::{
+    change_password, delete_account, health, list_sessions, login, logout, register,
+    revoke_session, revoke_sessions, update_account, whoami,
+};
+use super::carrier::carry;
+use super::edge::{self, Deadline};
+use super::problem::{Kind, Problem};
+use super::services::Services;
+
+#[rustfmt::skip]
+pub(super) fn mount(services: &Services, app: &mut ServiceConfig) {
+    app.service(carried(services, "/api/register", Deadline::HASHING, [post(register::register_user)]))
+       .service(carried(services, "/api/login", Deadline::HASHING, [post(login::create_session)]))
+       .service(carried(services, "/api/logout", Deadline::USUAL, [post(logout::delete_current_session)]))
+       .service(plain("/api/sessions/whoami", Deadline::USUAL, [get(whoami::get_current_session)]))
+       .service(plain("/api/sessions", Deadline::USUAL, [get(list_sessions::list_sessions), delete(revoke_sessions::revoke_sessions)]))
+       .service(plain("/api/sessions/{id}", Deadline::USUAL, [delete(revoke_session::revoke_session)]))
+       .service(carried(services, "/api/password", Deadline::HASHING, [post(change_password::change_password)]))
+       .service(carried(services, "/api/account", Deadline::HASHING, [patch(update_account::update_account), delete(delete_account::delete_account)]))
+       .service(plain("/health/alive", Deadline::USUAL, [get(health::get_alive)]))
+       .service(plain("/health/ready", Deadline::USUAL, [get(health::get_ready)]));
+}
+
+/// The answer to everything the table does not name.
+pub(super) fn nothing_here() -> Route {
+    let answer = || async { Problem::from(Kind::NotFound).error_response() };
+    route().to(answer).wrap(from_fn(
+        |services: Data<Services>, request, next: Next<BoxBody>| {
+            edge::guard(services, Deadline::USUAL, request, next)
+        },
+    ))
+}
+
+/// A route that leaves the cookie alone.
+fn plain<const N: usize>(
+    path: &'static str,
+    deadline: Deadline,
+    verbs: [Verb; N],
+) -> impl HttpServiceFactory + 'static {
+    answering(path, verbs).wrap(from_fn(
+        move |services: Data<Services>, request: ServiceRequest, next: Next<BoxBody>| {
+            edge::guard(services, deadline, request, next)
+        },
+    ))
+}
+
+/// A route that issues or ends the session that the cookie carries.
+fn carried<const N: usize>(
+    services: &Services,
+    path: &'static str,
+    deadline: Deadline,
+    verbs: [Verb; N],
+) -> impl HttpServiceFactory + 'static {
+    answering(path, verbs)
+        .wrap(services.carrier.middleware(&services.sessions))
+        .wrap(from_fn(carry::<BoxBody>))
+        .wrap(from_fn(
+            move |services: Data<Services>, request: ServiceRequest, next: Next<BoxBody>| {
+                edge::guard(services, deadline, request, next)
+            },
+        ))
+}
+
+struct Verb {
+    /// As `Allow` lists it.
+    name: &'static str,
+    route: Route,
+}
+
+fn answering<const N: usize>(path: &'static str, verbs: [Verb; N]) -> Resource {
+    let allowed = verbs.each_ref().map(|verb| verb.name).join(", ");
+    let refuse = move || {
+        let mut refusal = Problem::from(Kind::MethodNotAllowed).error_response();
+        if let Ok(allowed) = allowed.as_str().try_into() {
+            refusal.headers_mut().insert(ALLOW, allowed);
+        }
+        async { refusal }
+    };
+    verbs
+        .into_iter()
+        .fold(resource(path), |resource, verb| resource.route(verb.route))
+        .default_service(to(refuse))
+}
+
+/// Whatever answers GET answers HEAD (RFC 9110, 9.1); actix leaves out the body.
+fn get<F, Args>(handler: F) -> Verb
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let either = actix_web::guard::Any(actix_web::guard::Get()).or(actix_web::guard::Head());
+    Verb {
+        name: "GET, HEAD",
+        route: route().guard(either).to(handler),
+    }
+}
+
+macro_rules! verbs {
+    ($($verb:ident: $method:ident),*) => {
+        $(fn $verb<F, Args>(handler: F) -> Verb
+        where
+            F: Handler<Args>,
+            Args: FromRequest + 'static,
+            F::Output: Responder + 'static,
+        {
+            Verb {
+                name: stringify!($method),
+                route: route().method(Method::$method).to(handler),
+            }
+        })*
+    };
+}
+
+verbs!(post: POST, patch: PATCH, delete: DELETE);

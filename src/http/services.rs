@@ -1,0 +1,67 @@
+//! What handlers, gates and middleware share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::{Data, ServiceConfig};
+
+use super::carrier::Carrier;
+use super::client::TrustedProxies;
+use super::cookie::SessionCookie;
+use super::cross_site::OwnOrigins;
+use super::routes;
+use crate::accounts::Accounts;
+use crate::config::Settings;
+use crate::sessions::Sessions;
+
+/// Everything an actix app needs to log users in and to know who they are.
+/// Cheap to clone; one for the whole process.
+#[derive(Clone)]
+pub struct Services {
+    pub(super) accounts: Arc<Accounts>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) cookie: SessionCookie,
+    pub(super) carrier: Carrier,
+    pub(super) own_origins: OwnOrigins,
+    pub(super) trusted_proxies: TrustedProxies,
+    pub(super) password_min_length: usize,
+    pub(super) body_timeout: Duration,
+}
+
+impl Services {
+    #[must_use]
+    pub fn new(accounts: Arc<Accounts>, sessions: Arc<Sessions>, settings: &Settings) -> Self {
+        let server = &settings.server;
+        Self {
+            accounts,
+            sessions,
+            cookie: SessionCookie::new(&server.public_url, &settings.cookie),
+            carrier: Carrier::new(),
+            own_origins: OwnOrigins::new(&server.public_url, server.bind.port()),
+            trusted_proxies: TrustedProxies::new(server.trusted_proxies.clone()),
+            password_min_length: settings.password.min_length,
+            body_timeout: server.body_timeout,
+        }
+    }
+
+    /// Lets an app use [`Gate`](super::Gate) and the extractors.
+    pub fn attach(&self, app: &mut ServiceConfig) {
+        app.app_data(Data::new(self.clone()));
+    }
+
+    /// Adds the API under `/api` and `/health`, and what [`Services::attach`] adds.
+    pub fn mount(&self, app: &mut ServiceConfig) {
+        self.attach(app);
+        routes::mount(self, app);
+    }
+
+    /// Has everything the API does not know answered as the API would.
+    pub fn mount_fallback(app: &mut ServiceConfig) {
+        app.default_service(routes::nothing_here());
+    }
+
+    /// Waits for revocations under way and writes what is still to be written.
+    pub async fn stop(&self) {
+        self.sessions.stop().await;
+    }
+}

@@ -1,0 +1,286 @@
+//! The composition root: puts the parts together, in production and in tests
+//! alike.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::{App, HttpServer};
+use anyhow::{Context as _, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tracing_actix_web::TracingLogger;
+
+use crate::accounts::{Accounts, Hasher};
+use crate::config::{self, Settings, secret_key};
+use crate::domain::keys::{KEY_LENGTH, KeyRing, SecretKey};
+use crate::domain::session::Lifetime;
+use crate::entropy;
+use crate::http::{RequestSpan, Services};
+use crate::sessions::{Clock, Policy, Sessions};
+use crate::store::hot::HotStore;
+use crate::store::ledger::Ledger;
+
+/// How long a client may take to send a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The service, built and bound, but not yet answering.
+pub struct Application {
+    server: Server,
+    address: SocketAddr,
+    services: Services,
+    _data: Option<DataDirectory>,
+}
+
+impl Application {
+    /// Connects to the stores, brings the schema up to date and binds the port.
+    ///
+    /// # Errors
+    /// If any of that cannot be done.
+    pub async fn build(settings: Settings) -> anyhow::Result<Self> {
+        Self::build_with_clock(settings, Clock::new()).await
+    }
+
+    /// Like [`Application::build`], with a clock that a test moves.
+    ///
+    /// # Errors
+    /// If any of that cannot be done.
+    pub async fn build_with_clock(mut settings: Settings, clock: Clock) -> anyhow::Result<Self> {
+        let data = DataDirectory::of(&settings)?;
+        let listener = TcpListener::bind(settings.server.bind)
+            .with_context(|| format!("cannot listen on server.bind, {}", settings.server.bind))?;
+        let address = listener.local_addr()?;
+        settings.server.bind = address;
+        let services = services(&settings, data.as_ref(), clock).await?;
+
+        let shared = services.clone();
+        let server = HttpServer::new(move || {
+            App::new()
+                .configure(|app| shared.mount(app))
+                .configure(Services::mount_fallback)
+                .wrap(TracingLogger::<RequestSpan>::new())
+        })
+        .workers(settings.server.workers)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(HEAD_TIMEOUT)
+        .shutdown_timeout(settings.server.shutdown_grace.as_secs().max(1))
+        .listen(listener)?
+        .run();
+        Ok(Self {
+            server,
+            address,
+            services,
+            _data: data,
+        })
+    }
+
+    /// The port that was bound, which is one of the system's choice if
+    /// `server.bind` asks for port 0.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers requests until SIGTERM or SIGINT; then finishes those under way.
+    ///
+    /// # Errors
+    /// If the server fails.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let Self {
+            server, services, ..
+        } = self;
+        server.await?;
+        services.stop().await;
+        Ok(())
+    }
+
+    /// Ends [`Application::run`] as SIGTERM does.
+    #[must_use]
+    pub fn handle(&self) -> actix_web::dev::ServerHandle {
+        self.server.handle()
+    }
+}
+
+/// What an app of one's own needs to use [`Gate`](crate::Gate): the same parts
+/// as in [`Application`], without a server.
+///
+/// # Errors
+/// If a store does not answer.
+pub async fn connect(settings: &Settings) -> anyhow::Result<Services> {
+    let data = DataDirectory::of(settings)?;
+    let services = services(settings, data.as_ref(), Clock::new()).await?;
+    // The lock of the data directory is this process's for as long as it runs.
+    std::mem::forget(data);
+    Ok(services)
+}
+
+/// Connects to the ledger and brings its schema up to date.
+///
+/// # Errors
+/// If the ledger does not answer, or a migration fails.
+pub async fn migrated_ledger(settings: &Settings) -> anyhow::Result<Ledger> {
+    let ledger = open_ledger(&settings.database).await?;
+    ledger.migrate().await?;
+    Ok(ledger)
+}
+
+async fn open_ledger(database: &config::Database) -> anyhow::Result<Ledger> {
+    if let Some(directory) = database.data_directory() {
+        create_private_directory(&directory)?;
+    }
+    Ledger::connect(&database.url, database.max_connections).await
+}
+
+async fn services(
+    settings: &Settings,
+    data: Option<&DataDirectory>,
+    clock: Clock,
+) -> anyhow::Result<Services> {
+    let keys = Arc::new(key_ring(settings, data)?);
+    let ledger = if settings.database.migrate {
+        migrated_ledger(settings).await?
+    } else {
+        let ledger = open_ledger(&settings.database).await?;
+        ledger.check_schema().await?;
+        ledger
+    };
+    let hot = match &settings.redis.url {
+        Some(url) => HotStore::redis(
+            url,
+            &settings.redis.key_prefix,
+            settings.redis.command_timeout,
+            Arc::clone(&keys),
+        )?,
+        None => HotStore::memory(settings.session.cache_capacity),
+    };
+    let policy = policy(&settings.session);
+    let sessions = Sessions::start(ledger.clone(), hot, keys, clock, policy).await?;
+    let password = &settings.password;
+    let hasher = Hasher::new(
+        password.bcrypt_cost,
+        password.hash_concurrency,
+        password.hash_queue,
+    );
+    let accounts = Accounts::new(
+        ledger,
+        Arc::clone(&sessions),
+        hasher,
+        settings.registration.enabled,
+    );
+    Ok(Services::new(Arc::new(accounts), sessions, settings))
+}
+
+const fn policy(session: &config::Session) -> Policy {
+    Policy {
+        lifetime: Lifetime {
+            idle: session.idle_timeout,
+            absolute: session.lifetime,
+        },
+        remembered_lifetime: Lifetime {
+            idle: session.remember_idle_timeout,
+            absolute: session.remember_lifetime,
+        },
+        max_per_user: session.max_per_user,
+        lease: session.lease,
+        poll_interval: session.poll_interval,
+        view_capacity: session.view_capacity,
+        ledger_reads: session.ledger_reads,
+    }
+}
+
+fn key_ring(settings: &Settings, data: Option<&DataDirectory>) -> anyhow::Result<KeyRing> {
+    match (settings.secrets.keys.split_first(), data) {
+        (Some((first, others)), _) => Ok(KeyRing::new(first, others)),
+        (None, Some(data)) => Ok(KeyRing::new(&data.key()?, &[])),
+        (None, None) => bail!("secrets.keys is missing"),
+    }
+}
+
+/// Where an embedded instance keeps its database and its key. Locked, since
+/// sessions in one process's memory cannot be served by two.
+struct DataDirectory {
+    key_file: std::path::PathBuf,
+    _lock: File,
+}
+
+impl DataDirectory {
+    fn of(settings: &Settings) -> anyhow::Result<Option<Self>> {
+        let Some(directory) = settings.database.data_directory() else {
+            return Ok(None);
+        };
+        create_private_directory(&directory)?;
+        let path = directory.join("gatelodge.lock");
+        let lock = private_file()
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .with_context(|| format!("cannot open {}", path.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(Self {
+                key_file: directory.join("gatelodge.key"),
+                _lock: lock,
+            })),
+            Err(TryLockError::WouldBlock) => bail!(
+                "another gatelodge serves from {}: stop it, or use PostgreSQL to run several",
+                directory.display()
+            ),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", path.display()))
+            }
+        }
+    }
+
+    /// The key of this directory, generated when it is first asked for.
+    fn key(&self) -> anyhow::Result<SecretKey> {
+        let path = &self.key_file;
+        if !path.exists() {
+            write_key(path).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        let text =
+            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        secret_key(text.trim())
+            .map_err(|right| anyhow::anyhow!("{} is damaged; it takes {right}", path.display()))
+    }
+}
+
+/// Whole or not at all: written beside its place, then moved there.
+fn write_key(path: &Path) -> std::io::Result<()> {
+    let unfinished = path.with_extension("new");
+    let mut file = private_file()
+        .create(true)
+        .truncate(true)
+        .open(&unfinished)?;
+    writeln!(file, "{}", generate_key())?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)
+}
+
+/// A new key, in the base64 that `secrets.keys` takes.
+#[must_use]
+pub fn generate_key() -> String {
+    STANDARD.encode(entropy::random::<KEY_LENGTH>())
+}
+
+fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+fn create_private_directory(directory: &Path) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .with_context(|| format!("cannot create {}", directory.display()))
+}
