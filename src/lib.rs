@@ -22,4 +22,4 @@ pub mod store;
 pub mod telemetry;
 
 pub use http::{AdminSession, CurrentSession, Gate, Services, Store};
-pub use startup::Application;
+pub use startup::{Application, connect};

@@ -1,7 +1,7 @@
 //! The composition root: puts the parts together, in production and in tests
 //! alike.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -34,7 +34,6 @@ pub struct Application {
     server: Server,
     address: SocketAddr,
     services: Services,
-    _data: Option<DataDirectory>,
 }
 
 impl Application {
@@ -51,12 +50,11 @@ impl Application {
     /// # Errors
     /// If any of that cannot be done.
     pub async fn build_with_clock(mut settings: Settings, clock: Clock) -> anyhow::Result<Self> {
-        let data = DataDirectory::of(&settings)?;
         let listener = TcpListener::bind(settings.server.bind)
             .with_context(|| format!("cannot listen on server.bind, {}", settings.server.bind))?;
         let address = listener.local_addr()?;
         settings.server.bind = address;
-        let services = services(&settings, data.as_ref(), clock).await?;
+        let services = services(&settings, clock).await?;
 
         let shared = services.clone();
         let server = HttpServer::new(move || {
@@ -75,7 +73,6 @@ impl Application {
             server,
             address,
             services,
-            _data: data,
         })
     }
 
@@ -117,11 +114,7 @@ impl Application {
 /// # Errors
 /// If a store does not answer.
 pub async fn connect(settings: &Settings) -> anyhow::Result<Services> {
-    let data = DataDirectory::of(settings)?;
-    let services = services(settings, data.as_ref(), Clock::new()).await?;
-    // The lock of the data directory is this process's for as long as it runs.
-    std::mem::forget(data);
-    Ok(services)
+    services(settings, Clock::new()).await
 }
 
 /// Connects to the ledger and brings its schema up to date.
@@ -141,19 +134,15 @@ async fn open_ledger(database: &config::Database) -> anyhow::Result<Ledger> {
     Ledger::connect(&database.url, database.max_connections).await
 }
 
-async fn services(
-    settings: &Settings,
-    data: Option<&DataDirectory>,
-    clock: Clock,
-) -> anyhow::Result<Services> {
-    let keys = Arc::new(key_ring(settings, data)?);
-    let ledger = if settings.database.migrate {
-        migrated_ledger(settings).await?
+async fn services(settings: &Settings, clock: Clock) -> anyhow::Result<Services> {
+    let mut ledger = open_ledger(&settings.database).await?;
+    ledger.claim()?;
+    if settings.database.migrate {
+        ledger.migrate().await?;
     } else {
-        let ledger = open_ledger(&settings.database).await?;
         ledger.check_schema().await?;
-        ledger
-    };
+    }
+    let keys = Arc::new(key_ring(settings)?);
     let hot = match &settings.redis.url {
         Some(url) => HotStore::redis(
             url,
@@ -198,65 +187,35 @@ const fn policy(session: &config::Session) -> Policy {
     }
 }
 
-fn key_ring(settings: &Settings, data: Option<&DataDirectory>) -> anyhow::Result<KeyRing> {
-    match (settings.secrets.keys.split_first(), data) {
+fn key_ring(settings: &Settings) -> anyhow::Result<KeyRing> {
+    match (
+        settings.secrets.keys.split_first(),
+        settings.database.data_directory(),
+    ) {
         (Some((first, others)), _) => Ok(KeyRing::new(first, others)),
-        (None, Some(data)) => Ok(KeyRing::new(&data.key()?, &[])),
+        (None, Some(directory)) => Ok(KeyRing::new(&embedded_key(&directory)?, &[])),
         (None, None) => bail!("secrets.keys is missing"),
     }
 }
 
-/// Where an embedded instance keeps its database and its key. Locked, since
-/// sessions in one process's memory cannot be served by two.
-struct DataDirectory {
-    key_file: std::path::PathBuf,
-    _lock: File,
-}
-
-impl DataDirectory {
-    fn of(settings: &Settings) -> anyhow::Result<Option<Self>> {
-        let Some(directory) = settings.database.data_directory() else {
-            return Ok(None);
-        };
-        create_private_directory(&directory)?;
-        let path = directory.join("gatelodge.lock");
-        let lock = private_file()
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .with_context(|| format!("cannot open {}", path.display()))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Some(Self {
-                key_file: directory.join("gatelodge.key"),
-                _lock: lock,
-            })),
-            Err(TryLockError::WouldBlock) => bail!(
-                "another gatelodge serves from {}: stop it, or use PostgreSQL to run several",
-                directory.display()
-            ),
-            Err(TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("cannot lock {}", path.display()))
-            }
-        }
+/// The key of an embedded instance, generated when it is first asked for.
+fn embedded_key(directory: &Path) -> anyhow::Result<SecretKey> {
+    let path = directory.join("gatelodge.key");
+    if !path.exists() {
+        write_key(&path).with_context(|| format!("cannot write {}", path.display()))?;
     }
-
-    /// The key of this directory, generated when it is first asked for.
-    fn key(&self) -> anyhow::Result<SecretKey> {
-        let path = &self.key_file;
-        if !path.exists() {
-            write_key(path).with_context(|| format!("cannot write {}", path.display()))?;
-        }
-        let text =
-            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        secret_key(text.trim())
-            .map_err(|right| anyhow::anyhow!("{} is damaged; it takes {right}", path.display()))
-    }
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    secret_key(text.trim())
+        .map_err(|right| anyhow::anyhow!("{} is damaged; it takes {right}", path.display()))
 }
 
 /// Whole or not at all: written beside its place, then moved there.
 fn write_key(path: &Path) -> std::io::Result<()> {
     let unfinished = path.with_extension("new");
-    let mut file = private_file()
+    let mut file = OpenOptions::new()
+        .write(true)
+        .mode(0o600)
         .create(true)
         .truncate(true)
         .open(&unfinished)?;
@@ -269,12 +228,6 @@ fn write_key(path: &Path) -> std::io::Result<()> {
 #[must_use]
 pub fn generate_key() -> String {
     STANDARD.encode(entropy::random::<KEY_LENGTH>())
-}
-
-fn private_file() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(0o600);
-    options
 }
 
 fn create_private_directory(directory: &Path) -> anyhow::Result<()> {

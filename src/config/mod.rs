@@ -14,12 +14,12 @@ mod session;
 
 use std::path::Path;
 
+pub use self::redis::Redis;
 pub use cookie::{Cookie, SameSite};
 pub use database::Database;
 pub use log::{Format, Log};
 pub use password::Password;
 pub use reader::{Known, Mistakes};
-pub use redis::Redis;
 pub use registration::Registration;
 pub use secrets::{Secrets, secret_key};
 pub use server::{PublicUrl, Server};

@@ -2,13 +2,12 @@
 
 use std::net::IpAddr;
 
-use crate::domain::id::{EventId, SessionId, UserId};
+use crate::domain::id::{SessionId, UserId};
 use crate::domain::time::Timestamp;
 
 /// The circumstances of one act.
 #[derive(Clone, Copy, Debug)]
 pub struct Act {
-    pub id: EventId,
     pub at: Timestamp,
     /// The user who acts; `None` for somebody not known yet.
     pub actor: Option<UserId>,

@@ -10,6 +10,7 @@ use super::client::TrustedProxies;
 use super::cookie::SessionCookie;
 use super::cross_site::OwnOrigins;
 use super::routes;
+use super::store::Store;
 use crate::accounts::Accounts;
 use crate::config::Settings;
 use crate::sessions::Sessions;
@@ -53,6 +54,12 @@ impl Services {
     pub fn mount(&self, app: &mut ServiceConfig) {
         self.attach(app);
         routes::mount(self, app);
+    }
+
+    /// For an app that uses actix-session's middleware itself.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        Store::new(Arc::clone(&self.sessions))
     }
 
     /// Has everything the API does not know answered as the API would.

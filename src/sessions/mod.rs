@@ -21,10 +21,9 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::domain::audit::Act;
-use crate::domain::id::{EventId, UserId};
+use crate::domain::id::UserId;
 use crate::domain::keys::KeyRing;
 use crate::domain::session::Lifetime;
-use crate::entropy;
 use crate::store::Unavailable;
 use crate::store::hot::HotStore;
 use crate::store::ledger::Ledger;
@@ -129,10 +128,8 @@ impl Sessions {
     /// An act of now.
     #[must_use]
     pub fn act(&self, actor: Option<UserId>, address: Option<IpAddr>) -> Act {
-        let at = self.clock.now();
         Act {
-            id: EventId::new(at, entropy::random()),
-            at,
+            at: self.clock.now(),
             actor,
             address,
         }

@@ -60,6 +60,18 @@ impl Ledger {
         }
     }
 
+    /// Claims the ledger for serving. PostgreSQL serves any number of instances,
+    /// SQLite one.
+    ///
+    /// # Errors
+    /// If another process serves from it.
+    pub fn claim(&mut self) -> anyhow::Result<()> {
+        match self {
+            Self::Postgres(_) => Ok(()),
+            Self::Sqlite(database) => database.claim(),
+        }
+    }
+
     /// Brings the schema up to this version. One instance migrates at a time.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! SQLite: one file, one writer at a time, and many readers beside it (WAL).
 
+use std::fs::{File, TryLockError};
 use std::str::FromStr as _;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use sqlx::migrate::{Migrate as _, Migrator};
@@ -19,6 +21,7 @@ pub struct Database {
     writer: SqlitePool,
     readers: SqlitePool,
     options: SqliteConnectOptions,
+    claim: Option<Arc<File>>,
 }
 
 impl Database {
@@ -53,7 +56,35 @@ impl Database {
             writer,
             readers,
             options,
+            claim: None,
         })
+    }
+
+    /// Locks the database for this process's sessions, which are in its memory
+    /// and cannot be served by two. Commands beside it need no claim.
+    pub(super) fn claim(&mut self) -> anyhow::Result<()> {
+        let database = self.options.get_filename();
+        let path = database.with_extension("lock");
+        let mut options = File::options();
+        options.write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let lock = options
+            .open(&path)
+            .with_context(|| format!("cannot open {}", path.display()))?;
+        match lock.try_lock() {
+            Ok(()) => {
+                self.claim = Some(Arc::new(lock));
+                Ok(())
+            }
+            Err(TryLockError::WouldBlock) => anyhow::bail!(
+                "another gatelodge serves from {}: stop it, or use PostgreSQL to run several",
+                database.display()
+            ),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", path.display()))
+            }
+        }
     }
 
     pub(super) async fn migrate(&self) -> anyhow::Result<()> {

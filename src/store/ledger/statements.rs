@@ -6,13 +6,14 @@ use super::connection::{Link, execute, fetch};
 use super::rows::{CredentialsRow, LogRow, RecordRow, SessionRow};
 use crate::domain::audit::Event;
 use crate::domain::email::Email;
-use crate::domain::id::{SessionId, UserId};
+use crate::domain::id::{EventId, SessionId, UserId};
 use crate::domain::password::PasswordHash;
 use crate::domain::revocation::LogNumber;
 use crate::domain::session::{Draft, Session};
 use crate::domain::time::Timestamp;
 use crate::domain::token::TokenDigest;
 use crate::domain::user::{User, UserName};
+use crate::entropy;
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
@@ -232,7 +233,7 @@ pub(super) async fn insert_event(link: Link<'_>, event: &Event) -> Result<u64> {
         link,
         "insert into events (id, at, action, actor_id, subject_id, session_id, address) \
          values ($1, $2, $3, $4, $5, $6, $7)",
-        event.act.id,
+        EventId::new(event.act.at, entropy::random()),
         event.act.at,
         event.action.as_str(),
         event.act.actor,

@@ -1,0 +1,202 @@
+//! The session cookie, as browsers get it and as attackers send it.
+
+use reqwest::Method;
+use reqwest::header::{COOKIE, HeaderValue};
+
+use crate::support::Stack::{Embedded, Scaled};
+use crate::support::TestApp;
+use crate::support::app::PASSWORD;
+
+#[tokio::test]
+async fn on_https_the_cookie_belongs_to_the_host_alone() {
+    let https = [("GATELODGE_SERVER__PUBLIC_URL", "https://auth.example.com")];
+    let app = TestApp::spawn_with(Embedded, &https).await;
+    let browser = app.browser();
+    let body =
+        serde_json::json!({ "email": "ada@example.com", "name": "Ada", "password": PASSWORD });
+    let answer = browser
+        .request(Method::POST, "/api/register")
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
+    let cookies: Vec<_> = answer.headers().get_all("set-cookie").iter().collect();
+    let [cookie] = cookies.as_slice() else {
+        panic!("{} cookies", cookies.len())
+    };
+    let cookie = cookie.to_str().unwrap();
+    let (name_and_value, attributes) = cookie.split_once("; ").unwrap();
+    assert!(name_and_value.starts_with("__Host-gatelodge_session="));
+    assert_eq!(attributes, "Path=/; Secure; HttpOnly; SameSite=Lax");
+}
+
+#[tokio::test]
+async fn with_a_domain_the_cookie_is_its_whole_sites() {
+    let shared = [
+        ("GATELODGE_SERVER__PUBLIC_URL", "https://auth.example.com"),
+        ("GATELODGE_COOKIE__DOMAIN", "example.com"),
+        ("GATELODGE_COOKIE__SAME_SITE", "strict"),
+    ];
+    let app = TestApp::spawn_with(Embedded, &shared).await;
+    let answer = app
+        .browser()
+        .request(Method::POST, "/api/logout")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        answer.headers()["set-cookie"],
+        "__Secure-gatelodge_session=; Max-Age=0; Path=/; Domain=example.com; Secure; HttpOnly; SameSite=Strict"
+    );
+}
+
+#[tokio::test]
+async fn a_genuine_cookie_is_found_among_junk() {
+    let app = TestApp::spawn(Embedded).await;
+    let ada = app.registered("ada@example.com").await;
+    let token = ada.token.unwrap();
+    let long = "x".repeat(3000);
+    for junk in [
+        &b"a; "[..],
+        b"=x; ",
+        b"b=%ff; ",
+        b"c=\xff; ",
+        b"; ; ",
+        format!("d={long}; ").as_bytes(),
+    ] {
+        let cookie = [
+            junk,
+            format!("gatelodge_session={token}").as_bytes(),
+            b"; e=f",
+        ]
+        .concat();
+        let mut browser = app.browser();
+        let request = browser
+            .request(Method::GET, "/api/sessions/whoami")
+            .header(COOKIE, HeaderValue::from_bytes(&cookie).unwrap());
+        assert_eq!(
+            browser.send(request).await.status,
+            200,
+            "{}",
+            String::from_utf8_lossy(junk)
+        );
+        // The same on a route that actix-session carries.
+        let request = browser
+            .request(Method::DELETE, "/api/account")
+            .json(&serde_json::json!({ "password": "not the password at all" }))
+            .header(COOKIE, HeaderValue::from_bytes(&cookie).unwrap());
+        browser
+            .send(request)
+            .await
+            .assert_problem(403, "wrong_password");
+    }
+}
+
+#[tokio::test]
+async fn a_cookie_that_is_not_exactly_ours_is_nobodys() {
+    let app = TestApp::spawn(Embedded).await;
+    let ada = app.registered("ada@example.com").await;
+    let token = ada.token.unwrap();
+    let mut flipped = token.clone().into_bytes();
+    flipped[30] = if flipped[30] == b'A' { b'B' } else { b'A' };
+    let flipped = String::from_utf8(flipped).unwrap();
+    for cookie in [
+        format!("gatelodge_session={}", &token[1..]),
+        format!("gatelodge_session={token}A"),
+        format!("gatelodge_session={}", token.to_lowercase()),
+        format!("gatelodge_session={flipped}"),
+        format!("gatelodge_session=\"{token}\""),
+        format!("gatelodge_session={token}; gatelodge_session={token}"),
+        format!("Gatelodge_session={token}"),
+        format!("gatelodge%5fsession={token}"),
+        format!("carried={token}"),
+        "gatelodge_session=".to_owned(),
+        "gatelodge_session".to_owned(),
+        "gatelodge_session=eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.".to_owned(),
+    ] {
+        let mut browser = app.browser();
+        let request = browser
+            .request(Method::GET, "/api/sessions/whoami")
+            .header(COOKIE, &cookie);
+        browser.send(request).await.assert_refused();
+        let request = browser
+            .request(Method::DELETE, "/api/account")
+            .json(&serde_json::json!({ "password": PASSWORD }))
+            .header(COOKIE, &cookie);
+        browser.send(request).await.assert_refused();
+    }
+}
+
+#[tokio::test]
+async fn a_token_anywhere_else_is_nothing() {
+    let app = TestApp::spawn(Embedded).await;
+    let token = app.registered("ada@example.com").await.token.unwrap();
+    let mut browser = app.browser();
+    for request in [
+        browser.request(
+            Method::GET,
+            &format!("/api/sessions/whoami?gatelodge_session={token}"),
+        ),
+        browser
+            .request(Method::GET, "/api/sessions/whoami")
+            .bearer_auth(&token),
+        browser
+            .request(Method::GET, "/api/sessions/whoami")
+            .header("x-session-id", &token),
+    ] {
+        browser.send(request).await.assert_refused();
+    }
+}
+
+#[tokio::test]
+async fn forged_cookies_leave_no_trace() {
+    let app = TestApp::spawn(Scaled).await;
+    let stranger = TestApp::spawn(Scaled).await;
+    let genuine_elsewhere = stranger.registered("ada@example.com").await.token.unwrap();
+    for n in 0..200 {
+        let mut browser = app.browser();
+        browser.token = Some(if n % 2 == 0 {
+            genuine_elsewhere.clone()
+        } else {
+            format!("forged{n}")
+        });
+        browser.whoami().await.assert_refused();
+    }
+    let mut redis = crate::support::servers::redis_connection().await;
+    let pattern = format!("{}:*", app.redis_key_prefix());
+    let keys: Vec<Vec<u8>> = redis::cmd("KEYS")
+        .arg(&pattern)
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    assert!(keys.is_empty());
+}
+
+#[tokio::test]
+async fn tokens_have_nothing_in_common() {
+    let app = TestApp::spawn(Embedded).await;
+    app.registered("ada@example.com").await;
+    let mut tokens = Vec::new();
+    for _ in 0..200 {
+        tokens.push(app.logged_in("ada@example.com").await.token.unwrap());
+    }
+    let distinct: std::collections::HashSet<_> = tokens.iter().collect();
+    assert_eq!(distinct.len(), tokens.len());
+    // After the prefix of version and key, no position ever stands still.
+    for position in 4..68 {
+        let values: std::collections::HashSet<_> = tokens
+            .iter()
+            .map(|token| token.as_bytes()[position])
+            .collect();
+        assert!(
+            values.len() > 30,
+            "position {position} has {} values",
+            values.len()
+        );
+    }
+    assert!(
+        tokens
+            .iter()
+            .all(|token| token.len() == 68 && token[..4] == tokens[0][..4])
+    );
+}

@@ -1,0 +1,206 @@
+//! Input no route should ever see, and answers every route gives.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::Stack::Embedded;
+use crate::support::{Answer, TestApp};
+
+async fn post_json(app: &TestApp, body: impl Into<reqwest::Body>) -> Answer {
+    let mut browser = app.browser();
+    let request = browser
+        .request(Method::POST, "/api/login")
+        .header("content-type", "application/json");
+    browser.send(request.body(body)).await
+}
+
+#[tokio::test]
+async fn what_is_no_json_is_malformed() {
+    let app = TestApp::spawn(Embedded).await;
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    for body in [
+        "",
+        "{",
+        "nonsense",
+        "{\"email\":}",
+        "{} {}",
+        "{\"email\":1e400}",
+        "{\"email\":\"\\ud800\"}",
+        &deep,
+    ] {
+        let answer = post_json(&app, body.to_owned()).await;
+        assert!(
+            matches!(answer.status, 400 | 422),
+            "{body:.40}: {}",
+            answer.text
+        );
+    }
+    post_json(&app, "{")
+        .await
+        .assert_problem(400, "malformed_json");
+    post_json(&app, &b"{\"email\":\"\xff\"}"[..])
+        .await
+        .assert_problem(400, "malformed_json");
+    assert_eq!(
+        post_json(&app, r#"{"email":"a@example.com","email":"b@example.com"}"#)
+            .await
+            .wrong_fields(),
+        ["email"]
+    );
+}
+
+#[tokio::test]
+async fn a_body_has_64_kib_at_most() {
+    let app = TestApp::spawn(Embedded).await;
+    let started = Instant::now();
+    let fits = format!("{{\"email\":\"{}\"}}", "a".repeat(60 * 1024));
+    assert_eq!(
+        post_json(&app, fits).await.wrong_fields(),
+        ["email", "password"]
+    );
+    for size in [65 * 1024, 1 << 20] {
+        let body = format!("{{\"email\":\"{}\"}}", "a".repeat(size));
+        post_json(&app, body.clone())
+            .await
+            .assert_problem(413, "content_too_large");
+        let chunks = futures_util::stream::iter(
+            body.into_bytes()
+                .chunks(1024)
+                .map(|chunk| Ok::<_, std::io::Error>(chunk.to_vec()))
+                .collect::<Vec<_>>(),
+        );
+        let chunked = reqwest::Body::wrap_stream(chunks);
+        post_json(&app, chunked)
+            .await
+            .assert_problem(413, "content_too_large");
+    }
+    assert!(started.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn uris_and_headers_have_limits() {
+    let app = TestApp::spawn(Embedded).await;
+    let mut browser = app.browser();
+    let long = "a".repeat(9 * 1024);
+    let request = browser.request(Method::GET, &format!("/api/sessions/whoami?{long}"));
+    browser
+        .send(request)
+        .await
+        .assert_problem(414, "uri_too_long");
+    let mut request = browser.request(Method::GET, "/api/sessions/whoami");
+    for n in 0..4 {
+        request = request.header(format!("x-long-{n}"), "a".repeat(5 * 1024));
+    }
+    browser
+        .send(request)
+        .await
+        .assert_problem(431, "headers_too_large");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_found_and_other_methods_are_named() {
+    let app = TestApp::spawn(Embedded).await;
+    let mut browser = app.browser();
+    for path in [
+        "/",
+        "/api",
+        "/api/nothing",
+        "/api/sessions/a/b",
+        "/metrics",
+        "/version",
+        "//api/login",
+    ] {
+        let request = browser.request(Method::GET, path);
+        browser.send(request).await.assert_problem(404, "not_found");
+    }
+    for (method, path, allow) in [
+        (Method::GET, "/api/login", "POST"),
+        (Method::OPTIONS, "/api/login", "POST"),
+        (Method::TRACE, "/api/sessions/whoami", "GET, HEAD"),
+        (Method::PUT, "/api/sessions", "GET, HEAD, DELETE"),
+        (Method::POST, "/api/account", "PATCH, DELETE"),
+        (
+            Method::from_bytes(b"BREW").unwrap(),
+            "/health/alive",
+            "GET, HEAD",
+        ),
+    ] {
+        let request = browser.request(method, path);
+        let answer = browser.send(request).await;
+        answer.assert_problem(405, "method_not_allowed");
+        assert_eq!(answer.header("allow"), Some(allow), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn methods_cannot_be_overridden() {
+    let app = TestApp::spawn(Embedded).await;
+    let mut ada = app.registered("ada@example.com").await;
+    for (name, value) in [
+        ("x-http-method-override", "DELETE"),
+        ("x-method-override", "DELETE"),
+    ] {
+        let request = ada
+            .request(Method::GET, "/api/sessions?_method=DELETE")
+            .header(name, value);
+        assert_eq!(ada.send(request).await.status, 200);
+    }
+    assert_eq!(ada.whoami().await.status, 200);
+}
+
+#[tokio::test]
+async fn every_answer_has_the_same_headers() {
+    let app = TestApp::spawn(Embedded).await;
+    let mut ada = app.registered("ada@example.com").await;
+    for (method, path) in [
+        (Method::GET, "/api/sessions/whoami"),
+        (Method::GET, "/health/alive"),
+        (Method::GET, "/nothing"),
+        (Method::PUT, "/api/login"),
+        (Method::POST, "/api/login"),
+        (Method::POST, "/api/logout"),
+    ] {
+        let request = ada.request(method, path);
+        let answer = ada.send(request).await;
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+        assert_eq!(
+            answer.header("x-content-type-options"),
+            Some("nosniff"),
+            "{path}"
+        );
+        assert_eq!(
+            answer.header("referrer-policy"),
+            Some("same-origin"),
+            "{path}"
+        );
+        assert_eq!(
+            answer.header("cross-origin-resource-policy"),
+            Some("same-origin"),
+            "{path}"
+        );
+        let policy = answer.header("content-security-policy").unwrap_or_default();
+        assert!(policy.contains("frame-ancestors 'none'"), "{path}");
+        assert_eq!(answer.header("server"), None, "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), None, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_never_finishes_its_body_is_cut() {
+    let app = TestApp::spawn_with(Embedded, &[("GATELODGE_SERVER__BODY_TIMEOUT", "1s")]).await;
+    let mut socket = TcpStream::connect(app.address).await.unwrap();
+    let head = "POST /api/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let read = socket.read_to_end(&mut answer);
+    tokio::time::timeout(Duration::from_secs(15), read)
+        .await
+        .expect("the client is cut")
+        .unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("request_timeout"), "{answer}");
+}

@@ -1,0 +1,162 @@
+//! The library: another actix app protected by the gate and the extractors.
+
+use actix_web::web::{get, scope};
+use actix_web::{App, HttpServer};
+use gatelodge::config::Settings;
+use gatelodge::{AdminSession, CurrentSession, Gate};
+use reqwest::Method;
+use sqlx::{Connection as _, PgConnection};
+
+use crate::support::Stack::{Embedded, Scaled};
+use crate::support::{Browser, TestApp};
+
+/// An app of its own, on the same stores as an instance of the service.
+async fn app_beside(instance: &TestApp) -> std::net::SocketAddr {
+    let settings = Settings::load(None, instance.environment().clone()).unwrap();
+    let services = gatelodge::connect(&settings).await.unwrap();
+    let server = HttpServer::new(move || {
+        App::new()
+            .configure(|app| services.attach(app))
+            .service(
+                scope("/notes")
+                    .wrap(Gate::session())
+                    .route(
+                        "",
+                        get().to(async |session: CurrentSession| session.user().name.to_string()),
+                    )
+                    .route("/open", get().to(async || "notes")),
+            )
+            .service(
+                scope("/admin")
+                    .wrap(Gate::admin())
+                    .route("", get().to(async || "admin")),
+            )
+            .route(
+                "/extracted",
+                get().to(async |session: CurrentSession| session.user().id.to_string()),
+            )
+            .route(
+                "/extracted-admin",
+                get().to(async |session: AdminSession| session.user().id.to_string()),
+            )
+    })
+    .workers(1)
+    .disable_signals()
+    .bind("127.0.0.1:0")
+    .unwrap();
+    let address = server.addrs()[0];
+    tokio::spawn(server.run());
+    address
+}
+
+async fn status(browser: &mut Browser, path: &str) -> u16 {
+    let request = browser.request(Method::GET, path);
+    browser.send(request).await.status
+}
+
+#[tokio::test]
+async fn a_gate_lets_through_who_is_logged_in_and_no_one_else() {
+    let instance = TestApp::spawn(Scaled).await;
+    let address = app_beside(&instance).await;
+    let mut ada = instance.registered("ada@example.com").await;
+    let mut nobody = instance.browser().at(address);
+    for path in [
+        "/notes",
+        "/notes/open",
+        "/admin",
+        "/extracted",
+        "/extracted-admin",
+    ] {
+        let request = nobody.request(Method::GET, path);
+        nobody.send(request).await.assert_refused();
+    }
+
+    let mut there = ada.at(address);
+    let request = there.request(Method::GET, "/notes");
+    assert_eq!(there.send(request).await.text, "ada");
+    assert_eq!(status(&mut there, "/notes/open").await, 200);
+    assert_eq!(status(&mut there, "/extracted").await, 200);
+    for path in ["/admin", "/extracted-admin"] {
+        let request = there.request(Method::GET, path);
+        there.send(request).await.assert_problem(403, "forbidden");
+    }
+
+    ada.log_out().await;
+    crate::support::eventually("the gate hears of it", async || {
+        status(&mut there, "/notes").await == 401
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_gate_for_admins_lets_admins_through() {
+    let instance = TestApp::spawn(Scaled).await;
+    let address = app_beside(&instance).await;
+    instance.registered("ada@example.com").await;
+    let mut ledger = PgConnection::connect(instance.database_url())
+        .await
+        .unwrap();
+    sqlx::query("update users set role = 'admin'")
+        .execute(&mut ledger)
+        .await
+        .unwrap();
+    let mut ada = instance.logged_in("ada@example.com").await.at(address);
+    assert_eq!(status(&mut ada, "/admin").await, 200);
+    assert_eq!(status(&mut ada, "/extracted-admin").await, 200);
+}
+
+#[tokio::test]
+async fn a_gate_that_was_given_no_services_lets_no_one_through() {
+    let instance = TestApp::spawn(Embedded).await;
+    let server = HttpServer::new(|| {
+        App::new().service(
+            scope("/notes")
+                .wrap(Gate::session())
+                .route("", get().to(async || "notes")),
+        )
+    })
+    .workers(1)
+    .disable_signals()
+    .bind("127.0.0.1:0")
+    .unwrap();
+    let address = server.addrs()[0];
+    tokio::spawn(server.run());
+    let mut ada = instance.registered("ada@example.com").await.at(address);
+    let request = ada.request(Method::GET, "/notes");
+    ada.send(request).await.assert_problem(500, "internal");
+}
+
+/// `gatelodge::Store` as actix-session's middleware uses it.
+#[tokio::test]
+async fn any_app_can_read_the_session_through_actix_session() {
+    use actix_session::storage::{SessionKey, SessionStore as _};
+    let instance = TestApp::spawn(Scaled).await;
+    let mut ada = instance.registered("ada@example.com").await;
+    let id = ada.whoami().await.json()["user"]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let settings = Settings::load(None, instance.environment().clone()).unwrap();
+    let services = gatelodge::connect(&settings).await.unwrap();
+    let store = services.store();
+
+    let key = || SessionKey::try_from(ada.token.clone().unwrap()).unwrap();
+    let state = store.load(&key()).await.unwrap().unwrap();
+    assert_eq!(state["user_id"], format!("\"{id}\""));
+    let ttl = actix_web::cookie::time::Duration::hours(1);
+    assert!(
+        store.save(state.clone(), &ttl).await.is_err(),
+        "storing state issues no session"
+    );
+    assert!(store.update(key(), state, &ttl).await.is_err());
+    store.delete(&key()).await.unwrap();
+    store.delete(&key()).await.unwrap();
+    assert!(store.load(&key()).await.unwrap().is_none());
+    assert!(
+        store.update(key(), Default::default(), &ttl).await.is_err(),
+        "an update revives nothing"
+    );
+    let forged = SessionKey::try_from("forged".to_owned()).unwrap();
+    assert!(store.load(&forged).await.unwrap().is_none());
+    ada.whoami().await.assert_refused();
+}

@@ -1,0 +1,9 @@
+//! Everything Gatelodge promises, tried from outside: over HTTP, on real
+//! PostgreSQL, Redis and SQLite, and with the program itself. One binary, so
+//! that the servers are started once.
+
+mod api;
+mod architecture;
+mod program;
+mod store;
+mod support;

@@ -1,0 +1,182 @@
+//! What a hot store must do, whichever it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatelodge::domain::client::Client;
+use gatelodge::domain::email::Email;
+use gatelodge::domain::id::{SessionId, UserId};
+use gatelodge::domain::keys::{KeyRing, SecretKey};
+use gatelodge::domain::revocation::LogNumber;
+use gatelodge::domain::session::{Draft, Lifetime, Record, Session};
+use gatelodge::domain::time::Timestamp;
+use gatelodge::domain::token::TokenDigest;
+use gatelodge::domain::user::{Role, Status, User, UserName};
+use gatelodge::entropy;
+use gatelodge::store::hot::{HotStore, Touch};
+use rstest::rstest;
+
+use crate::support::servers::REDIS;
+
+#[derive(Clone, Copy, Debug)]
+enum Backend {
+    Redis,
+    Memory,
+}
+use Backend::{Memory, Redis};
+
+fn store(backend: Backend) -> HotStore {
+    match backend {
+        Memory => HotStore::memory(100),
+        Redis => {
+            let key = SecretKey::parse(&entropy::random::<64>()).unwrap();
+            let keys = Arc::new(KeyRing::new(&key, &[]));
+            let prefix = format!("gatelodge_test_{}", uuid::Uuid::now_v7().simple());
+            HotStore::redis(&REDIS.url, &prefix, Duration::from_secs(1), keys).unwrap()
+        }
+    }
+}
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+fn record(idle: Duration) -> (TokenDigest, Arc<Record>) {
+    let digest = TokenDigest::from_bytes(entropy::random());
+    let user = User {
+        id: UserId::new(NOW, entropy::random()),
+        email: Email::parse("ada@example.com").unwrap(),
+        name: UserName::parse("Ada Lovelace").unwrap(),
+        role: Role::Admin,
+        status: Status::Active,
+        created_at: NOW,
+    };
+    let draft = Draft {
+        id: SessionId::new(NOW, entropy::random()),
+        digest,
+        issued_at: NOW,
+        lifetime: Lifetime {
+            idle,
+            absolute: Duration::from_hours(24),
+        },
+        remember_me: true,
+        client: Client {
+            address: Some("2001:db8::1".parse().unwrap()),
+            user_agent: None,
+        },
+    };
+    let record = Record {
+        session: Session::from_draft(draft, user.id, LogNumber::new(7)),
+        user,
+        vouched: LogNumber::new(9),
+        ledger_seen_at: NOW,
+    };
+    (digest, Arc::new(record))
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_kept_is_found_as_it_was(#[values(Redis, Memory)] backend: Backend) {
+    let store = store(backend);
+    let (digest, record) = record(Duration::from_mins(1));
+    assert_eq!(store.find(&digest).await.unwrap(), None);
+    store.keep(&digest, &record, NOW).await.unwrap();
+    assert_eq!(store.find(&digest).await.unwrap(), Some(record));
+    let other = TokenDigest::from_bytes(entropy::random());
+    assert_eq!(store.find(&other).await.unwrap(), None);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_touch_changes_what_is_there_and_creates_nothing(
+    #[values(Redis, Memory)] backend: Backend,
+) {
+    let store = store(backend);
+    let (digest, record) = record(Duration::from_mins(1));
+    let mut seen = Record::clone(&record);
+    seen.session.last_seen_at = NOW + Duration::from_secs(30);
+    let seen = Arc::new(seen);
+
+    assert_eq!(
+        store.touch(&digest, &seen, NOW).await.unwrap(),
+        Touch::Absent
+    );
+    assert_eq!(store.find(&digest).await.unwrap(), None);
+    store.keep(&digest, &record, NOW).await.unwrap();
+    assert_eq!(
+        store.touch(&digest, &seen, NOW).await.unwrap(),
+        Touch::Recorded
+    );
+    assert_eq!(store.find(&digest).await.unwrap(), Some(seen.clone()));
+    store.forget(&[digest]).await.unwrap();
+    assert_eq!(
+        store.touch(&digest, &seen, NOW).await.unwrap(),
+        Touch::Absent
+    );
+    assert_eq!(store.find(&digest).await.unwrap(), None);
+}
+
+#[rstest]
+#[tokio::test]
+async fn forgetting_is_idempotent_and_takes_only_what_is_named(
+    #[values(Redis, Memory)] backend: Backend,
+) {
+    let store = store(backend);
+    let (first, second, third) = (
+        record(Duration::from_mins(1)),
+        record(Duration::from_mins(1)),
+        record(Duration::from_mins(1)),
+    );
+    for (digest, record) in [&first, &second, &third] {
+        store.keep(digest, record, NOW).await.unwrap();
+    }
+    store.forget(&[first.0, second.0]).await.unwrap();
+    store.forget(&[first.0, second.0]).await.unwrap();
+    store.forget(&[]).await.unwrap();
+    assert_eq!(store.find(&first.0).await.unwrap(), None);
+    assert_eq!(store.find(&second.0).await.unwrap(), None);
+    assert_eq!(store.find(&third.0).await.unwrap(), Some(third.1));
+}
+
+#[tokio::test]
+async fn redis_drops_what_has_expired() {
+    let store = store(Redis);
+    let (digest, record) = record(Duration::from_millis(300));
+    store.keep(&digest, &record, NOW).await.unwrap();
+    assert!(store.find(&digest).await.unwrap().is_some());
+    crate::support::eventually("the copy is dropped", async || {
+        store.find(&digest).await.unwrap().is_none()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn memory_is_bounded() {
+    let store = HotStore::memory(100);
+    let mut digests = Vec::new();
+    for _ in 0..1_000 {
+        let (digest, record) = record(Duration::from_mins(1));
+        store.keep(&digest, &record, NOW).await.unwrap();
+        digests.push(digest);
+    }
+    let mut kept = 0;
+    for digest in &digests {
+        kept += usize::from(store.find(digest).await.unwrap().is_some());
+    }
+    assert!((50..=100).contains(&kept), "{kept}");
+}
+
+#[tokio::test]
+async fn a_redis_that_does_not_answer_is_an_error_and_not_an_absence() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let key = SecretKey::parse(&entropy::random::<64>()).unwrap();
+    let keys = Arc::new(KeyRing::new(&key, &[]));
+    let url = format!("redis://{}", silent.local_addr().unwrap());
+    let timeout = Duration::from_millis(100);
+    let store = HotStore::redis(&url, "gatelodge", timeout, keys).unwrap();
+    let (digest, record) = record(Duration::from_mins(1));
+    let started = std::time::Instant::now();
+    assert!(store.find(&digest).await.is_err());
+    assert!(store.keep(&digest, &record, NOW).await.is_err());
+    assert!(store.touch(&digest, &record, NOW).await.is_err());
+    assert!(store.forget(&[digest]).await.is_err());
+    assert!(started.elapsed() < Duration::from_secs(2));
+}

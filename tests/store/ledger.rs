@@ -1,0 +1,617 @@
+//! What a ledger must do, whichever it is.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use gatelodge::domain::audit::Act;
+use gatelodge::domain::client::{Client, UserAgent};
+use gatelodge::domain::email::Email;
+use gatelodge::domain::id::{SessionId, UserId};
+use gatelodge::domain::password::PasswordHash;
+use gatelodge::domain::revocation::{LogNumber, Revocation};
+use gatelodge::domain::session::{Draft, Lifetime};
+use gatelodge::domain::time::Timestamp;
+use gatelodge::domain::token::TokenDigest;
+use gatelodge::domain::user::{CredentialVersion, Role, Status, User, UserName};
+use gatelodge::entropy;
+use gatelodge::store::ledger::{ChangedEmail, Issue, Ledger, LogPage, NewUser, RevokedOthers};
+use rstest::rstest;
+use tempfile::TempDir;
+
+use crate::support::app::create_database;
+
+#[derive(Clone, Copy, Debug)]
+enum Backend {
+    Postgres,
+    Sqlite,
+}
+use Backend::{Postgres, Sqlite};
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const CURRENT: CredentialVersion = CredentialVersion(1);
+
+struct TestLedger {
+    ledger: Ledger,
+    _data: TempDir,
+}
+
+impl std::ops::Deref for TestLedger {
+    type Target = Ledger;
+
+    fn deref(&self) -> &Ledger {
+        &self.ledger
+    }
+}
+
+async fn open(backend: Backend) -> TestLedger {
+    let data = tempfile::tempdir().unwrap();
+    let url = match backend {
+        Sqlite => format!("sqlite://{}", data.path().join("ledger.db").display()),
+        Postgres => create_database().await.1,
+    };
+    let ledger = Ledger::connect(&url, 5).await.unwrap();
+    ledger.migrate().await.unwrap();
+    TestLedger {
+        ledger,
+        _data: data,
+    }
+}
+
+fn act() -> Act {
+    Act {
+        at: NOW,
+        actor: None,
+        address: Some("203.0.113.9".parse().unwrap()),
+    }
+}
+
+fn draft() -> Draft {
+    Draft {
+        id: SessionId::new(NOW, entropy::random()),
+        digest: TokenDigest::from_bytes(entropy::random()),
+        issued_at: NOW,
+        lifetime: Lifetime {
+            idle: Duration::from_hours(2),
+            absolute: Duration::from_hours(24),
+        },
+        remember_me: false,
+        client: Client {
+            address: Some("2001:db8::1".parse().unwrap()),
+            user_agent: UserAgent::parse(b"curl/8.5.0"),
+        },
+    }
+}
+
+fn new_user(email: &str) -> NewUser {
+    NewUser {
+        user: User {
+            id: UserId::new(NOW, entropy::random()),
+            email: Email::parse(email).unwrap(),
+            name: UserName::parse("Ada").unwrap(),
+            role: Role::User,
+            status: Status::Active,
+            created_at: NOW,
+        },
+        password_hash: hash("1"),
+    }
+}
+
+fn hash(text: &str) -> PasswordHash {
+    PasswordHash::from_stored(text.to_owned())
+}
+
+/// A user with one session.
+async fn registered(ledger: &Ledger, email: &str) -> (Draft, Issue) {
+    let draft = draft();
+    let issue = ledger
+        .register(&new_user(email), &draft, None, act())
+        .await
+        .unwrap();
+    (draft, issue.expect("the address is free"))
+}
+
+async fn issued(ledger: &Ledger, user: UserId) -> Draft {
+    let draft = draft();
+    let issue = ledger
+        .issue_session(user, CURRENT, &draft, None, None, act())
+        .await
+        .unwrap();
+    issue.expect("the credential is current");
+    draft
+}
+
+async fn is_alive(ledger: &Ledger, draft: &Draft) -> bool {
+    ledger.find_session(&draft.digest).await.unwrap().is_some()
+}
+
+async fn log(ledger: &Ledger) -> LogPage {
+    let mut reader = ledger.log_reader().await.unwrap();
+    reader.read(Some(LogNumber::new(0))).await.unwrap()
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_user_is_registered_once(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let (_, issue) = registered(&ledger, "ada@example.com").await;
+    let again = ledger
+        .register(&new_user("ada@example.com"), &draft(), None, act())
+        .await
+        .unwrap();
+    assert!(again.is_none());
+    let credentials = ledger
+        .find_credentials(&Email::parse("ada@example.com").unwrap())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(credentials.user, issue.user);
+    assert_eq!(credentials.password_hash, Some(hash("1")));
+    assert_eq!(credentials.version, CURRENT);
+    let by_id = ledger.credentials_of(issue.user.id).await.unwrap().unwrap();
+    assert_eq!(by_id.user, issue.user);
+    let nobody = ledger
+        .find_credentials(&Email::parse("bob@example.com").unwrap())
+        .await;
+    assert!(nobody.unwrap().is_none());
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_session_is_found_as_it_was_inserted(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let (draft, issue) = registered(&ledger, "ada@example.com").await;
+    let record = ledger.find_session(&draft.digest).await.unwrap().unwrap();
+    assert_eq!(record.session, issue.session);
+    assert_eq!(record.session.client, draft.client);
+    assert_eq!(record.session.expires_at, NOW + Duration::from_hours(24));
+    assert_eq!(record.user, issue.user);
+    assert_eq!(record.ledger_seen_at, NOW);
+    assert_eq!(record.session.born, record.vouched);
+    let unknown = TokenDigest::from_bytes([0; 32]);
+    assert!(ledger.find_session(&unknown).await.unwrap().is_none());
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_session_is_issued_only_to_the_credential_verified(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    let ledger = open(backend).await;
+    let (first, issue) = registered(&ledger, "ada@example.com").await;
+    let (user, session) = (issue.user.id, issue.session.id);
+    let changed = draft();
+    let change = ledger
+        .change_password(user, session, CURRENT, &hash("2"), &changed, act())
+        .await;
+    assert!(change.unwrap().is_some());
+
+    let late = draft();
+    let issue = ledger
+        .issue_session(user, CURRENT, &late, None, None, act())
+        .await
+        .unwrap();
+    assert!(
+        issue.is_none(),
+        "the password was changed while it was verified"
+    );
+    assert!(!is_alive(&ledger, &late).await);
+    let again = ledger
+        .change_password(user, session, CURRENT, &hash("3"), &draft(), act())
+        .await;
+    assert!(again.unwrap().is_none());
+    assert!(!is_alive(&ledger, &first).await);
+    assert!(is_alive(&ledger, &changed).await);
+    let nobody = UserId::new(NOW, entropy::random());
+    let issue = ledger
+        .issue_session(nobody, CURRENT, &draft(), None, None, act())
+        .await
+        .unwrap();
+    assert!(issue.is_none());
+}
+
+#[rstest]
+#[tokio::test]
+async fn every_end_is_in_the_log_with_its_number(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let (first, issue) = registered(&ledger, "ada@example.com").await;
+    let user = issue.user.id;
+    let (second, third, fourth) = (
+        issued(&ledger, user).await,
+        issued(&ledger, user).await,
+        issued(&ledger, user).await,
+    );
+    assert_eq!(
+        log(&ledger).await.head.number,
+        LogNumber::new(0),
+        "logging in is no entry"
+    );
+
+    let logged_out = ledger.log_out(first.digest, act()).await.unwrap().unwrap();
+    assert_eq!(logged_out.ended, [first.digest]);
+    assert!(ledger.log_out(first.digest, act()).await.unwrap().is_none());
+    let revoked = ledger
+        .revoke_session(user, second.id, act())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(revoked.ended, [second.digest]);
+    assert!(
+        ledger
+            .revoke_session(user, second.id, act())
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let others = ledger
+        .revoke_other_sessions(user, third.id, act())
+        .await
+        .unwrap();
+    let RevokedOthers::Revoked(1, others) = others else {
+        panic!("{others:?}")
+    };
+    assert_eq!(others.ended, [fourth.digest]);
+    let (_, renamed) = ledger
+        .change_name(user, &UserName::parse("Ada Lovelace").unwrap(), act())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(renamed.ended.is_empty());
+    let (count, all) = ledger.revoke_all_sessions(user, act()).await.unwrap();
+    assert_eq!((count, all.ended.as_slice()), (1, &[third.digest][..]));
+
+    let page = log(&ledger).await;
+    let revocations: Vec<_> = page.entries.iter().map(|entry| entry.revocation).collect();
+    assert_eq!(
+        revocations,
+        [
+            Revocation::SessionEnded(first.id),
+            Revocation::SessionEnded(second.id),
+            Revocation::UserEnded {
+                user,
+                spared: Some(third.id)
+            },
+            Revocation::UserChanged(user),
+            Revocation::UserEnded { user, spared: None },
+        ]
+    );
+    let told = [logged_out, revoked, others, renamed, all]
+        .map(|committed| committed.entries)
+        .concat();
+    assert_eq!(
+        page.entries, told,
+        "who commits knows what everybody will read"
+    );
+    let numbers: Vec<_> = told.iter().map(|entry| entry.number.get()).collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5]);
+    assert_eq!(page.head.number, LogNumber::new(5));
+    assert_eq!(page.head.mark, told[4].mark);
+    let marks: BTreeSet<_> = told.iter().map(|entry| entry.mark.0).collect();
+    assert_eq!(marks.len(), 5);
+    for draft in [first, second, third, fourth] {
+        assert!(!is_alive(&ledger, &draft).await);
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_log_is_read_from_where_one_stands(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let (_, issue) = registered(&ledger, "ada@example.com").await;
+    for _ in 0..3 {
+        let draft = issued(&ledger, issue.user.id).await;
+        let _ = ledger.log_out(draft.digest, act()).await.unwrap();
+    }
+    let all = log(&ledger).await;
+    assert_eq!(all.entries.len(), 3);
+    assert!(!all.in_recovery);
+    let mut reader = ledger.log_reader().await.unwrap();
+
+    let head = reader.read(None).await.unwrap();
+    assert_eq!(
+        (head.head, head.known_mark, head.entries.len()),
+        (all.head, None, 0)
+    );
+    let from_two = reader.read(Some(LogNumber::new(2))).await.unwrap();
+    assert_eq!(from_two.known_mark, Some(all.entries[1].mark));
+    assert_eq!(from_two.entries, all.entries[2..]);
+    let at_head = reader.read(Some(LogNumber::new(3))).await.unwrap();
+    assert_eq!(
+        (at_head.known_mark, at_head.entries.len()),
+        (Some(all.head.mark), 0)
+    );
+    let beyond = reader.read(Some(LogNumber::new(9))).await.unwrap();
+    assert_eq!((beyond.known_mark, beyond.head), (None, all.head));
+}
+
+#[rstest]
+#[tokio::test]
+async fn born_and_vouched_tell_what_came_before(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let (first, issue) = registered(&ledger, "ada@example.com").await;
+    let second = issued(&ledger, issue.user.id).await;
+    let _ = ledger.log_out(first.digest, act()).await.unwrap();
+    let third = issued(&ledger, issue.user.id).await;
+    let record = |draft: Draft| {
+        let ledger = &ledger;
+        async move { ledger.find_session(&draft.digest).await.unwrap().unwrap() }
+    };
+    let (second, third) = (record(second).await, record(third).await);
+    assert_eq!((second.session.born.get(), second.vouched.get()), (0, 1));
+    assert_eq!((third.session.born.get(), third.vouched.get()), (1, 1));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_changed_password_ends_all_sessions_but_the_new_one(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    let ledger = open(backend).await;
+    let (first, issue) = registered(&ledger, "ada@example.com").await;
+    let user = issue.user.id;
+    let second = issued(&ledger, user).await;
+    let new = draft();
+    let changed = ledger
+        .change_password(user, second.id, CURRENT, &hash("2"), &new, act())
+        .await
+        .unwrap()
+        .unwrap();
+    let ended: BTreeSet<_> = changed
+        .committed
+        .ended
+        .iter()
+        .map(TokenDigest::as_bytes)
+        .collect();
+    assert_eq!(
+        ended,
+        BTreeSet::from([first.digest.as_bytes(), second.digest.as_bytes()])
+    );
+    let [entry] = changed.committed.entries.as_slice() else {
+        panic!("one entry")
+    };
+    assert_eq!(
+        entry.revocation,
+        Revocation::UserEnded {
+            user,
+            spared: Some(new.id)
+        }
+    );
+    assert!(is_alive(&ledger, &new).await);
+    let after = ledger.credentials_of(user).await.unwrap().unwrap();
+    assert_eq!(after.password_hash, Some(hash("2")));
+    assert_ne!(after.version, CURRENT);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_changed_address_is_free_and_ends_the_others(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    let ledger = open(backend).await;
+    let (first, issue) = registered(&ledger, "ada@example.com").await;
+    registered(&ledger, "bob@example.com").await;
+    let user = issue.user.id;
+    let second = issued(&ledger, user).await;
+    let to = |email: &str| Email::parse(email).unwrap();
+
+    let taken = ledger
+        .change_email(user, first.id, CURRENT, &to("bob@example.com"), act())
+        .await
+        .unwrap();
+    assert!(matches!(taken, ChangedEmail::EmailTaken));
+    assert!(is_alive(&ledger, &second).await);
+    let dead = ledger
+        .change_email(user, draft().id, CURRENT, &to("new@example.com"), act())
+        .await
+        .unwrap();
+    assert!(
+        matches!(dead, ChangedEmail::Outdated),
+        "the session that asks must be alive"
+    );
+
+    let changed = ledger
+        .change_email(user, first.id, CURRENT, &to("new@example.com"), act())
+        .await
+        .unwrap();
+    let ChangedEmail::Changed(after, committed) = changed else {
+        panic!("{changed:?}")
+    };
+    assert_eq!(after.email, to("new@example.com"));
+    assert_eq!(committed.ended, [second.digest]);
+    let record = ledger.find_session(&first.digest).await.unwrap().unwrap();
+    assert_eq!(record.user, after);
+    let outdated = ledger
+        .change_email(user, first.id, CURRENT, &to("third@example.com"), act())
+        .await
+        .unwrap();
+    assert!(matches!(outdated, ChangedEmail::Outdated));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_deleted_account_leaves_only_the_audit_log(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let (draft, issue) = registered(&ledger, "ada@example.com").await;
+    let user = issue.user.id;
+    let outdated = ledger
+        .delete_account(user, CredentialVersion(2), act())
+        .await
+        .unwrap();
+    assert!(outdated.is_none());
+    let committed = ledger
+        .delete_account(user, CURRENT, act())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(committed.ended, [draft.digest]);
+    assert!(ledger.credentials_of(user).await.unwrap().is_none());
+    assert!(!is_alive(&ledger, &draft).await);
+    assert!(
+        ledger
+            .delete_account(user, CURRENT, act())
+            .await
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_others_end_only_if_the_one_spared_is_alive(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    let ledger = open(backend).await;
+    let (first, issue) = registered(&ledger, "ada@example.com").await;
+    let second = issued(&ledger, issue.user.id).await;
+    let _ = ledger.log_out(first.digest, act()).await.unwrap();
+    let others = ledger
+        .revoke_other_sessions(issue.user.id, first.id, act())
+        .await
+        .unwrap();
+    assert!(matches!(others, RevokedOthers::SparedIsGone));
+    assert!(is_alive(&ledger, &second).await);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_session_of_another_user_cannot_be_revoked(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let (draft, _) = registered(&ledger, "ada@example.com").await;
+    let (_, bob) = registered(&ledger, "bob@example.com").await;
+    assert!(
+        ledger
+            .revoke_session(bob.user.id, draft.id, act())
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(is_alive(&ledger, &draft).await);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_touch_moves_forward_and_creates_nothing(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let (draft, _) = registered(&ledger, "ada@example.com").await;
+    let later = NOW + Duration::from_mins(10);
+    assert!(ledger.touch_session(draft.id, later).await.unwrap());
+    assert!(
+        !ledger.touch_session(draft.id, NOW).await.unwrap(),
+        "never back"
+    );
+    let record = ledger.find_session(&draft.digest).await.unwrap().unwrap();
+    assert_eq!(record.session.last_seen_at, later);
+    let _ = ledger.log_out(draft.digest, act()).await.unwrap();
+    assert!(
+        !ledger
+            .touch_session(draft.id, later + Duration::from_mins(1))
+            .await
+            .unwrap()
+    );
+    assert!(!is_alive(&ledger, &draft).await);
+}
+
+#[rstest]
+#[tokio::test]
+async fn only_the_living_are_listed_newest_first(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let (first, issue) = registered(&ledger, "ada@example.com").await;
+    let user = issue.user.id;
+    registered(&ledger, "bob@example.com").await;
+    let later = Draft {
+        issued_at: NOW + Duration::from_hours(1),
+        ..draft()
+    };
+    let issue = ledger
+        .issue_session(user, CURRENT, &later, None, None, act())
+        .await
+        .unwrap();
+    assert!(issue.is_some());
+    let ids = async |now| {
+        let sessions = ledger.list_sessions(user, now).await.unwrap();
+        sessions
+            .into_iter()
+            .map(|session| session.id)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(NOW).await, [later.id, first.id]);
+    assert_eq!(
+        ids(NOW + Duration::from_mins(150)).await,
+        [later.id],
+        "the first is idle"
+    );
+    assert_eq!(ids(NOW + Duration::from_hours(48)).await, []);
+}
+
+#[rstest]
+#[tokio::test]
+async fn expired_sessions_are_deleted_in_batches(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let (first, issue) = registered(&ledger, "ada@example.com").await;
+    for _ in 0..2 {
+        issued(&ledger, issue.user.id).await;
+    }
+    assert_eq!(ledger.delete_expired_sessions(NOW, 10).await.unwrap(), 0);
+    let after = NOW + Duration::from_hours(24);
+    assert_eq!(ledger.delete_expired_sessions(after, 2).await.unwrap(), 2);
+    assert_eq!(ledger.delete_expired_sessions(after, 2).await.unwrap(), 1);
+    assert!(!is_alive(&ledger, &first).await);
+    assert_eq!(
+        log(&ledger).await.head.number.get(),
+        0,
+        "time ends them, not the log"
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn numbers_follow_each_other_in_the_order_of_commits(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    const WRITERS: u64 = 4;
+    const EACH: u64 = 25;
+    let ledger = open(backend).await;
+    let mut writers = Vec::new();
+    for n in 0..WRITERS {
+        let (_, issue) = registered(&ledger, &format!("user{n}@example.com")).await;
+        let ledger = ledger.ledger.clone();
+        writers.push(tokio::spawn(async move {
+            for _ in 0..EACH {
+                let draft = issued(&ledger, issue.user.id).await;
+                let committed = ledger.log_out(draft.digest, act()).await.unwrap().unwrap();
+                assert_eq!(committed.entries.len(), 1);
+            }
+        }));
+    }
+    // A reader beside them never sees a number without all that precede it.
+    let mut reader = ledger.log_reader().await.unwrap();
+    let mut reached = LogNumber::new(0);
+    while reached.get() < WRITERS * EACH {
+        let page = reader.read(Some(reached)).await.unwrap();
+        for entry in &page.entries {
+            assert_eq!(entry.number.get(), reached.get() + 1);
+            reached = entry.number;
+        }
+        assert_eq!(reached, page.head.number);
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_schema_can_be_applied_again_and_is_missed(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    let ledger = open(backend).await;
+    ledger.migrate().await.unwrap();
+    ledger.check_schema().await.unwrap();
+
+    let data = tempfile::tempdir().unwrap();
+    let url = match backend {
+        Sqlite => format!("sqlite://{}", data.path().join("empty.db").display()),
+        Postgres => create_database().await.1,
+    };
+    let empty = Ledger::connect(&url, 2).await.unwrap();
+    assert!(empty.check_schema().await.is_err());
+}

@@ -1,0 +1,4 @@
+//! The contracts of the stores, each on every backend.
+
+mod hot;
+mod ledger;

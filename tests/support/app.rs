@@ -1,0 +1,196 @@
+//! Instances of the service, in this process and on servers of their own.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gatelodge::Application;
+use gatelodge::config::Settings;
+use gatelodge::sessions::Clock;
+use gatelodge::startup::generate_key;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tempfile::TempDir;
+
+use super::browser::Browser;
+use super::servers::{POSTGRES, REDIS};
+
+/// The two ways to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stack {
+    /// SQLite and this process's memory.
+    Embedded,
+    /// PostgreSQL and Redis.
+    Scaled,
+}
+
+/// A running instance, with a database, a key prefix and a clock of its own.
+pub struct TestApp {
+    pub address: std::net::SocketAddr,
+    pub clock: Clock,
+    environment: BTreeMap<String, String>,
+    handle: actix_web::dev::ServerHandle,
+    _stores: Option<Stores>,
+}
+
+/// What a test's instances share, and what is left of it afterwards.
+struct Stores {
+    _data: TempDir,
+    database: Option<String>,
+}
+
+impl TestApp {
+    pub async fn spawn(stack: Stack) -> Self {
+        Self::spawn_with(stack, &[]).await
+    }
+
+    /// With settings other than the tests' usual ones, by their variables.
+    pub async fn spawn_with(stack: Stack, settings: &[(&str, &str)]) -> Self {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let mut environment = BTreeMap::from(
+            [
+                ("GATELODGE_SERVER__BIND", "127.0.0.1:0"),
+                ("GATELODGE_SERVER__WORKERS", "1"),
+                ("GATELODGE_PASSWORD__BCRYPT_COST", "4"),
+                ("GATELODGE_DATABASE__MAX_CONNECTIONS", "5"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        let mut database = None;
+        match stack {
+            Stack::Embedded => {
+                let path = data.path().join("gatelodge.db");
+                environment.insert(
+                    "DATABASE_URL".to_owned(),
+                    format!("sqlite://{}", path.display()),
+                );
+            }
+            Stack::Scaled => {
+                let (name, url) = create_database().await;
+                environment.insert("DATABASE_URL".to_owned(), url);
+                environment.insert("REDIS_URL".to_owned(), REDIS.url.clone());
+                environment.insert("GATELODGE_REDIS__KEY_PREFIX".to_owned(), name.clone());
+                environment.insert("GATELODGE_SECRETS__KEYS".to_owned(), generate_key());
+                database = Some(name);
+            }
+        }
+        for (name, value) in settings {
+            environment.insert((*name).to_owned(), (*value).to_owned());
+        }
+        let stores = Stores {
+            _data: data,
+            database,
+        };
+        Self::start(environment, Clock::new(), Some(stores)).await
+    }
+
+    /// Another instance on the same stores and with the same clock.
+    pub async fn another_instance(&self) -> Self {
+        Self::start(self.environment.clone(), self.clock.clone(), None).await
+    }
+
+    async fn start(
+        environment: BTreeMap<String, String>,
+        clock: Clock,
+        stores: Option<Stores>,
+    ) -> Self {
+        let settings = Settings::load(None, environment.clone()).expect("valid settings");
+        let application = Application::build_with_clock(settings, clock.clone())
+            .await
+            .expect("the application builds");
+        let (address, handle) = (application.address(), application.handle());
+        tokio::spawn(application.run());
+        Self {
+            address,
+            clock,
+            environment,
+            handle,
+            _stores: stores,
+        }
+    }
+
+    /// The variables this instance was configured with.
+    pub fn environment(&self) -> &BTreeMap<String, String> {
+        &self.environment
+    }
+
+    pub fn database_url(&self) -> &str {
+        &self.environment["DATABASE_URL"]
+    }
+
+    pub fn redis_key_prefix(&self) -> &str {
+        &self.environment["GATELODGE_REDIS__KEY_PREFIX"]
+    }
+
+    /// A browser that knows this instance, and has no cookie.
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.address)
+    }
+
+    /// A browser logged in as a user just registered.
+    pub async fn registered(&self, email: &str) -> Browser {
+        let mut browser = self.browser();
+        let answer = browser.register(email, PASSWORD).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        browser
+    }
+
+    /// A browser logged in as a user who exists.
+    pub async fn logged_in(&self, email: &str) -> Browser {
+        let mut browser = self.browser();
+        let answer = browser.log_in(email, PASSWORD).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        browser
+    }
+
+    pub fn let_pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+}
+
+/// What everybody's password is unless a test is about passwords.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        drop(self.handle.stop(false));
+    }
+}
+
+/// An empty database with a name of its own.
+pub async fn create_database() -> (String, String) {
+    let name = format!("gatelodge_test_{}", uuid::Uuid::now_v7().simple());
+    let mut admin = PgConnection::connect(&POSTGRES.url)
+        .await
+        .expect("PostgreSQL answers");
+    sqlx::raw_sql(AssertSqlSafe(format!("create database {name}")))
+        .execute(&mut admin)
+        .await
+        .expect("a database is created");
+    let (server, _) = POSTGRES
+        .url
+        .rsplit_once('/')
+        .expect("the URL names a database");
+    let url = format!("{server}/{name}");
+    (name, url)
+}
+
+impl Drop for Stores {
+    /// On a server that is not ours nothing is left behind.
+    fn drop(&mut self) {
+        let Some(name) = self.database.take().filter(|_| !POSTGRES.is_ours) else {
+            return;
+        };
+        let drop_database = async move {
+            let mut admin = PgConnection::connect(&POSTGRES.url).await?;
+            sqlx::raw_sql(AssertSqlSafe(format!("drop database {name} with (force)")))
+                .execute(&mut admin)
+                .await
+        };
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.expect("a runtime").block_on(drop_database)
+        });
+        let _ = dropped.join();
+    }
+}
