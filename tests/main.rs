@@ -2,6 +2,12 @@
 //! PostgreSQL, Redis and SQLite, and with the program itself. One binary, so
 //! that the servers are started once.
 
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod api;
 mod architecture;
 mod program;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{Accounts, Error};
 use crate::domain::client::Client;
+use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
 use crate::domain::password::Password;
-use crate::domain::token::TokenDigest;
 use crate::domain::user::Status;
 use crate::sessions::Issued;
 

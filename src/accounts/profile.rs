@@ -76,13 +76,13 @@ impl Accounts {
         password: Password,
         address: Option<IpAddr>,
     ) -> Result<(), Error> {
-        let user = by.user.id;
+        let (user, session) = (by.user.id, by.session.id);
         let verified = self.reauthenticate(user, password).await?;
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions
             .uncut(async move {
                 let act = sessions.act(Some(user), address);
-                let deleted = ledger.delete_account(user, verified, act).await?;
+                let deleted = ledger.delete_account(user, session, verified, act).await?;
                 sessions.publish(deleted.ok_or(Error::SessionEnded)?).await;
                 Ok(())
             })

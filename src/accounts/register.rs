@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::{Accounts, Error};
 use crate::domain::client::Client;
+use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
 use crate::domain::id::UserId;
 use crate::domain::password::NewPassword;
-use crate::domain::token::TokenDigest;
 use crate::domain::user::{Role, Status, User, UserName};
 use crate::entropy;
 use crate::sessions::Issued;

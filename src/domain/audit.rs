@@ -14,6 +14,28 @@ pub struct Act {
     pub address: Option<IpAddr>,
 }
 
+impl Act {
+    /// The same act, now that it is known who acts.
+    #[must_use]
+    pub const fn by(self, actor: UserId) -> Self {
+        Self {
+            actor: Some(actor),
+            ..self
+        }
+    }
+
+    /// What the act did, to whom, and to or by which session.
+    #[must_use]
+    pub const fn did(self, action: Action, subject: UserId, session: Option<SessionId>) -> Event {
+        Event {
+            act: self,
+            action,
+            subject,
+            session,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Registered,

@@ -6,7 +6,7 @@ use ring::hkdf;
 use ring::hmac;
 use zeroize::Zeroizing;
 
-use crate::domain::token::TokenDigest;
+use crate::domain::digest::TokenDigest;
 
 /// Length in bytes of a secret key, of the random part of a nonce, and of the
 /// two values that bind what a key made to that key.

@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod client;
+pub mod digest;
 pub mod email;
 pub mod id;
 pub mod keys;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::domain::client::Client;
+use crate::domain::digest::TokenDigest;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::revocation::LogNumber;
 use crate::domain::time::Timestamp;
-use crate::domain::token::TokenDigest;
 use crate::domain::user::User;
 
 /// The two limits of a session (ASVS 7.3.1, 7.3.2; NIST SP 800-63B-4, 5.2).

@@ -22,8 +22,9 @@ use anyhow::anyhow;
 use super::problem::Problem;
 use super::services::Services;
 use super::store::{ISSUED_TOKEN, SESSION_ID, Store, USER_ID};
+use crate::domain::digest::TokenDigest;
 use crate::domain::session::Session;
-use crate::domain::token::{Token, TokenDigest};
+use crate::domain::token::Token;
 use crate::sessions::{Issued, Sessions};
 
 /// What the middleware calls its cookie. No browser ever sees it.

@@ -5,16 +5,13 @@ use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::CONTENT_LENGTH;
-use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, BytesMut, Data};
 use actix_web::{HttpMessage as _, ResponseError as _};
 use futures_util::StreamExt as _;
 
+use super::headers::set_headers;
 use super::problem::{Kind, Problem};
 use super::services::Services;
 
@@ -108,24 +105,4 @@ async fn read_body(request: &mut ServiceRequest) -> Result<Bytes, Kind> {
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
-}
-
-/// What every answer says, whatever it answers.
-pub(super) fn set_headers(headers: &mut HeaderMap) {
-    let always = [
-        (CACHE_CONTROL, "no-store"),
-        (
-            CONTENT_SECURITY_POLICY,
-            "default-src 'none'; frame-ancestors 'none'",
-        ),
-        (REFERRER_POLICY, "same-origin"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (
-            HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
-        ),
-    ];
-    for (name, value) in always {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
 }

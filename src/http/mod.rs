@@ -9,6 +9,7 @@ mod cookie;
 mod cross_site;
 mod edge;
 mod gate;
+mod headers;
 mod problem;
 mod representation;
 mod routes;

@@ -6,7 +6,7 @@ use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
-use super::edge::set_headers;
+use super::headers::set_headers;
 use crate::accounts;
 use crate::store::Unavailable;
 

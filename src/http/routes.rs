@@ -17,28 +17,32 @@ use super::edge::{self, Deadline};
 use super::problem::{Kind, Problem};
 use super::services::Services;
 
-#[rustfmt::skip]
-pub(super) fn mount(services: &Services, app: &mut ServiceConfig) {
-    app.service(carried(services, "/api/register", Deadline::HASHING, [post(register::register_user)]))
-       .service(carried(services, "/api/login", Deadline::HASHING, [post(login::create_session)]))
-       .service(carried(services, "/api/logout", Deadline::USUAL, [post(logout::delete_current_session)]))
-       .service(plain("/api/sessions/whoami", Deadline::USUAL, [get(whoami::get_current_session)]))
-       .service(plain("/api/sessions", Deadline::USUAL, [get(list_sessions::list_sessions), delete(revoke_sessions::revoke_sessions)]))
-       .service(plain("/api/sessions/{id}", Deadline::USUAL, [delete(revoke_session::revoke_session)]))
-       .service(carried(services, "/api/password", Deadline::HASHING, [post(change_password::change_password)]))
-       .service(carried(services, "/api/account", Deadline::HASHING, [patch(update_account::update_account), delete(delete_account::delete_account)]))
-       .service(plain("/health/alive", Deadline::USUAL, [get(health::get_alive)]))
-       .service(plain("/health/ready", Deadline::USUAL, [get(health::get_ready)]));
-}
+impl Services {
+    /// Adds the API under `/api` and `/health`, and what [`Services::attach`] adds.
+    #[rustfmt::skip]
+    pub fn mount(&self, app: &mut ServiceConfig) {
+        self.attach(app);
+        app.service(carried(self, "/api/register", Deadline::HASHING, [post(register::register_user)]))
+           .service(carried(self, "/api/login", Deadline::HASHING, [post(login::create_session)]))
+           .service(carried(self, "/api/logout", Deadline::USUAL, [post(logout::delete_current_session)]))
+           .service(plain("/api/sessions/whoami", Deadline::USUAL, [get(whoami::get_current_session)]))
+           .service(plain("/api/sessions", Deadline::USUAL, [get(list_sessions::list_sessions), delete(revoke_sessions::revoke_sessions)]))
+           .service(plain("/api/sessions/{id}", Deadline::USUAL, [delete(revoke_session::revoke_session)]))
+           .service(carried(self, "/api/password", Deadline::HASHING, [post(change_password::change_password)]))
+           .service(carried(self, "/api/account", Deadline::HASHING, [patch(update_account::update_account), delete(delete_account::delete_account)]))
+           .service(plain("/health/alive", Deadline::USUAL, [get(health::get_alive)]))
+           .service(plain("/health/ready", Deadline::USUAL, [get(health::get_ready)]));
+    }
 
-/// The answer to everything the table does not name.
-pub(super) fn nothing_here() -> Route {
-    let answer = || async { Problem::from(Kind::NotFound).error_response() };
-    route().to(answer).wrap(from_fn(
-        |services: Data<Services>, request, next: Next<BoxBody>| {
-            edge::guard(services, Deadline::USUAL, request, next)
-        },
-    ))
+    /// Answers what no other route does with 404, as the API would.
+    pub fn mount_fallback(app: &mut ServiceConfig) {
+        let answer = || async { Problem::from(Kind::NotFound).error_response() };
+        app.default_service(route().to(answer).wrap(from_fn(
+            |services: Data<Services>, request: ServiceRequest, next: Next<BoxBody>| {
+                edge::guard(services, Deadline::USUAL, request, next)
+            },
+        )));
+    }
 }
 
 /// A route that leaves the cookie alone.

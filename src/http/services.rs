@@ -9,7 +9,6 @@ use super::carrier::Carrier;
 use super::client::TrustedProxies;
 use super::cookie::SessionCookie;
 use super::cross_site::OwnOrigins;
-use super::routes;
 use super::store::Store;
 use crate::accounts::Accounts;
 use crate::config::Settings;
@@ -50,21 +49,10 @@ impl Services {
         app.app_data(Data::new(self.clone()));
     }
 
-    /// Adds the API under `/api` and `/health`, and what [`Services::attach`] adds.
-    pub fn mount(&self, app: &mut ServiceConfig) {
-        self.attach(app);
-        routes::mount(self, app);
-    }
-
     /// For an app that uses actix-session's middleware itself.
     #[must_use]
     pub fn store(&self) -> Store {
         Store::new(Arc::clone(&self.sessions))
-    }
-
-    /// Has everything the API does not know answered as the API would.
-    pub fn mount_fallback(app: &mut ServiceConfig) {
-        app.default_service(routes::nothing_here());
     }
 
     /// Waits for revocations under way and writes what is still to be written.

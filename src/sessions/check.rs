@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Sessions;
+use crate::domain::digest::TokenDigest;
 use crate::domain::session::Record;
-use crate::domain::token::TokenDigest;
 use crate::domain::verdict::Verdict;
 use crate::store::Unavailable;
 

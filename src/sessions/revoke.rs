@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Sessions;
+use crate::domain::digest::TokenDigest;
 use crate::domain::id::SessionId;
 use crate::domain::session::Record;
-use crate::domain::token::TokenDigest;
 use crate::store::Unavailable;
 use crate::store::ledger::{Committed, RevokedOthers};
 

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Sessions;
+use crate::domain::digest::TokenDigest;
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
-use crate::domain::token::TokenDigest;
 use crate::store::Unavailable;
 use crate::store::hot::Touch;
 

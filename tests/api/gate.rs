@@ -153,7 +153,10 @@ async fn any_app_can_read_the_session_through_actix_session() {
     store.delete(&key()).await.unwrap();
     assert!(store.load(&key()).await.unwrap().is_none());
     assert!(
-        store.update(key(), Default::default(), &ttl).await.is_err(),
+        store
+            .update(key(), std::collections::HashMap::default(), &ttl)
+            .await
+            .is_err(),
         "an update revives nothing"
     );
     let forged = SessionKey::try_from("forged".to_owned()).unwrap();

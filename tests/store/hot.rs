@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatelodge::domain::client::Client;
+use gatelodge::domain::digest::TokenDigest;
 use gatelodge::domain::email::Email;
 use gatelodge::domain::id::{SessionId, UserId};
 use gatelodge::domain::keys::{KeyRing, SecretKey};
 use gatelodge::domain::revocation::LogNumber;
 use gatelodge::domain::session::{Draft, Lifetime, Record, Session};
 use gatelodge::domain::time::Timestamp;
-use gatelodge::domain::token::TokenDigest;
 use gatelodge::domain::user::{Role, Status, User, UserName};
 use gatelodge::entropy;
 use gatelodge::store::hot::{HotStore, Touch};

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use gatelodge::domain::audit::Act;
 use gatelodge::domain::client::{Client, UserAgent};
+use gatelodge::domain::digest::TokenDigest;
 use gatelodge::domain::email::Email;
 use gatelodge::domain::id::{SessionId, UserId};
 use gatelodge::domain::password::PasswordHash;
 use gatelodge::domain::revocation::{LogNumber, Revocation};
 use gatelodge::domain::session::{Draft, Lifetime};
 use gatelodge::domain::time::Timestamp;
-use gatelodge::domain::token::TokenDigest;
 use gatelodge::domain::user::{CredentialVersion, Role, Status, User, UserName};
 use gatelodge::entropy;
 use gatelodge::store::ledger::{ChangedEmail, Issue, Ledger, LogPage, NewUser, RevokedOthers};
@@ -433,12 +433,12 @@ async fn a_deleted_account_leaves_only_the_audit_log(#[values(Postgres, Sqlite)]
     let (draft, issue) = registered(&ledger, "ada@example.com").await;
     let user = issue.user.id;
     let outdated = ledger
-        .delete_account(user, CredentialVersion(2), act())
+        .delete_account(user, draft.id, CredentialVersion(2), act())
         .await
         .unwrap();
     assert!(outdated.is_none());
     let committed = ledger
-        .delete_account(user, CURRENT, act())
+        .delete_account(user, draft.id, CURRENT, act())
         .await
         .unwrap()
         .unwrap();
@@ -447,7 +447,7 @@ async fn a_deleted_account_leaves_only_the_audit_log(#[values(Postgres, Sqlite)]
     assert!(!is_alive(&ledger, &draft).await);
     assert!(
         ledger
-            .delete_account(user, CURRENT, act())
+            .delete_account(user, draft.id, CURRENT, act())
             .await
             .unwrap()
             .is_none()

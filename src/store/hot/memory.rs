@@ -5,8 +5,8 @@ use std::sync::Arc;
 use quick_cache::sync::Cache;
 
 use super::Touch;
+use crate::domain::digest::TokenDigest;
 use crate::domain::session::Record;
-use crate::domain::token::TokenDigest;
 
 pub struct Memory {
     records: Cache<TokenDigest, Arc<Record>>,

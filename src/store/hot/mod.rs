@@ -9,10 +9,10 @@ mod sealed;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::digest::TokenDigest;
 use crate::domain::keys::KeyRing;
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
-use crate::domain::token::TokenDigest;
 use crate::store::Unavailable;
 
 pub enum HotStore {

@@ -13,10 +13,10 @@ use deadpool_redis::redis::{
 use deadpool_redis::{Connection, Manager, Pool, PoolError, Runtime, Timeouts, redis};
 
 use super::{Touch, sealed};
+use crate::domain::digest::TokenDigest;
 use crate::domain::keys::KeyRing;
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
-use crate::domain::token::TokenDigest;
 use crate::entropy;
 use crate::store::Unavailable;
 

@@ -11,12 +11,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::client::{Client, UserAgent};
+use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
 use crate::domain::keys::{KEY_ID_LENGTH, KeyRing, NONCE_LENGTH};
 use crate::domain::revocation::LogNumber;
 use crate::domain::session::{Record, Session};
 use crate::domain::time::Timestamp;
-use crate::domain::token::TokenDigest;
 use crate::domain::user::{Role, Status, User, UserName};
 
 const VERSION: u8 = 1;

@@ -1,39 +1,22 @@
-//! Use cases that concern a user: registering, issuing a session to one,
-//! changing and deleting one.
+//! Use cases that concern a user: finding, changing and deleting one.
 
 use super::connection::Transaction;
-use super::rows::CredentialsRow;
+use super::ending::Ending;
 use super::{Committed, Ledger, bounded, statements};
-use crate::domain::audit::{Act, Action, Event};
+use crate::domain::audit::{Act, Action};
 use crate::domain::email::Email;
 use crate::domain::id::{SessionId, UserId};
-use crate::domain::password::PasswordHash;
-use crate::domain::revocation::Revocation;
-use crate::domain::session::{Draft, Session};
 use crate::domain::time::Timestamp;
-use crate::domain::token::TokenDigest;
 use crate::domain::user::{CredentialVersion, Credentials, Status, User, UserName};
 use crate::store::Unavailable;
-
-pub struct NewUser {
-    pub user: User,
-    pub password_hash: PasswordHash,
-}
-
-/// A session that the ledger has inserted.
-#[derive(Debug)]
-pub struct Issue {
-    pub session: Session,
-    /// As the transaction saw them.
-    pub user: User,
-    pub committed: Committed,
-}
 
 #[derive(Debug)]
 #[must_use]
 pub enum ChangedEmail {
     Changed(User, Committed),
     EmailTaken,
+    /// The credential that was verified is no longer the user's, or the session
+    /// that asked has ended.
     Outdated,
 }
 
@@ -63,148 +46,6 @@ impl Ledger {
         Ok(row.await?.map(Into::into))
     }
 
-    /// Creates a user together with a first session, and ends the session that
-    /// this browser had before. `None` if the e-mail address is taken.
-    ///
-    /// # Errors
-    /// [`Unavailable`] if the ledger does not answer.
-    pub async fn register(
-        &self,
-        new: &NewUser,
-        draft: &Draft,
-        presented: Option<TokenDigest>,
-        act: Act,
-    ) -> Result<Option<Issue>, Unavailable> {
-        bounded(async {
-            let user = new.user.id;
-            let mut tx = self.begin().await?;
-            if statements::insert_user(tx.link(), &new.user, &new.password_hash).await? == 0 {
-                tx.abandon().await?;
-                return Ok(None);
-            }
-            let mut ending = Ending::default();
-            if let Some(digest) = presented {
-                ending
-                    .by_digest(&mut tx, digest, Action::SessionRevoked, act)
-                    .await?;
-            }
-            let session = statements::insert_session(tx.link(), user, draft).await?;
-            let event = Event {
-                act: Act {
-                    actor: Some(user),
-                    ..act
-                },
-                action: Action::Registered,
-                subject: user,
-                session: Some(session.id),
-            };
-            statements::insert_event(tx.link(), &event).await?;
-            Ok(Some(Issue {
-                session,
-                user: new.user.clone(),
-                committed: ending.commit(tx).await?,
-            }))
-        })
-        .await
-    }
-
-    /// Issues a session to a user whose credential of that version was just
-    /// verified. Ends the session that this browser had before and, if there is
-    /// a limit, the user's oldest sessions over it. `None` if that credential is
-    /// no longer the user's, or the user is gone or locked.
-    ///
-    /// # Errors
-    /// [`Unavailable`] if the ledger does not answer.
-    pub async fn issue_session(
-        &self,
-        user: UserId,
-        verified: CredentialVersion,
-        draft: &Draft,
-        presented: Option<TokenDigest>,
-        max_per_user: Option<usize>,
-        act: Act,
-    ) -> Result<Option<Issue>, Unavailable> {
-        bounded(async {
-            let mut tx = self.begin().await?;
-            let locked = statements::lock_user(tx.link(), user).await?;
-            let Some(current) = current(locked, verified) else {
-                tx.abandon().await?;
-                return Ok(None);
-            };
-            let mut ending = Ending::default();
-            if let Some(digest) = presented {
-                ending
-                    .by_digest(&mut tx, digest, Action::SessionRevoked, act)
-                    .await?;
-            }
-            if let Some(max) = max_per_user {
-                ending.over_limit(&mut tx, user, max, act).await?;
-            }
-            let session = statements::insert_session(tx.link(), user, draft).await?;
-            let event = Event {
-                act: Act {
-                    actor: Some(user),
-                    ..act
-                },
-                action: Action::LoggedIn,
-                subject: user,
-                session: Some(session.id),
-            };
-            statements::insert_event(tx.link(), &event).await?;
-            Ok(Some(Issue {
-                session,
-                user: current.user,
-                committed: ending.commit(tx).await?,
-            }))
-        })
-        .await
-    }
-
-    /// Sets a new password, ends all the user's sessions, `by` which asked for
-    /// it included, and issues a new one. `None` if that session has ended, or
-    /// the credential that was verified is no longer the user's.
-    ///
-    /// # Errors
-    /// [`Unavailable`] if the ledger does not answer.
-    pub async fn change_password(
-        &self,
-        user: UserId,
-        by: SessionId,
-        verified: CredentialVersion,
-        hash: &PasswordHash,
-        draft: &Draft,
-        act: Act,
-    ) -> Result<Option<Issue>, Unavailable> {
-        bounded(async {
-            let mut tx = self.begin().await?;
-            let locked = statements::lock_user(tx.link(), user).await?;
-            let current = current(locked, verified);
-            let is_alive = is_alive(&mut tx, user, by, act.at).await?;
-            let Some(current) = current.filter(|_| is_alive) else {
-                tx.abandon().await?;
-                return Ok(None);
-            };
-            statements::set_password(tx.link(), user, hash).await?;
-            let mut ending = Ending::default();
-            ending.all_but(&mut tx, user, None).await?;
-            let session = statements::insert_session(tx.link(), user, draft).await?;
-            ending.spare(user, session.id);
-            let event = Event {
-                act,
-                action: Action::PasswordChanged,
-                subject: user,
-                session: Some(session.id),
-            };
-            statements::insert_event(tx.link(), &event).await?;
-            Ok(Some(Issue {
-                session,
-                user: current.user,
-                committed: ending.commit(tx).await?,
-            }))
-        })
-        .await
-    }
-
     /// Sets a new e-mail address and ends the user's sessions but `by`, which
     /// asked for it.
     ///
@@ -219,12 +60,8 @@ impl Ledger {
         act: Act,
     ) -> Result<ChangedEmail, Unavailable> {
         bounded(async {
-            let mut tx = self.begin().await?;
-            let locked = statements::lock_user(tx.link(), user).await?;
-            let before = current(locked, verified);
-            let is_alive = is_alive(&mut tx, user, by, act.at).await?;
-            let Some(before) = before.filter(|_| is_alive) else {
-                tx.abandon().await?;
+            let begun = self.begin_verified_by(user, by, verified, act.at).await?;
+            let Some((mut tx, before)) = begun else {
                 return Ok(ChangedEmail::Outdated);
             };
             match statements::set_email(tx.link(), user, email).await {
@@ -236,17 +73,12 @@ impl Ledger {
             };
             let mut ending = Ending::default();
             ending.all_but(&mut tx, user, Some(by)).await?;
-            ending.log.push(Revocation::UserChanged(user));
-            let event = Event {
-                act,
-                action: Action::EmailChanged,
-                subject: user,
-                session: Some(by),
-            };
+            ending.copies_of(user);
+            let event = act.did(Action::EmailChanged, user, Some(by));
             statements::insert_event(tx.link(), &event).await?;
             let after = User {
                 email: email.clone(),
-                ..before.user
+                ..before
             };
             Ok(ChangedEmail::Changed(after, ending.commit(tx).await?))
         })
@@ -270,21 +102,13 @@ impl Ledger {
                 return Ok(None);
             };
             statements::set_name(tx.link(), user, name).await?;
-            let event = Event {
-                act,
-                action: Action::NameChanged,
-                subject: user,
-                session: None,
-            };
+            let mut ending = Ending::default();
+            ending.copies_of(user);
+            let event = act.did(Action::NameChanged, user, None);
             statements::insert_event(tx.link(), &event).await?;
-            let ending = Ending {
-                log: vec![Revocation::UserChanged(user)],
-                ended: Vec::new(),
-            };
-            let before = Credentials::from(before);
             let after = User {
                 name: name.clone(),
-                ..before.user
+                ..Credentials::from(before).user
             };
             Ok(Some((after, ending.commit(tx).await?)))
         })
@@ -292,42 +116,68 @@ impl Ledger {
     }
 
     /// Deletes a user and all that is theirs but the audit log. `None` if the
-    /// credential that was verified is no longer the user's.
+    /// credential that was verified is no longer the user's, or the session
+    /// that asked has ended.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn delete_account(
         &self,
         user: UserId,
+        by: SessionId,
         verified: CredentialVersion,
         act: Act,
     ) -> Result<Option<Committed>, Unavailable> {
         bounded(async {
-            let mut tx = self.begin().await?;
-            if !is_current(statements::lock_user(tx.link(), user).await?, verified) {
-                tx.abandon().await?;
+            let begun = self.begin_verified_by(user, by, verified, act.at).await?;
+            let Some((mut tx, _)) = begun else {
                 return Ok(None);
-            }
+            };
             let mut ending = Ending::default();
             ending.all_but(&mut tx, user, None).await?;
             statements::delete_user(tx.link(), user).await?;
-            let event = Event {
-                act,
-                action: Action::AccountDeleted,
-                subject: user,
-                session: None,
-            };
+            let event = act.did(Action::AccountDeleted, user, None);
             statements::insert_event(tx.link(), &event).await?;
             Ok(Some(ending.commit(tx).await?))
         })
         .await
     }
-}
 
-fn current(row: Option<CredentialsRow>, verified: CredentialVersion) -> Option<Credentials> {
-    row.map(Credentials::from).filter(|credentials| {
-        credentials.version == verified && credentials.user.status == Status::Active
-    })
+    /// Begins under the lock of an active user, if the credential that was
+    /// verified is still theirs.
+    pub(super) async fn begin_verified(
+        &self,
+        user: UserId,
+        verified: CredentialVersion,
+    ) -> Result<Option<(Transaction, User)>, sqlx::Error> {
+        let mut tx = self.begin().await?;
+        let locked = statements::lock_user(tx.link(), user).await?;
+        let current = locked
+            .map(Credentials::from)
+            .filter(|current| current.version == verified && current.user.status == Status::Active);
+        match current {
+            Some(current) => Ok(Some((tx, current.user))),
+            None => tx.abandon().await.map(|()| None),
+        }
+    }
+
+    /// The same, if the session that asks is also still alive.
+    pub(super) async fn begin_verified_by(
+        &self,
+        user: UserId,
+        by: SessionId,
+        verified: CredentialVersion,
+        now: Timestamp,
+    ) -> Result<Option<(Transaction, User)>, sqlx::Error> {
+        let Some((mut tx, current)) = self.begin_verified(user, verified).await? else {
+            return Ok(None);
+        };
+        if is_alive(&mut tx, user, by, now).await? {
+            Ok(Some((tx, current)))
+        } else {
+            tx.abandon().await.map(|()| None)
+        }
+    }
 }
 
 /// Whether the session is still alive; asked under the user's lock.
@@ -337,115 +187,6 @@ pub(super) async fn is_alive(
     session: SessionId,
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
-    let sessions = statements::sessions_of(tx.link(), user).await?;
-    Ok(sessions
-        .into_iter()
-        .map(Session::from)
-        .any(|alive| alive.id == session && !alive.is_expired(now)))
-}
-
-fn is_current(row: Option<CredentialsRow>, verified: CredentialVersion) -> bool {
-    current(row, verified).is_some()
-}
-
-/// What a transaction ends, gathered until it commits.
-#[derive(Default)]
-pub(super) struct Ending {
-    log: Vec<Revocation>,
-    ended: Vec<TokenDigest>,
-}
-
-impl Ending {
-    pub(super) async fn one(
-        &mut self,
-        tx: &mut Transaction,
-        user: UserId,
-        session: SessionId,
-    ) -> Result<bool, sqlx::Error> {
-        let Some(digest) = statements::delete_session(tx.link(), user, session).await? else {
-            return Ok(false);
-        };
-        self.log.push(Revocation::SessionEnded(session));
-        self.ended.push(digest);
-        Ok(true)
-    }
-
-    pub(super) async fn all_but(
-        &mut self,
-        tx: &mut Transaction,
-        user: UserId,
-        spared: Option<SessionId>,
-    ) -> Result<usize, sqlx::Error> {
-        let digests = statements::delete_sessions_of(tx.link(), user, spared).await?;
-        let count = digests.len();
-        self.ended.extend(digests);
-        self.log.push(Revocation::UserEnded { user, spared });
-        Ok(count)
-    }
-
-    /// Spares a session born in this transaction from the cut-off in it.
-    fn spare(&mut self, user: UserId, session: SessionId) {
-        for revocation in &mut self.log {
-            if *revocation == (Revocation::UserEnded { user, spared: None }) {
-                *revocation = Revocation::UserEnded {
-                    user,
-                    spared: Some(session),
-                };
-            }
-        }
-    }
-
-    pub(super) async fn by_digest(
-        &mut self,
-        tx: &mut Transaction,
-        digest: TokenDigest,
-        action: Action,
-        act: Act,
-    ) -> Result<bool, sqlx::Error> {
-        let deleted = statements::delete_session_by_digest(tx.link(), &digest).await?;
-        let Some((user, session)) = deleted else {
-            return Ok(false);
-        };
-        self.log.push(Revocation::SessionEnded(session));
-        self.ended.push(digest);
-        let event = Event {
-            act: Act {
-                actor: Some(user),
-                ..act
-            },
-            action,
-            subject: user,
-            session: Some(session),
-        };
-        statements::insert_event(tx.link(), &event).await?;
-        Ok(true)
-    }
-
-    /// Makes room for one more session within the user's limit: the oldest end.
-    async fn over_limit(
-        &mut self,
-        tx: &mut Transaction,
-        user: UserId,
-        max: usize,
-        act: Act,
-    ) -> Result<(), sqlx::Error> {
-        let sessions = statements::sessions_of(tx.link(), user).await?;
-        let surplus = sessions
-            .into_iter()
-            .map(|row| (row.digest, Session::from(row)))
-            .filter(|(_, session)| !session.is_expired(act.at) && !session.is_idle(act.at))
-            .skip(max.saturating_sub(1));
-        for (digest, _) in surplus {
-            self.by_digest(tx, digest, Action::SessionRevoked, act)
-                .await?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn commit(self, tx: Transaction) -> Result<Committed, sqlx::Error> {
-        Ok(Committed {
-            entries: tx.commit(&self.log).await?,
-            ended: self.ended,
-        })
-    }
+    let expires_at = statements::session_expiry(tx.link(), user, session).await?;
+    Ok(expires_at.is_some_and(|expires_at| now < expires_at))
 }

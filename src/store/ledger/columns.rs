@@ -11,12 +11,12 @@ use sqlx::types::time::OffsetDateTime;
 use sqlx::{Database, Decode, Encode, Postgres, Sqlite, Type};
 
 use crate::domain::client::UserAgent;
+use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
 use crate::domain::id::{EventId, SessionId, UserId};
 use crate::domain::password::PasswordHash;
 use crate::domain::revocation::{LogNumber, Mark};
 use crate::domain::time::Timestamp;
-use crate::domain::token::TokenDigest;
 use crate::domain::user::{CredentialVersion, Role, Status, UserName};
 
 /// `column!(T, Postgres as C, write, read)`: `T` is stored in a column of type `C`.

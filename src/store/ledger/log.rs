@@ -1,6 +1,5 @@
 //! Reading the revocation log.
 
-use sqlx::migrate::{AppliedMigration, Migrator};
 use sqlx::{PgConnection, SqliteConnection};
 
 use super::connection::Link;
@@ -72,21 +71,4 @@ impl LogReader {
             entries: rows.iter().filter_map(super::rows::LogRow::entry).collect(),
         })
     }
-}
-
-pub(super) fn require_migrations(
-    migrator: &Migrator,
-    applied: &[AppliedMigration],
-) -> anyhow::Result<()> {
-    for migration in migrator.iter() {
-        anyhow::ensure!(
-            applied
-                .iter()
-                .any(|known| known.version == migration.version),
-            "the database lacks migration {} ({}); run `gatelodge migrate`, or set database.migrate = true",
-            migration.version,
-            migration.description
-        );
-    }
-    Ok(())
 }

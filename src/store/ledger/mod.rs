@@ -7,9 +7,12 @@
 mod accounts;
 mod columns;
 mod connection;
+mod ending;
+mod issue;
 mod log;
 mod postgres;
 mod rows;
+mod schema;
 mod sessions;
 mod sqlite;
 mod statements;
@@ -17,11 +20,12 @@ mod statements;
 use std::future::Future;
 use std::time::Duration;
 
+use crate::domain::digest::TokenDigest;
 use crate::domain::revocation::Entry;
-use crate::domain::token::TokenDigest;
 use crate::store::Unavailable;
 
-pub use accounts::{ChangedEmail, Issue, NewUser};
+pub use accounts::ChangedEmail;
+pub use issue::{Issue, NewUser};
 pub use log::{LogPage, LogReader};
 pub use sessions::RevokedOthers;
 

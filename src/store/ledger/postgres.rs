@@ -10,8 +10,8 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection as _, FromRow as _, PgConnection, Postgres};
 
-use super::DEADLINE;
 use super::rows::{AppendedRow, RevocationColumns};
+use super::{DEADLINE, schema};
 use crate::domain::revocation::{Entry, Revocation};
 
 /// A connection that was idle for longer is tried before it is used.
@@ -68,7 +68,7 @@ impl Database {
         let applied = connection
             .list_applied_migrations(&migrator.table_name)
             .await?;
-        super::log::require_migrations(&migrator, &applied)
+        schema::require_migrations(&migrator, &applied)
     }
 
     /// A connection outside the pool and without its limits.
@@ -96,10 +96,7 @@ impl Database {
 }
 
 fn migrator() -> Migrator {
-    let mut migrator = sqlx::migrate!("migrations/postgres");
-    // During a rolling deploy the schema may already be a later one.
-    migrator.set_ignore_missing(true);
-    migrator
+    schema::tolerant(sqlx::migrate!("migrations/postgres"))
 }
 
 /// A transaction of our own rather than sqlx's, because that one cannot commit

@@ -6,13 +6,13 @@ use sqlx::FromRow;
 
 use super::columns::Address;
 use crate::domain::client::{Client, UserAgent};
+use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::password::PasswordHash;
 use crate::domain::revocation::{Entry, LogNumber, Mark, Revocation};
 use crate::domain::session::{Record, Session};
 use crate::domain::time::Timestamp;
-use crate::domain::token::TokenDigest;
 use crate::domain::user::{CredentialVersion, Credentials, Role, Status, User, UserName};
 
 #[derive(FromRow)]

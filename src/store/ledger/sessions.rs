@@ -1,12 +1,13 @@
 //! Use cases that concern sessions: finding, listing, touching and ending them.
 
-use super::accounts::{Ending, is_alive};
+use super::accounts::is_alive;
+use super::ending::Ending;
 use super::{Committed, Ledger, bounded, statements};
-use crate::domain::audit::{Act, Action, Event};
+use crate::domain::audit::{Act, Action};
+use crate::domain::digest::TokenDigest;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::session::{Record, Session};
 use crate::domain::time::Timestamp;
-use crate::domain::token::TokenDigest;
 use crate::store::Unavailable;
 
 #[derive(Debug)]
@@ -112,12 +113,7 @@ impl Ledger {
                 tx.abandon().await?;
                 return Ok(None);
             }
-            let event = Event {
-                act,
-                action: Action::SessionRevoked,
-                subject: user,
-                session: Some(session),
-            };
+            let event = act.did(Action::SessionRevoked, user, Some(session));
             statements::insert_event(tx.link(), &event).await?;
             Ok(Some(ending.commit(tx).await?))
         })
@@ -143,12 +139,7 @@ impl Ledger {
             }
             let mut ending = Ending::default();
             let count = ending.all_but(&mut tx, user, Some(spared)).await?;
-            let event = Event {
-                act,
-                action: Action::OtherSessionsRevoked,
-                subject: user,
-                session: Some(spared),
-            };
+            let event = act.did(Action::OtherSessionsRevoked, user, Some(spared));
             statements::insert_event(tx.link(), &event).await?;
             Ok(RevokedOthers::Revoked(count, ending.commit(tx).await?))
         })
@@ -169,12 +160,7 @@ impl Ledger {
             statements::lock_user(tx.link(), user).await?;
             let mut ending = Ending::default();
             let count = ending.all_but(&mut tx, user, None).await?;
-            let event = Event {
-                act,
-                action: Action::AllSessionsRevoked,
-                subject: user,
-                session: None,
-            };
+            let event = act.did(Action::AllSessionsRevoked, user, None);
             statements::insert_event(tx.link(), &event).await?;
             Ok((count, ending.commit(tx).await?))
         })

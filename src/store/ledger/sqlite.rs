@@ -12,8 +12,8 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Sqlite, SqliteConnection, Transaction};
 
-use super::DEADLINE;
 use super::rows::{AppendedRow, RevocationColumns};
+use super::{DEADLINE, schema};
 use crate::domain::revocation::{Entry, Revocation};
 
 #[derive(Clone)]
@@ -97,7 +97,7 @@ impl Database {
         let applied = connection
             .list_applied_migrations(&migrator.table_name)
             .await?;
-        super::log::require_migrations(&migrator, &applied)
+        schema::require_migrations(&migrator, &applied)
     }
 
     pub(super) async fn dedicated(&self) -> Result<SqliteConnection, sqlx::Error> {
@@ -123,9 +123,7 @@ impl Database {
 }
 
 fn migrator() -> Migrator {
-    let mut migrator = sqlx::migrate!("migrations/sqlite");
-    migrator.set_ignore_missing(true);
-    migrator
+    schema::tolerant(sqlx::migrate!("migrations/sqlite"))
 }
 
 pub(super) async fn commit(

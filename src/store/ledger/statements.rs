@@ -5,13 +5,13 @@ use super::columns::Address;
 use super::connection::{Link, execute, fetch};
 use super::rows::{CredentialsRow, LogRow, RecordRow, SessionRow};
 use crate::domain::audit::Event;
+use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
 use crate::domain::id::{EventId, SessionId, UserId};
 use crate::domain::password::PasswordHash;
 use crate::domain::revocation::LogNumber;
 use crate::domain::session::{Draft, Session};
 use crate::domain::time::Timestamp;
-use crate::domain::token::TokenDigest;
 use crate::domain::user::{User, UserName};
 use crate::entropy;
 
@@ -163,6 +163,22 @@ pub(super) async fn sessions_of(link: Link<'_>, user: UserId) -> Result<Vec<Sess
          order by s.issued_at desc, s.id desc"
     );
     fetch!(link, fetch_all::<SessionRow>, [SQL, SQL], user)
+}
+
+pub(super) async fn session_expiry(
+    link: Link<'_>,
+    user: UserId,
+    session: SessionId,
+) -> Result<Option<Timestamp>> {
+    let row = fetch!(
+        link,
+        fetch_optional::<(Timestamp,)>,
+        "select s.expires_at from sessions s cross join revocation_head h \
+         where s.id = $2 and s.user_id = $1 and s.born >= h.everyone_ended",
+        user,
+        session,
+    )?;
+    Ok(row.map(|(expires_at,)| expires_at))
 }
 
 pub(super) async fn delete_session(

@@ -1,0 +1,141 @@
+//! The use cases that create a session: registering, logging in, changing the
+//! password. No other does.
+
+use super::ending::Ending;
+use super::{Committed, Ledger, bounded, statements};
+use crate::domain::audit::{Act, Action};
+use crate::domain::digest::TokenDigest;
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::password::PasswordHash;
+use crate::domain::session::{Draft, Session};
+use crate::domain::user::{CredentialVersion, User};
+use crate::store::Unavailable;
+
+pub struct NewUser {
+    pub user: User,
+    pub password_hash: PasswordHash,
+}
+
+/// A session that the ledger has inserted.
+#[derive(Debug)]
+pub struct Issue {
+    pub session: Session,
+    /// As the transaction saw them.
+    pub user: User,
+    pub committed: Committed,
+}
+
+impl Ledger {
+    /// Creates a user together with a first session, and ends the session that
+    /// this browser had before. `None` if the e-mail address is taken.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn register(
+        &self,
+        new: &NewUser,
+        draft: &Draft,
+        presented: Option<TokenDigest>,
+        act: Act,
+    ) -> Result<Option<Issue>, Unavailable> {
+        bounded(async {
+            let user = new.user.id;
+            let mut tx = self.begin().await?;
+            if statements::insert_user(tx.link(), &new.user, &new.password_hash).await? == 0 {
+                tx.abandon().await?;
+                return Ok(None);
+            }
+            let mut ending = Ending::default();
+            if let Some(digest) = presented {
+                ending
+                    .by_digest(&mut tx, digest, Action::SessionRevoked, act)
+                    .await?;
+            }
+            let session = statements::insert_session(tx.link(), user, draft).await?;
+            let event = act.by(user).did(Action::Registered, user, Some(session.id));
+            statements::insert_event(tx.link(), &event).await?;
+            Ok(Some(Issue {
+                session,
+                user: new.user.clone(),
+                committed: ending.commit(tx).await?,
+            }))
+        })
+        .await
+    }
+
+    /// Issues a session to a user whose credential of that version was just
+    /// verified. Ends the session that this browser had before and, if there is
+    /// a limit, the user's oldest sessions over it. `None` if that credential is
+    /// no longer the user's, or the user is gone or locked.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn issue_session(
+        &self,
+        user: UserId,
+        verified: CredentialVersion,
+        draft: &Draft,
+        presented: Option<TokenDigest>,
+        max_per_user: Option<usize>,
+        act: Act,
+    ) -> Result<Option<Issue>, Unavailable> {
+        bounded(async {
+            let Some((mut tx, current)) = self.begin_verified(user, verified).await? else {
+                return Ok(None);
+            };
+            let mut ending = Ending::default();
+            if let Some(digest) = presented {
+                ending
+                    .by_digest(&mut tx, digest, Action::SessionRevoked, act)
+                    .await?;
+            }
+            if let Some(max) = max_per_user {
+                ending.over_limit(&mut tx, user, max, act).await?;
+            }
+            let session = statements::insert_session(tx.link(), user, draft).await?;
+            let event = act.by(user).did(Action::LoggedIn, user, Some(session.id));
+            statements::insert_event(tx.link(), &event).await?;
+            Ok(Some(Issue {
+                session,
+                user: current,
+                committed: ending.commit(tx).await?,
+            }))
+        })
+        .await
+    }
+
+    /// Sets a new password, ends all the user's sessions, `by` which asked for
+    /// it included, and issues a new one. `None` if that session has ended, or
+    /// the credential that was verified is no longer the user's.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn change_password(
+        &self,
+        user: UserId,
+        by: SessionId,
+        verified: CredentialVersion,
+        hash: &PasswordHash,
+        draft: &Draft,
+        act: Act,
+    ) -> Result<Option<Issue>, Unavailable> {
+        bounded(async {
+            let begun = self.begin_verified_by(user, by, verified, act.at).await?;
+            let Some((mut tx, current)) = begun else {
+                return Ok(None);
+            };
+            statements::set_password(tx.link(), user, hash).await?;
+            let mut ending = Ending::default();
+            ending.all_but(&mut tx, user, Some(draft.id)).await?;
+            let session = statements::insert_session(tx.link(), user, draft).await?;
+            let event = act.did(Action::PasswordChanged, user, Some(session.id));
+            statements::insert_event(tx.link(), &event).await?;
+            Ok(Some(Issue {
+                session,
+                user: current,
+                committed: ending.commit(tx).await?,
+            }))
+        })
+        .await
+    }
+}
