@@ -3,6 +3,7 @@
 mod account;
 mod change_password;
 mod cookie;
+mod cost;
 mod cross_site;
 mod edge;
 mod gate;

@@ -297,3 +297,27 @@ fn env_example_is_what_is_read() {
     read.sort();
     assert_eq!(documented, read);
 }
+
+/// Blocks read from and written to disk by the process so far.
+#[cfg(target_os = "linux")]
+fn disk_io(program: &Program) -> Vec<String> {
+    let io = std::fs::read_to_string(format!("/proc/{}/io", program.child.id())).unwrap();
+    io.lines()
+        .filter(|line| line.starts_with("read_bytes") || line.starts_with("write_bytes"))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_check_touches_no_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path());
+    let mut ada = program.browser();
+    assert_eq!(ada.register("ada@example.com", PASSWORD).await.status, 201);
+    let before = disk_io(&program);
+    for _ in 0..200 {
+        assert_eq!(ada.whoami().await.status, 200);
+    }
+    assert_eq!(disk_io(&program), before);
+}

@@ -94,7 +94,7 @@ impl Answer {
 impl Browser {
     pub fn new(address: SocketAddr) -> Self {
         let client = Client::builder()
-            .pool_max_idle_per_host(4)
+            .timeout(std::time::Duration::from_secs(10))
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("a client");

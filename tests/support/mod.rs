@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod browser;
+pub mod postgres_proxy;
 pub mod servers;
 
 pub use app::{Stack, TestApp};

@@ -8,6 +8,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{self, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub struct Server {
     pub url: String,
@@ -191,6 +192,7 @@ rm -rf "$directory"
 
 /// Starts a server on a free port and waits until it accepts connections. A
 /// port that somebody else took in between is given up for another.
+#[expect(clippy::zombie_processes, reason = "a supervisor outlives the tests")]
 fn started(name: &str, command: impl Fn(u16) -> Command) -> (u16, Child) {
     let deadline = Instant::now() + START_TIMEOUT;
     while Instant::now() < deadline {
@@ -308,7 +310,9 @@ fn installed<T>(package: &str, find: fn() -> Option<T>) -> Option<T> {
     if !is_root() || !succeeds("apt-get", &["--version"]) {
         return None;
     }
-    eprintln!("the tests install {package} with apt-get; nothing of it is started but by them");
+    let announcement = "with apt-get; nothing of it is started but by them";
+    // Not `eprintln!`, which the test harness would keep to itself.
+    let _ = writeln!(io::stderr(), "the tests install {package} {announcement}");
     let policy = Path::new("/usr/sbin/policy-rc.d");
     let is_ours = !policy.exists();
     if is_ours {

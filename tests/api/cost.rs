@@ -1,0 +1,68 @@
+//! What a request costs, in work that can be counted.
+
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
+
+use crate::support::Stack::{Embedded, Scaled};
+use crate::support::TestApp;
+use crate::support::app::{PASSWORD, create_database};
+use crate::support::postgres_proxy::PostgresProxy;
+use crate::support::servers::POSTGRES;
+
+#[tokio::test]
+async fn a_log_in_takes_two_transactions_and_eight_round_trips() {
+    let (_, server) = POSTGRES.url.rsplit_once('@').unwrap();
+    let (server, _) = server.split_once('/').unwrap();
+    let proxy = PostgresProxy::before(server.to_owned()).await;
+    let (_, url) = create_database().await;
+    let url = url.replace(server, &proxy.address.to_string()) + "?sslmode=disable";
+    let settings = [
+        ("DATABASE_URL", url.as_str()),
+        ("GATELODGE_DATABASE__MAX_CONNECTIONS", "1"),
+    ];
+    let app = TestApp::spawn_with(Scaled, &settings).await;
+    app.registered("ada@example.com").await;
+    app.logged_in("ada@example.com").await;
+
+    // The least of a few: the poll's statements pass here as well.
+    let mut least = (usize::MAX, usize::MAX);
+    for _ in 0..5 {
+        proxy.take();
+        app.logged_in("ada@example.com").await;
+        let (round_trips, transactions) = proxy.take();
+        least = (least.0.min(round_trips), least.1.min(transactions));
+    }
+    let (round_trips, transactions) = least;
+    assert_eq!(transactions, 2);
+    // Six for the statements; two more when the pool takes a connection back.
+    assert!((6..=8).contains(&round_trips), "{round_trips}");
+}
+
+/// Shown by taking the session out of the ledger behind the service's back: it
+/// is not asked.
+#[tokio::test]
+async fn a_check_with_a_copy_at_hand_asks_no_database() {
+    let app = TestApp::spawn(Embedded).await;
+    let mut ada = app.registered("ada@example.com").await;
+    let mut ledger = SqliteConnection::connect(app.database_url()).await.unwrap();
+    sqlx::query("delete from sessions")
+        .execute(&mut ledger)
+        .await
+        .unwrap();
+    assert_eq!(ada.whoami().await.status, 200);
+
+    let app = TestApp::spawn(Scaled).await;
+    let mut bob = app.registered("bob@example.com").await;
+    let mut ledger = PgConnection::connect(app.database_url()).await.unwrap();
+    sqlx::query("delete from sessions")
+        .execute(&mut ledger)
+        .await
+        .unwrap();
+    assert_eq!(bob.whoami().await.status, 200);
+    assert_eq!(
+        app.browser()
+            .log_in("bob@example.com", PASSWORD)
+            .await
+            .status,
+        200
+    );
+}
