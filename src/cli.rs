@@ -1,5 +1,7 @@
 //! The commands.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,16 +64,21 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// What `.env` says, and over it the environment.
+/// What `.env` in this folder says, and over it the environment.
 fn settings(cli: &Cli) -> anyhow::Result<Settings> {
-    let mut environment = std::collections::BTreeMap::new();
-    if let Ok(file) = dotenvy::from_filename_iter(".env") {
-        for variable in file {
-            let (name, value) = variable?;
+    let mut environment = BTreeMap::new();
+    if let Ok(file) = dotenvy::from_path_iter(".env") {
+        for (number, variable) in (1..).zip(file) {
+            // The error itself shows the line, which may be a secret.
+            let (name, value) = variable
+                .map_err(|_| anyhow::anyhow!(".env: assignment {number} is not NAME=value"))?;
             environment.insert(name, value);
         }
     }
-    environment.extend(std::env::vars());
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    environment.extend(std::env::vars_os().filter_map(text));
     Settings::load(cli.config.as_deref(), environment).map_err(Mistakes::into)
 }
 

@@ -14,6 +14,7 @@ use actix_web::{App, HttpServer};
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_actix_web::TracingLogger;
 
 use crate::accounts::{Accounts, Hasher};
@@ -66,6 +67,7 @@ impl Application {
         .workers(settings.server.workers)
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(HEAD_TIMEOUT)
+        .shutdown_signal(stop_signal())
         .shutdown_timeout(settings.server.shutdown_grace.as_secs().max(1))
         .listen(listener)?
         .run();
@@ -105,6 +107,20 @@ impl Application {
     #[must_use]
     pub fn handle(&self) -> actix_web::dev::ServerHandle {
         self.server.handle()
+    }
+}
+
+/// Resolves at SIGTERM or SIGINT.
+async fn stop_signal() {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => terminate.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = terminated => {}
+        _ = tokio::signal::ctrl_c() => {}
     }
 }
 

@@ -11,6 +11,8 @@ create table users (
     password_hash text,
     -- Grows with each change of what the user logs in with.
     credential_version bigint not null default 1,
+    -- Grows when all of the user's sessions end; those of an older one are dead.
+    session_generation bigint not null default 1,
     created_at timestamptz not null
 );
 
@@ -19,6 +21,7 @@ create table sessions (
     -- SHA-256 of the token's secret.
     digest bytea not null constraint sessions_digest_key unique check (octet_length(digest) = 32),
     user_id uuid not null references users (id) on delete cascade,
+    generation bigint not null,
     -- The log's head when this row was inserted.
     born bigint not null,
     issued_at timestamptz not null,
@@ -52,12 +55,10 @@ insert into revocations (number, kind) values (0, 'origin');
 -- One row: its lock, the last that a transaction takes, orders the commits.
 create table revocation_head (
     singleton boolean primary key default true check (singleton),
-    number bigint not null,
-    -- Sessions born before this number are dead.
-    everyone_ended bigint not null
+    number bigint not null
 );
 
-insert into revocation_head (number, everyone_ended) values (0, 0);
+insert into revocation_head (number) values (0);
 
 -- The audit log. It outlives the users and sessions it tells of.
 create table events (

@@ -12,6 +12,8 @@ create table users (
     password_hash text,
     -- Grows with each change of what the user logs in with.
     credential_version integer not null default 1,
+    -- Grows when all of the user's sessions end; those of an older one are dead.
+    session_generation integer not null default 1,
     created_at integer not null
 ) strict, without rowid;
 
@@ -20,6 +22,7 @@ create table sessions (
     -- SHA-256 of the token's secret.
     digest blob not null constraint sessions_digest_key unique check (length(digest) = 32),
     user_id blob not null references users (id) on delete cascade,
+    generation integer not null,
     -- The log's head when this row was inserted.
     born integer not null,
     issued_at integer not null,
@@ -53,12 +56,10 @@ insert into revocations (number, kind) values (0, 'origin');
 -- One row: its lock, the last that a transaction takes, orders the commits.
 create table revocation_head (
     singleton integer primary key default 1 check (singleton = 1),
-    number integer not null,
-    -- Sessions born before this number are dead.
-    everyone_ended integer not null
+    number integer not null
 ) strict;
 
-insert into revocation_head (number, everyone_ended) values (0, 0);
+insert into revocation_head (number) values (0);
 
 -- The audit log. It outlives the users and sessions it tells of.
 create table events (

@@ -70,7 +70,7 @@ impl Hasher {
         self.run(move || {
             hash.verify(&password).unwrap_or_else(|error| {
                 tracing::error!(
-                    error = &error as &dyn std::error::Error,
+                    %error,
                     "a stored password hash is broken"
                 );
                 false

@@ -19,12 +19,12 @@ impl Accounts {
         name: UserName,
         address: Option<IpAddr>,
     ) -> Result<User, Error> {
-        let user = by.user.id;
+        let (user, session) = (by.user.id, by.session.id);
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions
             .uncut(async move {
                 let act = sessions.act(Some(user), address);
-                let changed = ledger.change_name(user, &name, act).await?;
+                let changed = ledger.change_name(user, session, &name, act).await?;
                 let (user, committed) = changed.ok_or(Error::SessionEnded)?;
                 sessions.publish(committed).await;
                 Ok(user)

@@ -89,7 +89,7 @@ impl Reader {
         let layers = builder.add_source(environment).build();
         let tree = layers
             .and_then(|layers| layers.collect())
-            .map_err(|error| Mistakes(vec![error.to_string()]))?;
+            .map_err(|error| Mistakes(vec![without_source(&error.to_string())]))?;
         let mut reader = Self::default();
         reader.flatten("", tree);
         Ok(reader)
@@ -266,6 +266,12 @@ impl Reader {
             .map_err(|right| self.mistake(key, &format!("is not usable; it takes {right}")))
             .ok()
     }
+}
+
+/// TOML's errors show the line they complain of, which may hold a secret.
+fn without_source(error: &str) -> String {
+    let lines = error.lines().filter(|line| !line.contains('|'));
+    lines.collect::<Vec<_>>().join(" ")
 }
 
 fn split(text: &str) -> Vec<String> {

@@ -5,7 +5,7 @@
 //! the log says in the window (floor, reached]. Nothing else is needed to know
 //! whether a copy may be believed, however late it arrives.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 
 use crate::domain::id::{SessionId, UserId};
@@ -40,6 +40,25 @@ impl fmt::Display for LogNumber {
 /// number is not the log it was: it went backwards and on again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark(pub [u8; 16]);
+
+impl Mark {
+    /// Enough of the mark to tell two logs apart, in copies and in the view.
+    #[must_use]
+    pub const fn prefix(self) -> MarkPrefix {
+        MarkPrefix([self.0[0], self.0[1], self.0[2], self.0[3]])
+    }
+}
+
+/// The first bytes of a [`Mark`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MarkPrefix(pub [u8; 4]);
+
+/// Where the log stood, and which log it was, when a copy was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vouched {
+    pub number: LogNumber,
+    pub mark: MarkPrefix,
+}
 
 /// What the log records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +101,8 @@ pub struct Head {
 pub struct View {
     capacity: usize,
     head: Head,
+    /// Of the entries from the floor to the head.
+    marks: VecDeque<MarkPrefix>,
     recent: Generation,
     older: Generation,
 }
@@ -98,6 +119,7 @@ impl View {
         Self {
             capacity,
             head,
+            marks: VecDeque::from([head.mark.prefix()]),
             recent: Generation::after(head.number),
             older: Generation::after(head.number),
         }
@@ -133,8 +155,11 @@ impl View {
             }
             if self.recent.entries >= self.capacity / 2 {
                 let next = Generation::after(self.reached());
-                self.older = std::mem::replace(&mut self.recent, next);
+                let dropped = std::mem::replace(&mut self.recent, next);
+                let dropped = std::mem::replace(&mut self.older, dropped);
+                self.marks.drain(..dropped.entries);
             }
+            self.marks.push_back(entry.mark.prefix());
             self.recent.record(entry);
             self.head = Head {
                 number: entry.number,
@@ -150,11 +175,20 @@ impl View {
         self.generations().any(|g| g.ends(session, user, born))
     }
 
-    /// Whether a copy vouched at that number may differ from what the ledger
-    /// has: it is older than the window, or its user has changed since.
+    /// Whether a copy may be held against this view: it was read from this very
+    /// log, at a number inside the window.
+    #[must_use]
+    pub fn covers(&self, vouched: Vouched) -> bool {
+        let from_floor = vouched.number.get().checked_sub(self.floor().get());
+        from_floor
+            .and_then(|index| self.marks.get(usize::try_from(index).ok()?))
+            .is_some_and(|mark| *mark == vouched.mark)
+    }
+
+    /// Whether the user has changed since a copy was vouched for.
     #[must_use]
     pub fn outdates(&self, user: UserId, vouched: LogNumber) -> bool {
-        vouched < self.floor() || self.generations().any(|g| g.outdates(user, vouched))
+        self.generations().any(|g| g.outdates(user, vouched))
     }
 
     fn generations(&self) -> impl Iterator<Item = &Generation> {
@@ -301,6 +335,22 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_of_the_future_or_of_another_log_is_not_covered() {
+        let mut view = view(5, 100);
+        let six = entry(6, Revocation::EveryoneEnded);
+        view.advance(&[six]).unwrap();
+        let vouched = |n, mark: Mark| Vouched {
+            number: number(n),
+            mark: mark.prefix(),
+        };
+        assert!(view.covers(vouched(5, Mark([0; 16]))));
+        assert!(view.covers(vouched(6, six.mark)));
+        assert!(!view.covers(vouched(6, Mark([9; 16]))));
+        assert!(!view.covers(vouched(7, six.mark)));
+        assert!(!view.covers(vouched(4, Mark([0; 16]))));
+    }
+
+    #[test]
     fn an_unknown_kind_makes_everything_older_stale() {
         let mut view = view(0, 100);
         view.advance(&[entry(1, Revocation::Unknown)]).unwrap();
@@ -355,14 +405,18 @@ mod tests {
             let changed = entries.iter().any(|e| {
                 e.revocation == Revocation::UserChanged(user) && number(vouched) < e.number
             });
-            let ends = view.ends(session, user, number(born));
-            let outdates = view.outdates(user, number(vouched));
-            prop_assert!(!ended || ends || outdates);
-            prop_assert!(!changed || outdates);
-            if number(vouched) >= view.floor() {
-                prop_assert_eq!(ends, ended);
-                prop_assert_eq!(outdates, changed);
+            let mark = match vouched {
+                0 => Mark([0; 16]),
+                n => entries[usize::try_from(n).unwrap() - 1].mark,
+            };
+            let vouched = Vouched { number: number(vouched), mark: mark.prefix() };
+            prop_assert_eq!(view.covers(vouched), vouched.number >= view.floor());
+            if view.covers(vouched) {
+                prop_assert_eq!(view.ends(session, user, number(born)), ended);
+                prop_assert_eq!(view.outdates(user, vouched.number), changed);
             }
+            let of_another_log = Vouched { mark: MarkPrefix([255; 4]), ..vouched };
+            prop_assert!(!view.covers(of_another_log));
         }
     }
 
@@ -376,6 +430,7 @@ mod tests {
         }
         let kept = view.recent.sessions.len() + view.older.sessions.len();
         assert!((500..=1000).contains(&kept), "{kept}");
+        assert_eq!(view.marks.len(), kept + 1);
         assert!(view.floor() >= number(9_000));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::client::Client;
 use crate::domain::digest::TokenDigest;
 use crate::domain::id::{SessionId, UserId};
-use crate::domain::revocation::LogNumber;
+use crate::domain::revocation::{LogNumber, Vouched};
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 
@@ -50,6 +50,8 @@ pub struct Session {
 /// what a lost hot store can cost: a session may end that much early, never late.
 const HOT_TOUCH_PART: u32 = 50;
 const LEDGER_TOUCH_PART: u32 = 20;
+/// Within which a touch that is due is written.
+const FLUSH_TIME: Duration = Duration::from_secs(1);
 
 impl Session {
     #[must_use]
@@ -84,6 +86,14 @@ impl Session {
         now >= self.last_seen_at + self.idle_timeout
     }
 
+    /// Whether the session may still be in use, as far as a ledger can tell: it
+    /// hears of touches late.
+    #[must_use]
+    pub fn may_be_in_use(&self, now: Timestamp) -> bool {
+        let lag = self.idle_timeout / LEDGER_TOUCH_PART + FLUSH_TIME;
+        !self.is_expired(now) && now < self.last_seen_at + self.idle_timeout + lag
+    }
+
     /// Whether `now` is worth recording as the last time the session was seen.
     #[must_use]
     pub fn touch_is_due(&self, now: Timestamp) -> bool {
@@ -97,7 +107,7 @@ impl Session {
 pub struct Record {
     pub session: Session,
     pub user: User,
-    pub vouched: LogNumber,
+    pub vouched: Vouched,
     /// `last_seen_at` as the ledger has it; a hot store may know a later one.
     pub ledger_seen_at: Timestamp,
 }
@@ -114,6 +124,7 @@ impl Record {
 pub(crate) mod tests {
     use super::*;
     use crate::domain::email::Email;
+    use crate::domain::revocation::MarkPrefix;
     use crate::domain::user::{Role, Status, UserName};
 
     /// A session of a user, both made up.
@@ -141,7 +152,10 @@ pub(crate) mod tests {
                 status: Status::Active,
                 created_at: issued_at,
             },
-            vouched: LogNumber::new(vouched),
+            vouched: Vouched {
+                number: LogNumber::new(vouched),
+                mark: MarkPrefix([0; 4]),
+            },
             ledger_seen_at: issued_at,
         }
     }

@@ -19,16 +19,29 @@ pub enum Verdict {
     Stale,
 }
 
-/// What to make of a copy. `Alive`, `Ended` and `Expired` are definite whoever
-/// kept the copy; `Idle` is, if nobody can know of a later touch; `Stale` means
-/// that only the ledger can tell.
-pub fn verdict(record: &Record, view: &View, now: Timestamp) -> Verdict {
-    let session = &record.session;
+/// Where a record was just found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    HotStore,
+    Ledger,
+}
+
+/// What to make of a record. `Alive`, `Ended` and `Expired` are definite
+/// wherever it was found; `Idle` is, if nobody can know of a later touch;
+/// `Stale` means that only the ledger can tell.
+pub fn verdict(record: &Record, source: Source, view: &View, now: Timestamp) -> Verdict {
+    let Record {
+        session, vouched, ..
+    } = record;
+    let is_covered = match source {
+        Source::HotStore => view.covers(*vouched),
+        Source::Ledger => true,
+    };
     if view.ends(session.id, session.user_id, session.born) {
         Verdict::Ended
     } else if session.is_expired(now) {
         Verdict::Expired
-    } else if view.outdates(session.user_id, record.vouched) {
+    } else if !is_covered || view.outdates(session.user_id, vouched.number) {
         Verdict::Stale
     } else if session.is_idle(now) {
         Verdict::Idle
@@ -68,12 +81,22 @@ mod tests {
         let later = |seconds| start + Duration::from_secs(seconds);
         let user = copy.session.user_id;
 
-        assert_eq!(verdict(&copy, &view(&[]), start), Verdict::Alive);
-        assert_eq!(verdict(&copy, &view(&[]), later(100)), Verdict::Idle);
-        assert_eq!(verdict(&copy, &view(&[]), later(1000)), Verdict::Expired);
+        assert_eq!(
+            verdict(&copy, Source::HotStore, &view(&[]), start),
+            Verdict::Alive
+        );
+        assert_eq!(
+            verdict(&copy, Source::HotStore, &view(&[]), later(100)),
+            Verdict::Idle
+        );
+        assert_eq!(
+            verdict(&copy, Source::HotStore, &view(&[]), later(1000)),
+            Verdict::Expired
+        );
         assert_eq!(
             verdict(
                 &copy,
+                Source::HotStore,
                 &view(&[Revocation::SessionEnded(copy.session.id)]),
                 start
             ),
@@ -82,6 +105,7 @@ mod tests {
         assert_eq!(
             verdict(
                 &copy,
+                Source::HotStore,
                 &view(&[Revocation::UserEnded { user, spared: None }]),
                 start
             ),
@@ -91,17 +115,28 @@ mod tests {
         assert_eq!(
             verdict(
                 &copy,
+                Source::HotStore,
                 &view(&[Revocation::UserEnded { user, spared }]),
                 start
             ),
             Verdict::Alive
         );
         assert_eq!(
-            verdict(&copy, &view(&[Revocation::UserChanged(user)]), start),
+            verdict(
+                &copy,
+                Source::HotStore,
+                &view(&[Revocation::UserChanged(user)]),
+                start
+            ),
             Verdict::Stale
         );
         assert_eq!(
-            verdict(&copy, &view(&[Revocation::EveryoneEnded]), start),
+            verdict(
+                &copy,
+                Source::HotStore,
+                &view(&[Revocation::EveryoneEnded]),
+                start
+            ),
             Verdict::Ended
         );
     }
@@ -109,7 +144,14 @@ mod tests {
     #[test]
     fn a_copy_from_before_the_window_is_stale_and_a_session_from_before_it_is_not() {
         let start = record(0, 0).session.issued_at;
-        assert_eq!(verdict(&record(3, 9), &view(&[]), start), Verdict::Stale);
-        assert_eq!(verdict(&record(3, 10), &view(&[]), start), Verdict::Alive);
+        let of = |record: &Record, source| verdict(record, source, &view(&[]), start);
+        assert_eq!(of(&record(3, 9), Source::HotStore), Verdict::Stale);
+        assert_eq!(of(&record(3, 10), Source::HotStore), Verdict::Alive);
+        assert_eq!(
+            of(&record(3, 11), Source::HotStore),
+            Verdict::Stale,
+            "ahead of the view"
+        );
+        assert_eq!(of(&record(3, 11), Source::Ledger), Verdict::Alive);
     }
 }

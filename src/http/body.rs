@@ -4,6 +4,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
+use actix_web::error::QueryPayloadError;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use serde::de::DeserializeOwned;
@@ -37,6 +38,16 @@ fn parse<T: DeserializeOwned>(request: &HttpRequest, bytes: &[u8]) -> Result<T, 
     if !is_json(request) || bytes.starts_with(BYTE_ORDER_MARK) {
         return Err(Kind::UnsupportedMediaType.into());
     }
+    // serde takes an array for a struct; the contract takes objects only.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
+        return Err(if is_json {
+            not_an_object()
+        } else {
+            Kind::MalformedJson
+        }
+        .into());
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
@@ -50,6 +61,13 @@ fn parse<T: DeserializeOwned>(request: &HttpRequest, bytes: &[u8]) -> Result<T, 
     })?;
     json.end().map_err(|_| Kind::MalformedJson)?;
     Ok(parsed)
+}
+
+fn not_an_object() -> Kind {
+    Kind::InvalidInput(vec![FieldError {
+        field: "body".to_owned(),
+        message: "must be an object".to_owned(),
+    }])
 }
 
 fn is_json(request: &HttpRequest) -> bool {
@@ -79,13 +97,13 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let parsed = actix_web::web::Query::<T>::from_query(request.query_string());
-        ready(
-            parsed
-                .map(|query| Self(query.into_inner()))
-                .map_err(|error| {
-                    Kind::InvalidInput(vec![data_error("query", &error.to_string())]).into()
-                }),
-        )
+        ready(match parsed {
+            Ok(query) => Ok(Self(query.into_inner())),
+            Err(QueryPayloadError::Deserialize(error)) => {
+                Err(Kind::InvalidInput(vec![data_error("query", &error.to_string())]).into())
+            }
+            Err(error) => Err(Problem::internal(anyhow::anyhow!("{error}"))),
+        })
     }
 }
 
@@ -98,11 +116,13 @@ fn data_error(path: &str, message: &str) -> FieldError {
     } else if message.starts_with("duplicate field") {
         (quoted, "is given twice".to_owned())
     } else {
-        let expected = message
-            .rsplit_once(", expected ")
-            .map_or("something else", |(_, rest)| rest);
-        let expected = expected.split(" at line ").next().unwrap_or_default();
-        (path, format!("must be {expected}"))
+        let expected = message.rsplit_once("expected ").map(|(_, rest)| rest);
+        let expected = expected.and_then(|rest| rest.split(" at line ").next());
+        let must = expected.map(|expected| format!("must be {expected}"));
+        (
+            path,
+            must.unwrap_or_else(|| "is not of the right form".to_owned()),
+        )
     };
     let cut = field.floor_char_boundary(MAX_FIELD_NAME);
     FieldError {

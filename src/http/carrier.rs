@@ -1,19 +1,19 @@
 //! Carries sessions on the routes that change them: a thin layer around
 //! actix-session's middleware. It hands the middleware the token that our own
-//! parser found, under a name and a signature of this process; and it turns
-//! what the middleware sets into our cookie, with our key ring and lifetime.
+//! parser found, under a name and a signature of this process; and it puts our
+//! cookie, with our key ring and lifetime, in the place of the one it sets.
 //!
 //! A use case has issued or ended the session before the middleware writes.
 
 use std::sync::Arc;
 
 use actix_session::config::CookieContentSecurity;
-use actix_session::{SessionExt as _, SessionMiddleware, SessionStatus};
+use actix_session::{SessionExt as _, SessionMiddleware};
 use actix_web::body::MessageBody;
 use actix_web::cookie::{Cookie, CookieJar, Key};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use actix_web::http::header::{COOKIE, HeaderValue, SET_COOKIE};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest};
@@ -23,7 +23,6 @@ use super::problem::Problem;
 use super::services::Services;
 use super::store::{ISSUED_TOKEN, SESSION_ID, Store, USER_ID};
 use crate::domain::digest::TokenDigest;
-use crate::domain::session::Session;
 use crate::domain::token::Token;
 use crate::sessions::{Issued, Sessions};
 
@@ -73,33 +72,35 @@ impl Carrier {
         let packed = jar.get(NAME)?.encoded().stripped().to_string();
         HeaderValue::try_from(packed).ok()
     }
+}
 
-    /// The token in a `Set-Cookie` of the middleware; `None` if it removes one.
-    fn unpack(&self, set_cookie: &HeaderValue, services: &Services) -> Option<Token> {
-        let cookie = Cookie::parse_encoded(set_cookie.to_str().ok()?.to_owned()).ok()?;
-        let mut jar = CookieJar::new();
-        jar.add_original(cookie.into_owned());
-        let value = jar.signed(&self.key).get(NAME)?;
-        Token::verify(value.value().as_bytes(), services.sessions.keys())
-    }
+/// What a handler has done to the session that the cookie carries.
+enum Done {
+    Issued(HeaderValue),
+    Ended,
 }
 
 /// Leaves a session just issued where the middleware takes it up.
-pub(super) fn carry_issued(request: &HttpRequest, issued: &Issued) -> Result<(), Problem> {
-    let state = request.get_session();
-    let record = &issued.record;
+pub(super) fn carry_issued(
+    request: &HttpRequest,
+    services: &Services,
+    issued: &Issued,
+) -> Result<(), Problem> {
+    let (state, record) = (request.get_session(), &issued.record);
     state
         .insert(USER_ID, record.user.id)
         .and_then(|()| state.insert(SESSION_ID, record.session.id))
         .and_then(|()| state.insert(ISSUED_TOKEN, issued.token.expose().as_str()))
         .map_err(|error| Problem::internal(anyhow!("{error}")))?;
-    request.extensions_mut().insert(record.session.clone());
+    let cookie = services.cookie.set(&issued.token, &record.session);
+    request.extensions_mut().insert(Done::Issued(cookie?));
     Ok(())
 }
 
-/// Has the cookie removed: the session has ended.
+/// Has the cookie removed: the session has ended. (Purging it instead would
+/// have the middleware revoke it a second time.)
 pub(super) fn carry_ended(request: &HttpRequest) {
-    request.get_session().purge();
+    request.extensions_mut().insert(Done::Ended);
 }
 
 /// Wraps the middleware.
@@ -121,27 +122,20 @@ pub(super) async fn carry<B: MessageBody + 'static>(
     // Nothing may hold on to the request here: the middleware changes it.
     let answer = next.call(request).await;
     let mut response = answer.map_err(|error| middleware_failure(&error))?;
-    let ours = our_cookie(&services, response.request(), response.headers());
-    response.headers_mut().remove(SET_COOKIE);
+    let is_set = response.headers_mut().remove(SET_COOKIE).next().is_some();
+    let done = response.request().extensions_mut().remove::<Done>();
+    let ours = match (done, is_set) {
+        (Some(Done::Issued(cookie)), true) => Some(cookie),
+        (Some(Done::Ended), _) => Some(services.cookie.remove()?),
+        (None, false) => None,
+        (Some(Done::Issued(_)), false) | (None, true) => {
+            return Err(Problem::internal(anyhow!("the session was not carried")).into());
+        }
+    };
     if let Some(ours) = ours {
         response.headers_mut().append(SET_COOKIE, ours);
     }
     Ok(response.map_into_boxed_body())
-}
-
-fn our_cookie(
-    services: &Services,
-    request: &HttpRequest,
-    headers: &HeaderMap,
-) -> Option<HeaderValue> {
-    // The middleware removes no cookie of a session it did not find alive.
-    if request.get_session().status() == SessionStatus::Purged {
-        return services.cookie.remove();
-    }
-    let set_cookie = headers.get(SET_COOKIE)?;
-    let token = services.carrier.unpack(set_cookie, services)?;
-    let extensions = request.extensions();
-    services.cookie.set(&token, extensions.get::<Session>()?)
 }
 
 /// The middleware's own errors: saving what was not issued is a mistake of
@@ -151,8 +145,8 @@ fn middleware_failure(error: &actix_web::Error) -> Problem {
     let is_ours = error.as_error::<InternalError<SaveError>>().is_some()
         || error.as_error::<InternalError<UpdateError>>().is_some();
     if is_ours {
-        Problem::internal(anyhow!("{error}"))
+        Problem::internal(anyhow!("{error:?}"))
     } else {
-        Problem::unavailable(anyhow!("{error}"))
+        Problem::unavailable(anyhow!("{error:?}"))
     }
 }

@@ -25,19 +25,17 @@ impl TrustedProxies {
     /// from, to the first address that is not trusted.
     pub(super) fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut address = peer.to_canonical();
-        let hops = headers
+        let hops: Vec<&[u8]> = headers
             .get_all(X_FORWARDED_FOR)
-            .filter_map(|header| header.to_str().ok())
-            .flat_map(|header| header.split(','))
-            .map(str::trim)
-            .collect::<Vec<_>>();
+            .flat_map(|header| header.as_bytes().split(|byte| *byte == b','))
+            .collect();
         for hop in hops.into_iter().rev() {
             if !self.contains(address) {
                 break;
             }
-            match hop.parse::<IpAddr>() {
-                Ok(heard_from) => address = heard_from.to_canonical(),
-                Err(_) => break,
+            match parse(hop) {
+                Some(heard_from) => address = heard_from.to_canonical(),
+                None => break,
             }
         }
         address
@@ -46,6 +44,10 @@ impl TrustedProxies {
     fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
+}
+
+fn parse(hop: &[u8]) -> Option<IpAddr> {
+    std::str::from_utf8(hop).ok()?.trim().parse().ok()
 }
 
 pub(super) fn address_of(request: &HttpRequest, services: &Services) -> Option<IpAddr> {
@@ -71,11 +73,15 @@ mod tests {
 
     use super::*;
 
-    fn address(proxies: &[&str], peer: &str, forwarded: &[&'static str]) -> String {
+    fn address(proxies: &[&str], peer: &str, forwarded: &[&str]) -> String {
         let proxies = TrustedProxies::new(proxies.iter().map(|net| net.parse().unwrap()).collect());
         let mut headers = HeaderMap::new();
         for value in forwarded {
-            headers.append(X_FORWARDED_FOR, HeaderValue::from_static(value));
+            let value = value.replace('?', "\u{ff}");
+            headers.append(
+                X_FORWARDED_FOR,
+                HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            );
         }
         proxies
             .client_address(peer.parse().unwrap(), &headers)
@@ -119,5 +125,10 @@ mod tests {
             "10.0.0.1"
         );
         assert_eq!(address(&["10.0.0.0/8"], "10.0.0.1", &[]), "10.0.0.1");
+        let hidden = ["? , 198.51.100.7"];
+        assert_eq!(
+            address(&["10.0.0.0/8"], "10.0.0.1", &hidden),
+            "198.51.100.7"
+        );
     }
 }

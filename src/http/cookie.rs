@@ -2,6 +2,7 @@
 
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
 
+use super::problem::Problem;
 use crate::config::{Cookie, PublicUrl, SameSite};
 use crate::domain::keys::KeyRing;
 use crate::domain::session::Session;
@@ -60,7 +61,7 @@ impl SessionCookie {
     }
 
     /// `Set-Cookie` for a session just issued.
-    pub(super) fn set(&self, token: &Token, session: &Session) -> Option<HeaderValue> {
+    pub(super) fn set(&self, token: &Token, session: &Session) -> Result<HeaderValue, Problem> {
         let Self { name, attributes } = self;
         let max_age = if session.remember_me {
             let lifetime = session.expires_at.since(session.issued_at);
@@ -70,13 +71,13 @@ impl SessionCookie {
         };
         let value = token.expose();
         let cookie = format!("{name}={}{max_age}{attributes}", *value);
-        HeaderValue::try_from(cookie).ok()
+        HeaderValue::try_from(cookie).map_err(Problem::internal)
     }
 
     /// `Set-Cookie` that removes the cookie, with the attributes it was set with.
-    pub(super) fn remove(&self) -> Option<HeaderValue> {
+    pub(super) fn remove(&self) -> Result<HeaderValue, Problem> {
         let Self { name, attributes } = self;
-        HeaderValue::try_from(format!("{name}=; Max-Age=0{attributes}")).ok()
+        HeaderValue::try_from(format!("{name}=; Max-Age=0{attributes}")).map_err(Problem::internal)
     }
 }
 

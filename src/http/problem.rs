@@ -171,7 +171,7 @@ impl Kind {
                 S::SERVICE_UNAVAILABLE,
                 "unavailable",
                 "Unavailable",
-                "This cannot be answered right now. Nothing was changed, or the same request can be repeated.",
+                "This cannot be answered right now. If it was to change something, it may or may not have been done.",
             ),
             Self::Busy => (
                 S::SERVICE_UNAVAILABLE,
@@ -251,11 +251,7 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse {
         let (status, code, title, detail) = self.kind.describe();
         if let Some(source) = &self.source {
-            tracing::error!(
-                code,
-                error = source.as_ref() as &dyn std::error::Error,
-                "the request failed"
-            );
+            tracing::error!(code, error = format!("{source:#}"), "the request failed");
         }
         let errors = match &self.kind {
             Kind::InvalidInput(errors) => errors.as_slice(),

@@ -14,6 +14,7 @@ use super::api::{
 };
 use super::carrier::carry;
 use super::edge::{self, Deadline};
+use super::gate::Gate;
 use super::problem::{Kind, Problem};
 use super::services::Services;
 
@@ -25,11 +26,11 @@ impl Services {
         app.service(carried(self, "/api/register", Deadline::HASHING, [post(register::register_user)]))
            .service(carried(self, "/api/login", Deadline::HASHING, [post(login::create_session)]))
            .service(carried(self, "/api/logout", Deadline::USUAL, [post(logout::delete_current_session)]))
-           .service(plain("/api/sessions/whoami", Deadline::USUAL, [get(whoami::get_current_session)]))
-           .service(plain("/api/sessions", Deadline::USUAL, [get(list_sessions::list_sessions), delete(revoke_sessions::revoke_sessions)]))
-           .service(plain("/api/sessions/{id}", Deadline::USUAL, [delete(revoke_session::revoke_session)]))
-           .service(carried(self, "/api/password", Deadline::HASHING, [post(change_password::change_password)]))
-           .service(carried(self, "/api/account", Deadline::HASHING, [patch(update_account::update_account), delete(delete_account::delete_account)]))
+           .service(plain("/api/sessions/whoami", Deadline::USUAL, [gated(get(whoami::get_current_session))]))
+           .service(plain("/api/sessions", Deadline::USUAL, [gated(get(list_sessions::list_sessions)), gated(delete(revoke_sessions::revoke_sessions))]))
+           .service(plain("/api/sessions/{id}", Deadline::USUAL, [gated(delete(revoke_session::revoke_session))]))
+           .service(carried(self, "/api/password", Deadline::HASHING, [gated(post(change_password::change_password))]))
+           .service(carried(self, "/api/account", Deadline::HASHING, [gated(patch(update_account::update_account)), gated(delete(delete_account::delete_account))]))
            .service(plain("/health/alive", Deadline::USUAL, [get(health::get_alive)]))
            .service(plain("/health/ready", Deadline::USUAL, [get(health::get_ready)]));
     }
@@ -73,6 +74,14 @@ fn carried<const N: usize>(
                 edge::guard(services, deadline, request, next)
             },
         ))
+}
+
+/// For who is logged in. Whatever else is wrong with a request, that comes first.
+fn gated(verb: Verb) -> Verb {
+    Verb {
+        route: verb.route.wrap(Gate::session()),
+        ..verb
+    }
 }
 
 struct Verb {

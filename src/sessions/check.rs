@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Sessions;
 use crate::domain::digest::TokenDigest;
 use crate::domain::session::Record;
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::{Source, Verdict};
 use crate::store::Unavailable;
 
 /// How long a check waits for its turn to ask the ledger.
@@ -25,28 +25,33 @@ impl Sessions {
     /// # Errors
     /// [`Unavailable`] if nobody can tell.
     pub async fn check(&self, digest: &TokenDigest) -> Result<Option<Arc<Record>>, Unavailable> {
-        let mut known = None;
-        if self.tail.is_fresh() {
-            match self.hot.find(digest).await {
-                Ok(found) => known = found,
-                Err(error) => tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "the check goes on with the ledger"
-                ),
-            }
-            if let Some(record) = &known {
-                let now = self.clock.now();
-                match self.tail.verdict(record, now) {
-                    Verdict::Alive => {
-                        self.touches.note(digest, record, now);
-                        return Ok(known);
-                    }
-                    Verdict::Ended | Verdict::Expired => return Ok(None),
-                    Verdict::Idle | Verdict::Stale => {}
+        let known = if self.tail.is_fresh() {
+            self.find_copy(digest).await
+        } else {
+            None
+        };
+        if let Some(record) = &known {
+            let now = self.clock.now();
+            let verdict = self.tail.verdict(record, Source::HotStore, now);
+            // The lease may have ended while the store was asked.
+            match verdict {
+                Verdict::Alive if self.tail.is_fresh() => {
+                    self.touches.note(digest, record, now);
+                    return Ok(known);
                 }
+                Verdict::Ended | Verdict::Expired => return Ok(None),
+                Verdict::Alive | Verdict::Idle | Verdict::Stale => {}
             }
         }
         self.check_in_ledger(digest, known).await
+    }
+
+    /// The hot store's copy; none if it does not answer.
+    async fn find_copy(&self, digest: &TokenDigest) -> Option<Arc<Record>> {
+        self.hot.find(digest).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the check goes on with the ledger");
+            None
+        })
     }
 
     async fn check_in_ledger(
@@ -55,7 +60,7 @@ impl Sessions {
         known: Option<Arc<Record>>,
     ) -> Result<Option<Arc<Record>>, Unavailable> {
         let turn = tokio::time::timeout(LEDGER_TURN, self.ledger_reads.acquire());
-        let _turn = turn.await.map_err(Unavailable::task)?;
+        let turn = turn.await.map_err(Unavailable::task)?;
         for _ in 0..LEDGER_ATTEMPTS {
             let Some(mut record) = self.ledger.find_session(digest).await? else {
                 return Ok(None);
@@ -66,8 +71,9 @@ impl Sessions {
                 record.session.last_seen_at = seen_at;
             }
             let now = self.clock.now();
-            match self.tail.verdict(&record, now) {
+            match self.tail.verdict(&record, Source::Ledger, now) {
                 Verdict::Alive => {
+                    drop(turn);
                     let record = Arc::new(record);
                     self.keep(digest, &record).await;
                     self.touches.note(digest, &record, now);
@@ -86,7 +92,7 @@ impl Sessions {
     pub(super) async fn keep(&self, digest: &TokenDigest, record: &Arc<Record>) {
         if let Err(error) = self.hot.keep(digest, record, self.clock.now()).await {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                %error,
                 "a copy was not kept"
             );
         }

@@ -44,15 +44,14 @@ impl Sessions {
     pub async fn issued(&self, token: Token, issue: Issue) -> Issued {
         let Issue {
             session,
+            vouched,
             user,
             committed,
         } = issue;
         self.publish(committed).await;
         let record = Arc::new(Record {
             ledger_seen_at: session.last_seen_at,
-            // `born` was read in the transaction that held the user's lock, so
-            // what it saw of the user is vouched for at that number.
-            vouched: session.born,
+            vouched,
             session,
             user,
         });

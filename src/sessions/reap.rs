@@ -31,7 +31,7 @@ impl Sessions {
                 Ok(_) => break,
                 Err(error) => {
                     tracing::warn!(
-                        error = &error as &dyn std::error::Error,
+                        %error,
                         "expired sessions were left"
                     );
                     break;

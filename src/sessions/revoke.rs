@@ -10,14 +10,12 @@ use crate::domain::digest::TokenDigest;
 use crate::domain::id::SessionId;
 use crate::domain::session::Record;
 use crate::store::Unavailable;
-use crate::store::ledger::{Committed, RevokedOthers};
+use crate::store::ledger::Committed;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Revoked {
-    Done {
-        count: usize,
-    },
+    Done,
     /// There was no such session, or not any more.
     NotFound,
 }
@@ -26,7 +24,8 @@ impl Sessions {
     /// Ends the session that this token opens; done if there is none.
     ///
     /// # Errors
-    /// [`Unavailable`] if the ledger does not answer; then nothing was ended.
+    /// [`Unavailable`] if the ledger does not answer; it may or may not have
+    /// been done, and can be asked for again.
     pub async fn log_out(
         self: &Arc<Self>,
         digest: TokenDigest,
@@ -46,7 +45,8 @@ impl Sessions {
     /// Ends one of the user's own sessions.
     ///
     /// # Errors
-    /// [`Unavailable`] if the ledger does not answer; then nothing was ended.
+    /// [`Unavailable`] if the ledger does not answer; it may or may not have
+    /// been done, and can be asked for again.
     pub async fn revoke(
         self: &Arc<Self>,
         by: &Record,
@@ -59,7 +59,7 @@ impl Sessions {
             match this.ledger.revoke_session(user, session, act).await? {
                 Some(committed) => {
                     this.publish(committed).await;
-                    Ok(Revoked::Done { count: 1 })
+                    Ok(Revoked::Done)
                 }
                 None => Ok(Revoked::NotFound),
             }
@@ -67,44 +67,46 @@ impl Sessions {
         .await
     }
 
-    /// Ends the user's sessions but the one that asks.
+    /// Ends the user's sessions but the one that asks; says how many were in
+    /// use. `None` if the one that asks has ended itself.
     ///
     /// # Errors
-    /// [`Unavailable`] if the ledger does not answer; then nothing was ended.
+    /// [`Unavailable`] if the ledger does not answer; it may or may not have
+    /// been done, and can be asked for again.
     pub async fn revoke_others(
         self: &Arc<Self>,
         by: &Record,
         address: Option<IpAddr>,
-    ) -> Result<Revoked, Unavailable> {
+    ) -> Result<Option<usize>, Unavailable> {
         let (this, user, spared) = (Arc::clone(self), by.user.id, by.session.id);
         self.uncut(async move {
             let act = this.act(Some(user), address);
-            match this.ledger.revoke_other_sessions(user, spared, act).await? {
-                RevokedOthers::Revoked(count, committed) => {
-                    this.publish(committed).await;
-                    Ok(Revoked::Done { count })
-                }
-                RevokedOthers::SparedIsGone => Ok(Revoked::NotFound),
-            }
+            let revoked = this.ledger.revoke_other_sessions(user, spared, act).await?;
+            let Some((count, committed)) = revoked else {
+                return Ok(None);
+            };
+            this.publish(committed).await;
+            Ok(Some(count))
         })
         .await
     }
 
-    /// Ends all sessions of the user who asks.
+    /// Ends all sessions of the user who asks; says how many were in use.
     ///
     /// # Errors
-    /// [`Unavailable`] if the ledger does not answer; then nothing was ended.
+    /// [`Unavailable`] if the ledger does not answer; it may or may not have
+    /// been done, and can be asked for again.
     pub async fn revoke_all(
         self: &Arc<Self>,
         by: &Record,
         address: Option<IpAddr>,
-    ) -> Result<Revoked, Unavailable> {
+    ) -> Result<usize, Unavailable> {
         let (this, user) = (Arc::clone(self), by.user.id);
         self.uncut(async move {
             let act = this.act(Some(user), address);
             let (count, committed) = this.ledger.revoke_all_sessions(user, act).await?;
             this.publish(committed).await;
-            Ok(Revoked::Done { count })
+            Ok(count)
         })
         .await
     }
@@ -116,7 +118,7 @@ impl Sessions {
         self.tail.take_in(&committed.entries).await;
         if let Err(error) = self.hot.forget(&committed.ended).await {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                %error,
                 "dead copies were left behind"
             );
         }

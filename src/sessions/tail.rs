@@ -18,9 +18,11 @@ use super::clock::{Clock, Uptime};
 use crate::domain::revocation::{Entry, Gap, Head, LogNumber, View};
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
-use crate::domain::verdict::{self, Verdict};
+use crate::domain::verdict::{self, Source, Verdict};
 use crate::store::Unavailable;
 use crate::store::ledger::{Ledger, LogPage, LogReader};
+
+const NEVER: i64 = i64::MIN;
 
 /// How long a revocation waits for the view of its own instance.
 const CATCH_UP: Duration = Duration::from_secs(1);
@@ -56,7 +58,7 @@ impl Tail {
             view: RwLock::new(View::starting_at(page.head, policy.view_capacity)),
             view_capacity: policy.view_capacity,
             clock: clock.clone(),
-            confirmed_at: AtomicI64::new(0),
+            confirmed_at: AtomicI64::new(NEVER),
             reached: sender,
         });
         if !page.in_recovery {
@@ -80,16 +82,16 @@ impl Tail {
     /// Whether copies may be believed.
     pub(super) fn is_fresh(&self) -> bool {
         let confirmed_at = self.shared.confirmed_at.load(Ordering::Acquire);
-        Uptime::now().since(Uptime::from_millis(confirmed_at)) < self.lease
+        confirmed_at != NEVER && Uptime::now().since(Uptime::from_millis(confirmed_at)) < self.lease
     }
 
-    pub(super) fn verdict(&self, record: &Record, now: Timestamp) -> Verdict {
+    pub(super) fn verdict(&self, record: &Record, source: Source, now: Timestamp) -> Verdict {
         let view = self
             .shared
             .view
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        verdict::verdict(record, &view, now)
+        verdict::verdict(record, source, &view, now)
     }
 
     /// Takes in what this instance has just appended to the log. If others have
@@ -176,7 +178,7 @@ fn follow_forever(
                 Ok(is_complete) => is_complete,
                 Err(error) => {
                     tracing::warn!(
-                        error = &error as &dyn std::error::Error,
+                        %error,
                         "the poll of the revocation log failed"
                     );
                     true

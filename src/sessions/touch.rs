@@ -53,7 +53,7 @@ impl Sessions {
 }
 
 fn report(error: &Unavailable) {
-    tracing::warn!(error = error as &dyn std::error::Error, "a touch was lost");
+    tracing::warn!(%error, "a touch was lost");
 }
 
 pub(super) fn flush_forever(sessions: &Arc<Sessions>) {

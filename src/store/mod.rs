@@ -5,33 +5,34 @@ pub mod hot;
 pub mod ledger;
 
 /// A store did not answer, or what it answered makes no sense. Never a sign
-/// that something is absent: absent is `None`.
+/// that something is absent: absent is `None`. Its text, with all causes, is for
+/// the operator.
 #[derive(Debug, thiserror::Error)]
-#[error("the {store} is unavailable")]
+#[error("the {store} is unavailable: {cause:#}")]
 pub struct Unavailable {
     store: &'static str,
-    source: anyhow::Error,
+    cause: anyhow::Error,
 }
 
 impl Unavailable {
-    fn ledger(source: impl Into<anyhow::Error>) -> Self {
+    fn ledger(cause: impl Into<anyhow::Error>) -> Self {
         Self {
             store: "ledger",
-            source: source.into(),
+            cause: cause.into(),
         }
     }
 
-    pub(crate) fn task(source: impl Into<anyhow::Error>) -> Self {
+    pub(crate) fn task(cause: impl Into<anyhow::Error>) -> Self {
         Self {
             store: "service",
-            source: source.into(),
+            cause: cause.into(),
         }
     }
 
-    fn hot(source: impl Into<anyhow::Error>) -> Self {
+    fn hot(cause: impl Into<anyhow::Error>) -> Self {
         Self {
             store: "hot store",
-            source: source.into(),
+            cause: cause.into(),
         }
     }
 }

@@ -8,7 +8,7 @@ use gatelodge::domain::digest::TokenDigest;
 use gatelodge::domain::email::Email;
 use gatelodge::domain::id::{SessionId, UserId};
 use gatelodge::domain::keys::{KeyRing, SecretKey};
-use gatelodge::domain::revocation::LogNumber;
+use gatelodge::domain::revocation::{LogNumber, MarkPrefix, Vouched};
 use gatelodge::domain::session::{Draft, Lifetime, Record, Session};
 use gatelodge::domain::time::Timestamp;
 use gatelodge::domain::user::{Role, Status, User, UserName};
@@ -66,7 +66,10 @@ fn record(idle: Duration) -> (TokenDigest, Arc<Record>) {
     let record = Record {
         session: Session::from_draft(draft, user.id, LogNumber::new(7)),
         user,
-        vouched: LogNumber::new(9),
+        vouched: Vouched {
+            number: LogNumber::new(9),
+            mark: MarkPrefix([1, 2, 3, 4]),
+        },
         ledger_seen_at: NOW,
     };
     (digest, Arc::new(record))

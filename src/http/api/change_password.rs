@@ -41,6 +41,6 @@ pub async fn change_password(
         .accounts
         .change_password(current.record(), known, new, client)
         .await?;
-    carry_issued(&request, &issued)?;
+    carry_issued(&request, &services, &issued)?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -43,6 +43,6 @@ pub async fn create_session(
             presented: Presented::of(&request, &services),
         })
         .await?;
-    carry_issued(&request, &issued)?;
+    carry_issued(&request, &services, &issued)?;
     Ok(HttpResponse::Ok().json(IdentityBody::from(&*issued.record)))
 }

@@ -46,6 +46,6 @@ pub async fn register_user(
             presented: Presented::of(&request, &services),
         })
         .await?;
-    carry_issued(&request, &issued)?;
+    carry_issued(&request, &services, &issued)?;
     Ok(HttpResponse::Created().json(IdentityBody::from(&*issued.record)))
 }

@@ -21,7 +21,7 @@ pub async fn revoke_session(
         .revoke(current.record(), id, address)
         .await?;
     match revoked {
-        Revoked::Done { .. } => Ok(HttpResponse::NoContent().finish()),
+        Revoked::Done => Ok(HttpResponse::NoContent().finish()),
         Revoked::NotFound => Err(Kind::NotFound.into()),
     }
 }

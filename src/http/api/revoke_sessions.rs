@@ -8,7 +8,6 @@ use crate::http::gate::CurrentSession;
 use crate::http::problem::{Kind, Problem};
 use crate::http::representation::RevokedBody;
 use crate::http::services::Services;
-use crate::sessions::Revoked;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,10 +27,8 @@ pub async fn revoke_sessions(
     let revoked = if parameters.include_current {
         sessions.revoke_all(by, address).await?
     } else {
-        sessions.revoke_others(by, address).await?
+        let others = sessions.revoke_others(by, address).await?;
+        others.ok_or(Kind::Unauthenticated)?
     };
-    match revoked {
-        Revoked::Done { count } => Ok(HttpResponse::Ok().json(RevokedBody { revoked: count })),
-        Revoked::NotFound => Err(Kind::Unauthenticated.into()),
-    }
+    Ok(HttpResponse::Ok().json(RevokedBody { revoked }))
 }

@@ -14,7 +14,7 @@ use crate::domain::client::{Client, UserAgent};
 use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
 use crate::domain::keys::{KEY_ID_LENGTH, KeyRing, NONCE_LENGTH};
-use crate::domain::revocation::LogNumber;
+use crate::domain::revocation::{LogNumber, MarkPrefix, Vouched};
 use crate::domain::session::{Record, Session};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Role, Status, User, UserName};
@@ -29,6 +29,7 @@ struct Version1<'a> {
     user_id: [u8; 16],
     born: u64,
     vouched: u64,
+    vouched_mark: [u8; 4],
     issued_at: i64,
     authenticated_at: i64,
     last_seen_at: i64,
@@ -87,7 +88,8 @@ impl<'a> From<&'a Record> for Version1<'a> {
             session_id: session.id.as_uuid().into_bytes(),
             user_id: user.id.as_uuid().into_bytes(),
             born: session.born.get(),
-            vouched: record.vouched.get(),
+            vouched: record.vouched.number.get(),
+            vouched_mark: record.vouched.mark.0,
             issued_at: session.issued_at.as_millis(),
             authenticated_at: session.authenticated_at.as_millis(),
             last_seen_at: session.last_seen_at.as_millis(),
@@ -144,7 +146,10 @@ impl Version1<'_> {
                 status: Status::Active,
                 created_at: at(self.user_created_at),
             },
-            vouched: LogNumber::new(self.vouched),
+            vouched: Vouched {
+                number: LogNumber::new(self.vouched),
+                mark: MarkPrefix(self.vouched_mark),
+            },
             ledger_seen_at: at(self.ledger_seen_at),
         })
     }
@@ -173,7 +178,7 @@ mod tests {
     fn a_record_survives_sealing_and_a_rotation_of_the_key() {
         let bytes = sealed(&KeyRing::new(&key(1), &[]));
         let opened = open(&bytes, &DIGEST, &KeyRing::new(&key(2), &[key(1)])).unwrap();
-        assert_eq!(opened.vouched, LogNumber::new(9));
+        assert_eq!(opened.vouched, record(7, 9).vouched);
         assert_eq!(opened.session.born, LogNumber::new(7));
         assert_eq!(opened.user, record(7, 9).user);
         assert_eq!(

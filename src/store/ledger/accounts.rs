@@ -60,8 +60,11 @@ impl Ledger {
         act: Act,
     ) -> Result<ChangedEmail, Unavailable> {
         bounded(async {
-            let begun = self.begin_verified_by(user, by, verified, act.at).await?;
-            let Some((mut tx, before)) = begun else {
+            let mut tx = self.begin().await?;
+            let current = lock_verified(&mut tx, user, verified).await?;
+            let is_alive = lock_alive(&mut tx, user, by, act.at).await?;
+            let Some(before) = current.filter(|_| is_alive) else {
+                tx.abandon().await?;
                 return Ok(ChangedEmail::Outdated);
             };
             match statements::set_email(tx.link(), user, email).await {
@@ -72,7 +75,7 @@ impl Ledger {
                 changed => changed?,
             };
             let mut ending = Ending::default();
-            ending.all_but(&mut tx, user, Some(by)).await?;
+            ending.all_but(&mut tx, user, Some(by), act.at).await?;
             ending.copies_of(user);
             let event = act.did(Action::EmailChanged, user, Some(by));
             statements::insert_event(tx.link(), &event).await?;
@@ -85,30 +88,33 @@ impl Ledger {
         .await
     }
 
-    /// `None` if there is no such user.
+    /// `None` if the session that asks has ended, or its user is gone or locked.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn change_name(
         &self,
         user: UserId,
+        by: SessionId,
         name: &UserName,
         act: Act,
     ) -> Result<Option<(User, Committed)>, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
-            let Some(before) = statements::lock_user(tx.link(), user).await? else {
+            let current = lock_active(&mut tx, user).await?;
+            let is_alive = lock_alive(&mut tx, user, by, act.at).await?;
+            let Some(before) = current.filter(|_| is_alive) else {
                 tx.abandon().await?;
                 return Ok(None);
             };
             statements::set_name(tx.link(), user, name).await?;
             let mut ending = Ending::default();
             ending.copies_of(user);
-            let event = act.did(Action::NameChanged, user, None);
+            let event = act.did(Action::NameChanged, user, Some(by));
             statements::insert_event(tx.link(), &event).await?;
             let after = User {
                 name: name.clone(),
-                ..Credentials::from(before).user
+                ..before.user
             };
             Ok(Some((after, ending.commit(tx).await?)))
         })
@@ -129,12 +135,15 @@ impl Ledger {
         act: Act,
     ) -> Result<Option<Committed>, Unavailable> {
         bounded(async {
-            let begun = self.begin_verified_by(user, by, verified, act.at).await?;
-            let Some((mut tx, _)) = begun else {
+            let mut tx = self.begin().await?;
+            let current = lock_verified(&mut tx, user, verified).await?;
+            let is_alive = lock_alive(&mut tx, user, by, act.at).await?;
+            if current.is_none() || !is_alive {
+                tx.abandon().await?;
                 return Ok(None);
-            };
+            }
             let mut ending = Ending::default();
-            ending.all_but(&mut tx, user, None).await?;
+            ending.all_but(&mut tx, user, None, act.at).await?;
             statements::delete_user(tx.link(), user).await?;
             let event = act.did(Action::AccountDeleted, user, None);
             statements::insert_event(tx.link(), &event).await?;
@@ -142,51 +151,37 @@ impl Ledger {
         })
         .await
     }
-
-    /// Begins under the lock of an active user, if the credential that was
-    /// verified is still theirs.
-    pub(super) async fn begin_verified(
-        &self,
-        user: UserId,
-        verified: CredentialVersion,
-    ) -> Result<Option<(Transaction, User)>, sqlx::Error> {
-        let mut tx = self.begin().await?;
-        let locked = statements::lock_user(tx.link(), user).await?;
-        let current = locked
-            .map(Credentials::from)
-            .filter(|current| current.version == verified && current.user.status == Status::Active);
-        match current {
-            Some(current) => Ok(Some((tx, current.user))),
-            None => tx.abandon().await.map(|()| None),
-        }
-    }
-
-    /// The same, if the session that asks is also still alive.
-    pub(super) async fn begin_verified_by(
-        &self,
-        user: UserId,
-        by: SessionId,
-        verified: CredentialVersion,
-        now: Timestamp,
-    ) -> Result<Option<(Transaction, User)>, sqlx::Error> {
-        let Some((mut tx, current)) = self.begin_verified(user, verified).await? else {
-            return Ok(None);
-        };
-        if is_alive(&mut tx, user, by, now).await? {
-            Ok(Some((tx, current)))
-        } else {
-            tx.abandon().await.map(|()| None)
-        }
-    }
 }
 
-/// Whether the session is still alive; asked under the user's lock.
-pub(super) async fn is_alive(
+/// The user, if active; locked until the transaction ends.
+async fn lock_active(
+    tx: &mut Transaction,
+    user: UserId,
+) -> Result<Option<Credentials>, sqlx::Error> {
+    let locked = statements::lock_user(tx.link(), user).await?;
+    let credentials = locked.map(Credentials::from);
+    Ok(credentials.filter(|credentials| credentials.user.status == Status::Active))
+}
+
+/// The user, if active and the credential that was verified is still theirs;
+/// locked until the transaction ends.
+pub(super) async fn lock_verified(
+    tx: &mut Transaction,
+    user: UserId,
+    verified: CredentialVersion,
+) -> Result<Option<User>, sqlx::Error> {
+    let active = lock_active(tx, user).await?;
+    let verified = active.filter(|credentials| credentials.version == verified);
+    Ok(verified.map(|credentials| credentials.user))
+}
+
+/// Whether the session is alive; it stays so until the transaction ends.
+pub(super) async fn lock_alive(
     tx: &mut Transaction,
     user: UserId,
     session: SessionId,
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
-    let expires_at = statements::session_expiry(tx.link(), user, session).await?;
+    let expires_at = statements::lock_session(tx.link(), user, session).await?;
     Ok(expires_at.is_some_and(|expires_at| now < expires_at))
 }

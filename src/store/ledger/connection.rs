@@ -103,14 +103,17 @@ macro_rules! fetch {
 
 /// `execute!(link, sql, bind, …)`: the number of rows changed.
 macro_rules! execute {
-    ($link:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
+    ($link:expr, $sql:literal $(, $bind:expr)* $(,)?) => {
+        execute!($link, [$sql, $sql] $(, $bind)*)
+    };
+    ($link:expr, [$postgres:expr, $sqlite:expr] $(, $bind:expr)* $(,)?) => {
         match $link {
             $crate::store::ledger::connection::Link::Postgres(connection) => {
-                sqlx::query($sql)$(.bind($bind))*.execute(connection).await
+                sqlx::query($postgres)$(.bind($bind))*.execute(connection).await
                     .map(|done| done.rows_affected())
             }
             $crate::store::ledger::connection::Link::Sqlite(connection) => {
-                sqlx::query($sql)$(.bind($bind))*.execute(connection).await
+                sqlx::query($sqlite)$(.bind($bind))*.execute(connection).await
                     .map(|done| done.rows_affected())
             }
         }

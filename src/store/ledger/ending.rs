@@ -7,6 +7,7 @@ use crate::domain::digest::TokenDigest;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::revocation::Revocation;
 use crate::domain::session::Session;
+use crate::domain::time::Timestamp;
 
 #[derive(Default)]
 pub(super) struct Ending {
@@ -55,19 +56,27 @@ impl Ending {
         Ok(true)
     }
 
-    /// Ends all sessions of a user there are now, but for the one spared; says
-    /// how many. The one spared may be inserted later in the transaction.
+    /// Ends all sessions a user has now, but for the one spared; says how many
+    /// were in use. One row each in the log and of the user, however many there
+    /// are; the copies are left to the view. The one spared may also be inserted
+    /// later in the transaction.
     pub(super) async fn all_but(
         &mut self,
         tx: &mut Transaction,
         user: UserId,
         spared: Option<SessionId>,
+        now: Timestamp,
     ) -> Result<usize, sqlx::Error> {
-        let digests = statements::delete_sessions_of(tx.link(), user, spared).await?;
-        let count = digests.len();
-        self.ended.extend(digests);
+        let in_use = statements::count_sessions(tx.link(), user, now).await?;
+        statements::next_generation(tx.link(), user).await?;
+        let mut others = usize::try_from(in_use).unwrap_or(0);
+        if let Some(spared) = spared
+            && statements::spare_session(tx.link(), user, spared).await? > 0
+        {
+            others = others.saturating_sub(1);
+        }
         self.log.push(Revocation::UserEnded { user, spared });
-        Ok(count)
+        Ok(others)
     }
 
     /// Makes room for one more session within the user's limit: the oldest end.
@@ -82,7 +91,7 @@ impl Ending {
         let surplus = sessions
             .into_iter()
             .map(|row| (row.digest, Session::from(row)))
-            .filter(|(_, session)| !session.is_expired(act.at) && !session.is_idle(act.at))
+            .filter(|(_, session)| session.may_be_in_use(act.at))
             .skip(max.saturating_sub(1));
         for (digest, _) in surplus {
             self.by_digest(tx, digest, Action::SessionRevoked, act)

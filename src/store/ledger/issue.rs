@@ -1,12 +1,14 @@
 //! The use cases that create a session: registering, logging in, changing the
 //! password. No other does.
 
+use super::accounts::{lock_alive, lock_verified};
 use super::ending::Ending;
 use super::{Committed, Ledger, bounded, statements};
 use crate::domain::audit::{Act, Action};
 use crate::domain::digest::TokenDigest;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::password::PasswordHash;
+use crate::domain::revocation::Vouched;
 use crate::domain::session::{Draft, Session};
 use crate::domain::user::{CredentialVersion, User};
 use crate::store::Unavailable;
@@ -20,6 +22,8 @@ pub struct NewUser {
 #[derive(Debug)]
 pub struct Issue {
     pub session: Session,
+    /// Where the log stood when it was inserted.
+    pub vouched: Vouched,
     /// As the transaction saw them.
     pub user: User,
     pub committed: Committed,
@@ -51,11 +55,12 @@ impl Ledger {
                     .by_digest(&mut tx, digest, Action::SessionRevoked, act)
                     .await?;
             }
-            let session = statements::insert_session(tx.link(), user, draft).await?;
+            let (session, vouched) = statements::insert_session(tx.link(), user, draft).await?;
             let event = act.by(user).did(Action::Registered, user, Some(session.id));
             statements::insert_event(tx.link(), &event).await?;
             Ok(Some(Issue {
                 session,
+                vouched,
                 user: new.user.clone(),
                 committed: ending.commit(tx).await?,
             }))
@@ -80,7 +85,9 @@ impl Ledger {
         act: Act,
     ) -> Result<Option<Issue>, Unavailable> {
         bounded(async {
-            let Some((mut tx, current)) = self.begin_verified(user, verified).await? else {
+            let mut tx = self.begin().await?;
+            let Some(current) = lock_verified(&mut tx, user, verified).await? else {
+                tx.abandon().await?;
                 return Ok(None);
             };
             let mut ending = Ending::default();
@@ -92,11 +99,12 @@ impl Ledger {
             if let Some(max) = max_per_user {
                 ending.over_limit(&mut tx, user, max, act).await?;
             }
-            let session = statements::insert_session(tx.link(), user, draft).await?;
+            let (session, vouched) = statements::insert_session(tx.link(), user, draft).await?;
             let event = act.by(user).did(Action::LoggedIn, user, Some(session.id));
             statements::insert_event(tx.link(), &event).await?;
             Ok(Some(Issue {
                 session,
+                vouched,
                 user: current,
                 committed: ending.commit(tx).await?,
             }))
@@ -120,18 +128,24 @@ impl Ledger {
         act: Act,
     ) -> Result<Option<Issue>, Unavailable> {
         bounded(async {
-            let begun = self.begin_verified_by(user, by, verified, act.at).await?;
-            let Some((mut tx, current)) = begun else {
+            let mut tx = self.begin().await?;
+            let current = lock_verified(&mut tx, user, verified).await?;
+            let is_alive = lock_alive(&mut tx, user, by, act.at).await?;
+            let Some(current) = current.filter(|_| is_alive) else {
+                tx.abandon().await?;
                 return Ok(None);
             };
             statements::set_password(tx.link(), user, hash).await?;
             let mut ending = Ending::default();
-            ending.all_but(&mut tx, user, Some(draft.id)).await?;
-            let session = statements::insert_session(tx.link(), user, draft).await?;
+            ending
+                .all_but(&mut tx, user, Some(draft.id), act.at)
+                .await?;
+            let (session, vouched) = statements::insert_session(tx.link(), user, draft).await?;
             let event = act.did(Action::PasswordChanged, user, Some(session.id));
             statements::insert_event(tx.link(), &event).await?;
             Ok(Some(Issue {
                 session,
+                vouched,
                 user: current,
                 committed: ending.commit(tx).await?,
             }))

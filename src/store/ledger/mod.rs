@@ -27,7 +27,6 @@ use crate::store::Unavailable;
 pub use accounts::ChangedEmail;
 pub use issue::{Issue, NewUser};
 pub use log::{LogPage, LogReader};
-pub use sessions::RevokedOthers;
 
 /// No method of the ledger takes longer; then it is [`Unavailable`].
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -79,7 +78,7 @@ impl Ledger {
     /// Brings the schema up to this version. One instance migrates at a time.
     ///
     /// # Errors
-    /// If a migration fails, or the schema is of a later version than this.
+    /// If a migration fails.
     pub async fn migrate(&self) -> anyhow::Result<()> {
         match self {
             Self::Postgres(database) => database.migrate().await,
@@ -88,7 +87,7 @@ impl Ledger {
     }
 
     /// # Errors
-    /// If the schema is not exactly the one this version needs.
+    /// If the schema lacks a migration that this version needs. It may be ahead.
     pub async fn check_schema(&self) -> anyhow::Result<()> {
         match self {
             Self::Postgres(database) => database.check_schema().await,

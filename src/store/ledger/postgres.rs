@@ -180,6 +180,9 @@ fn append_and_commit(log: &[Revocation]) -> String {
 }
 
 fn numbered(log: &[Revocation], rows: &[sqlx::postgres::PgRow]) -> Result<Vec<Entry>, sqlx::Error> {
+    if rows.len() != log.len() {
+        return Err(sqlx::Error::RowNotFound);
+    }
     log.iter()
         .zip(rows)
         .map(|(revocation, row)| {

@@ -10,7 +10,7 @@ use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::password::PasswordHash;
-use crate::domain::revocation::{Entry, LogNumber, Mark, Revocation};
+use crate::domain::revocation::{Entry, LogNumber, Mark, Revocation, Vouched};
 use crate::domain::session::{Record, Session};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{CredentialVersion, Credentials, Role, Status, User, UserName};
@@ -99,6 +99,7 @@ pub(super) struct RecordRow {
     #[sqlx(flatten)]
     user: UserRow,
     vouched: LogNumber,
+    vouched_mark: Mark,
 }
 
 impl From<RecordRow> for Record {
@@ -108,7 +109,10 @@ impl From<RecordRow> for Record {
             ledger_seen_at: session.last_seen_at,
             session,
             user: row.user.into(),
-            vouched: row.vouched,
+            vouched: Vouched {
+                number: row.vouched,
+                mark: row.vouched_mark.prefix(),
+            },
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Use cases that concern sessions: finding, listing, touching and ending them.
 
-use super::accounts::is_alive;
+use super::accounts::lock_alive;
 use super::ending::Ending;
 use super::{Committed, Ledger, bounded, statements};
 use crate::domain::audit::{Act, Action};
@@ -10,18 +10,10 @@ use crate::domain::session::{Record, Session};
 use crate::domain::time::Timestamp;
 use crate::store::Unavailable;
 
-#[derive(Debug)]
-#[must_use]
-pub enum RevokedOthers {
-    Revoked(usize, Committed),
-    /// The session that was to be spared is not alive itself.
-    SparedIsGone,
-}
-
 impl Ledger {
     /// The session of that digest and its user, vouched at the log's head.
-    /// `None` if there is none or everyone was ended after it was born; whether
-    /// it has expired is for the caller to see.
+    /// `None` if there is none or it has been ended; whether it has expired is
+    /// for the caller to see.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
@@ -33,7 +25,8 @@ impl Ledger {
         Ok(row.await?.map(Into::into))
     }
 
-    /// The user's sessions that are alive at `now`, newest first.
+    /// The user's sessions that may be in use at `now`, newest first, a thousand
+    /// at most.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
@@ -50,7 +43,7 @@ impl Ledger {
             .await?
             .into_iter()
             .map(Session::from)
-            .filter(|session| !session.is_expired(now) && !session.is_idle(now))
+            .filter(|session| session.may_be_in_use(now))
             .collect())
     }
 
@@ -75,7 +68,8 @@ impl Ledger {
     /// Ends the session that this token opens. `None` if there is none (any more).
     ///
     /// # Errors
-    /// [`Unavailable`] if the ledger does not answer; then nothing was ended.
+    /// [`Unavailable`] if the ledger does not answer; it may or may not have
+    /// been done.
     pub async fn log_out(
         &self,
         digest: TokenDigest,
@@ -99,7 +93,8 @@ impl Ledger {
     /// Ends one session of a user. `None` if the user has no such session.
     ///
     /// # Errors
-    /// [`Unavailable`] if the ledger does not answer; then nothing was ended.
+    /// [`Unavailable`] if the ledger does not answer; it may or may not have
+    /// been done.
     pub async fn revoke_session(
         &self,
         user: UserId,
@@ -120,36 +115,39 @@ impl Ledger {
         .await
     }
 
-    /// Ends all sessions of a user but one, which must be alive.
+    /// Ends all sessions of a user but one, which must be alive; says how many
+    /// were in use. `None` if it is not.
     ///
     /// # Errors
-    /// [`Unavailable`] if the ledger does not answer; then nothing was ended.
+    /// [`Unavailable`] if the ledger does not answer; it may or may not have
+    /// been done.
     pub async fn revoke_other_sessions(
         &self,
         user: UserId,
         spared: SessionId,
         act: Act,
-    ) -> Result<RevokedOthers, Unavailable> {
+    ) -> Result<Option<(usize, Committed)>, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
             statements::lock_user(tx.link(), user).await?;
-            if !is_alive(&mut tx, user, spared, act.at).await? {
+            if !lock_alive(&mut tx, user, spared, act.at).await? {
                 tx.abandon().await?;
-                return Ok(RevokedOthers::SparedIsGone);
+                return Ok(None);
             }
             let mut ending = Ending::default();
-            let count = ending.all_but(&mut tx, user, Some(spared)).await?;
+            let count = ending.all_but(&mut tx, user, Some(spared), act.at).await?;
             let event = act.did(Action::OtherSessionsRevoked, user, Some(spared));
             statements::insert_event(tx.link(), &event).await?;
-            Ok(RevokedOthers::Revoked(count, ending.commit(tx).await?))
+            Ok(Some((count, ending.commit(tx).await?)))
         })
         .await
     }
 
-    /// Ends all sessions of a user; says how many.
+    /// Ends all sessions of a user; says how many were in use.
     ///
     /// # Errors
-    /// [`Unavailable`] if the ledger does not answer; then nothing was ended.
+    /// [`Unavailable`] if the ledger does not answer; it may or may not have
+    /// been done.
     pub async fn revoke_all_sessions(
         &self,
         user: UserId,
@@ -159,7 +157,7 @@ impl Ledger {
             let mut tx = self.begin().await?;
             statements::lock_user(tx.link(), user).await?;
             let mut ending = Ending::default();
-            let count = ending.all_but(&mut tx, user, None).await?;
+            let count = ending.all_but(&mut tx, user, None, act.at).await?;
             let event = act.did(Action::AllSessionsRevoked, user, None);
             statements::insert_event(tx.link(), &event).await?;
             Ok((count, ending.commit(tx).await?))

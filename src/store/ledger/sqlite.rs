@@ -1,6 +1,7 @@
 //! SQLite: one file, one writer at a time, and many readers beside it (WAL).
 
 use std::fs::{File, TryLockError};
+use std::path::Path;
 use std::str::FromStr as _;
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ impl Database {
             // A commit that was answered survives a loss of power.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(DEADLINE);
+        create_private(options.get_filename())?;
         let pool = |connections| {
             SqlitePoolOptions::new()
                 .max_connections(connections)
@@ -65,13 +67,7 @@ impl Database {
     pub(super) fn claim(&mut self) -> anyhow::Result<()> {
         let database = self.options.get_filename();
         let path = database.with_extension("lock");
-        let mut options = File::options();
-        options.write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let lock = options
-            .open(&path)
-            .with_context(|| format!("cannot open {}", path.display()))?;
+        let lock = create_private(&path)?;
         match lock.try_lock() {
             Ok(()) => {
                 self.claim = Some(Arc::new(lock));
@@ -120,6 +116,16 @@ impl Database {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// SQLite gives its other files the mode of this one. It holds password hashes.
+fn create_private(path: &Path) -> anyhow::Result<File> {
+    let mut file = File::options();
+    file.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    file.open(path)
+        .with_context(|| format!("cannot open {}", path.display()))
 }
 
 fn migrator() -> Migrator {

@@ -9,7 +9,7 @@ use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
 use crate::domain::id::{EventId, SessionId, UserId};
 use crate::domain::password::PasswordHash;
-use crate::domain::revocation::LogNumber;
+use crate::domain::revocation::{LogNumber, Mark, Vouched};
 use crate::domain::session::{Draft, Session};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{User, UserName};
@@ -115,15 +115,22 @@ pub(super) async fn delete_user(link: Link<'_>, user: UserId) -> Result<u64> {
     execute!(link, "delete from users where id = $1", user)
 }
 
-pub(super) async fn insert_session(link: Link<'_>, user: UserId, draft: &Draft) -> Result<Session> {
+/// The session as it was born, and the mark of the log's head at that number.
+pub(super) async fn insert_session(
+    link: Link<'_>,
+    user: UserId,
+    draft: &Draft,
+) -> Result<(Session, Vouched)> {
     let unborn = Session::from_draft(draft.clone(), user, LogNumber::default());
-    let (born,): (LogNumber,) = fetch!(
+    let (born, mark): (LogNumber, Mark) = fetch!(
         link,
-        fetch_one::<(LogNumber,)>,
-        "insert into sessions (id, digest, user_id, born, issued_at, authenticated_at, \
-         last_seen_at, expires_at, idle_timeout_ms, remember_me, address, user_agent) \
-         select $1, $2, $3, h.number, $4, $5, $6, $7, $8, $9, $10, $11 from revocation_head h \
-         returning born",
+        fetch_one::<(LogNumber, Mark)>,
+        "insert into sessions (id, digest, user_id, generation, born, issued_at, \
+         authenticated_at, last_seen_at, expires_at, idle_timeout_ms, remember_me, address, \
+         user_agent) \
+         select $1, $2, u.id, u.session_generation, h.number, $4, $5, $6, $7, $8, $9, $10, $11 \
+         from users u cross join revocation_head h where u.id = $3 \
+         returning born, (select r.mark from revocations r where r.number = born)",
         unborn.id,
         draft.digest,
         user,
@@ -136,7 +143,11 @@ pub(super) async fn insert_session(link: Link<'_>, user: UserId, draft: &Draft) 
         unborn.client.address.map(Address),
         unborn.client.user_agent.as_ref(),
     )?;
-    Ok(Session { born, ..unborn })
+    let vouched = Vouched {
+        number: born,
+        mark: mark.prefix(),
+    };
+    Ok((Session { born, ..unborn }, vouched))
 }
 
 /// A session and its user as of the log's head, all read at one moment.
@@ -146,37 +157,51 @@ pub(super) async fn record(link: Link<'_>, digest: &TokenDigest) -> Result<Optio
         session_columns!(),
         ", ",
         user_columns!(),
-        ", h.number as vouched \
-         from sessions s join users u on u.id = s.user_id cross join revocation_head h \
-         where s.digest = $1 and s.born >= h.everyone_ended"
+        ", h.number as vouched, r.mark as vouched_mark \
+         from sessions s join users u on u.id = s.user_id and u.session_generation = s.generation \
+         cross join revocation_head h join revocations r on r.number = h.number \
+         where s.digest = $1"
     );
     fetch!(link, fetch_optional::<RecordRow>, [SQL, SQL], digest)
 }
 
-/// Newest first, those past a limit included.
+/// Newest first, up to a number no list is longer than; those past a limit of
+/// their own included.
 pub(super) async fn sessions_of(link: Link<'_>, user: UserId) -> Result<Vec<SessionRow>> {
     const SQL: &str = concat!(
         "select ",
         session_columns!(),
-        " from sessions s cross join revocation_head h \
-         where s.user_id = $1 and s.born >= h.everyone_ended \
-         order by s.issued_at desc, s.id desc"
+        " from sessions s join users u on u.id = s.user_id and u.session_generation = s.generation \
+         where s.user_id = $1 order by s.issued_at desc, s.id desc limit 1000"
     );
     fetch!(link, fetch_all::<SessionRow>, [SQL, SQL], user)
 }
 
-pub(super) async fn session_expiry(
+/// When the session ends at the latest, if the user has such a session. Holds
+/// its lock until the transaction ends, so that nobody ends it meanwhile.
+pub(super) async fn lock_session(
     link: Link<'_>,
     user: UserId,
     session: SessionId,
 ) -> Result<Option<Timestamp>> {
+    macro_rules! select {
+        ($lock:literal) => {
+            concat!(
+                "select s.expires_at from sessions s \
+                 join users u on u.id = s.user_id and u.session_generation = s.generation \
+                 where s.id = $2 and s.user_id = $1",
+                $lock
+            )
+        };
+    }
+    const POSTGRES: &str = select!(" for update of s");
+    const SQLITE: &str = select!("");
     let row = fetch!(
         link,
         fetch_optional::<(Timestamp,)>,
-        "select s.expires_at from sessions s cross join revocation_head h \
-         where s.id = $2 and s.user_id = $1 and s.born >= h.everyone_ended",
+        [POSTGRES, SQLITE],
         user,
-        session,
+        session
     )?;
     Ok(row.map(|(expires_at,)| expires_at))
 }
@@ -189,7 +214,8 @@ pub(super) async fn delete_session(
     let row = fetch!(
         link,
         fetch_optional::<(TokenDigest,)>,
-        "delete from sessions where id = $2 and user_id = $1 returning digest",
+        "delete from sessions where id = $2 and user_id = $1 and generation = \
+         (select u.session_generation from users u where u.id = $1) returning digest",
         user,
         session,
     )?;
@@ -203,24 +229,50 @@ pub(super) async fn delete_session_by_digest(
     fetch!(
         link,
         fetch_optional::<(UserId, SessionId)>,
-        "delete from sessions where digest = $1 returning user_id, id",
+        "delete from sessions where digest = $1 and generation = \
+         (select u.session_generation from users u where u.id = user_id) returning user_id, id",
         digest,
     )
 }
 
-pub(super) async fn delete_sessions_of(
-    link: Link<'_>,
-    user: UserId,
-    spared: Option<SessionId>,
-) -> Result<Vec<TokenDigest>> {
-    let rows = fetch!(
+/// How many of a user's sessions may be in use.
+pub(super) async fn count_sessions(link: Link<'_>, user: UserId, now: Timestamp) -> Result<i64> {
+    macro_rules! select {
+        ($idle_timeout:literal) => {
+            concat!(
+                "select count(*) from sessions s \
+                 join users u on u.id = s.user_id and u.session_generation = s.generation \
+                 where s.user_id = $1 and s.expires_at > $2 and s.last_seen_at + ",
+                $idle_timeout,
+                " > $2"
+            )
+        };
+    }
+    const POSTGRES: &str = select!("s.idle_timeout_ms * interval '1 millisecond'");
+    const SQLITE: &str = select!("s.idle_timeout_ms");
+    let (count,): (i64,) = fetch!(link, fetch_one::<(i64,)>, [POSTGRES, SQLITE], user, now)?;
+    Ok(count)
+}
+
+/// Ends all of a user's sessions, however many there are.
+pub(super) async fn next_generation(link: Link<'_>, user: UserId) -> Result<u64> {
+    execute!(
         link,
-        fetch_all::<(TokenDigest,)>,
-        "delete from sessions where user_id = $1 and ($2 is null or id <> $2) returning digest",
+        "update users set session_generation = session_generation + 1 where id = $1",
         user,
-        spared,
-    )?;
-    Ok(rows.into_iter().map(|(digest,)| digest).collect())
+    )
+}
+
+/// Brings one session of a user into the user's present generation.
+pub(super) async fn spare_session(link: Link<'_>, user: UserId, session: SessionId) -> Result<u64> {
+    execute!(
+        link,
+        "update sessions set generation = \
+         (select u.session_generation from users u where u.id = $1) \
+         where id = $2 and user_id = $1",
+        user,
+        session,
+    )
 }
 
 pub(super) async fn touch(link: Link<'_>, session: SessionId, seen_at: Timestamp) -> Result<u64> {
@@ -233,15 +285,22 @@ pub(super) async fn touch(link: Link<'_>, session: SessionId, seen_at: Timestamp
 }
 
 /// Deletes sessions past their absolute limit. Idle ones stay until then: only
-/// the hot store knows when they were last seen.
+/// the hot store knows when they were last seen. So do those of an older
+/// generation.
 pub(super) async fn delete_expired(link: Link<'_>, now: Timestamp, limit: i64) -> Result<u64> {
-    execute!(
-        link,
-        "delete from sessions where id in (select id from sessions \
-         where expires_at <= $1 order by expires_at limit $2)",
-        now,
-        limit,
-    )
+    macro_rules! delete {
+        ($lock:literal) => {
+            concat!(
+                "delete from sessions where id in (select id from sessions \
+                 where expires_at <= $1 order by expires_at limit $2",
+                $lock,
+                ")"
+            )
+        };
+    }
+    const POSTGRES: &str = delete!(" for update skip locked");
+    const SQLITE: &str = delete!("");
+    execute!(link, [POSTGRES, SQLITE], now, limit)
 }
 
 pub(super) async fn insert_event(link: Link<'_>, event: &Event) -> Result<u64> {
