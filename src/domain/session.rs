@@ -177,6 +177,15 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_ledger_that_hears_of_touches_late_does_not_call_a_session_unused_too_soon() {
+        let session = record(0, 0).session;
+        let after = |seconds| session.issued_at + Duration::from_secs(seconds);
+        assert!(session.may_be_in_use(after(105)));
+        assert!(!session.may_be_in_use(after(106)));
+        assert!(!session.may_be_in_use(after(1000)));
+    }
+
+    #[test]
     fn touches_are_rare() {
         let record = record(0, 0);
         let after = |seconds| record.session.issued_at + Duration::from_secs(seconds);

@@ -41,6 +41,14 @@ async fn what_is_no_json_is_malformed() {
     post_json(&app, "{")
         .await
         .assert_problem(400, "malformed_json");
+    for body in [
+        r#"["ada@example.com","correct horse"]"#,
+        "5",
+        "null",
+        " \"text\"",
+    ] {
+        assert_eq!(post_json(&app, body).await.wrong_fields(), ["body"]);
+    }
     post_json(&app, &b"{\"email\":\"\xff\"}"[..])
         .await
         .assert_problem(400, "malformed_json");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
 
 use crate::support::Stack::Scaled;
 use crate::support::app::PASSWORD;
@@ -240,4 +241,30 @@ async fn what_lies_in_redis_tells_nothing_and_opens_nothing() {
             "bob@example.com"
         );
     }
+}
+
+/// As after a restore, or a failover that lost commits: the log shows another
+/// mark under a number that the instances know.
+#[tokio::test]
+async fn a_ledger_that_went_backwards_makes_every_copy_stale() {
+    let (first, second) = two().await;
+    let mut ada = first.registered("ada@example.com").await;
+    let body = json!({ "name": "Ada Lovelace" });
+    assert_eq!(ada.update_account(&body).await.status, 200);
+    let mut there = known_to(&second, &ada).await;
+    let mut ledger = PgConnection::connect(first.database_url()).await.unwrap();
+    for statement in [
+        "update users set name = 'Restored'",
+        "update revocations set mark = gen_random_uuid() where number = 1",
+    ] {
+        sqlx::query(statement).execute(&mut ledger).await.unwrap();
+    }
+    for browser in [&mut ada, &mut there] {
+        within(PROMISED, "the copy is not believed", async || {
+            browser.whoami().await.json()["user"]["name"] == "Restored"
+        })
+        .await;
+    }
+    assert_eq!(ada.log_out().await.status, 204);
+    is_refused_in_time(there).await;
 }

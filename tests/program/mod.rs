@@ -141,7 +141,14 @@ async fn it_is_ready_within_a_second_and_keeps_its_secrets_to_itself() {
     let data = folder.path().join("data");
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&data), 0o700);
-    assert_eq!(mode(&data.join("gatelodge.key")), 0o600);
+    for file in [
+        "gatelodge.key",
+        "gatelodge.db",
+        "gatelodge.db-wal",
+        "gatelodge.lock",
+    ] {
+        assert_eq!(mode(&data.join(file)), 0o600, "{file}");
+    }
     let key = std::fs::read(data.join("gatelodge.key")).unwrap();
     drop(program);
     let _again = Program::start(folder.path());
@@ -153,16 +160,67 @@ async fn it_is_ready_within_a_second_and_keeps_its_secrets_to_itself() {
 }
 
 #[tokio::test]
-async fn sigterm_lets_it_finish() {
+async fn a_signal_lets_it_finish() {
+    for signal in ["TERM", "INT"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut program = Program::start(folder.path());
+        program.browser().whoami().await.assert_refused();
+        program.signal(signal);
+        eventually("the program ends", async || {
+            program.child.try_wait().unwrap().is_some()
+        })
+        .await;
+        assert!(program.child.wait().unwrap().success(), "{signal}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_shown() {
     let folder = tempfile::tempdir().unwrap();
-    let mut program = Program::start(folder.path());
-    program.browser().whoami().await.assert_refused();
-    program.signal("TERM");
-    eventually("the program ends", async || {
-        program.child.try_wait().unwrap().is_some()
-    })
-    .await;
-    assert!(program.child.wait().unwrap().success());
+    std::fs::write(
+        folder.path().join(".env"),
+        "DATABASE_URL='postgres://u:hunter2@host/x\n",
+    )
+    .unwrap();
+    let dotenv = run(folder.path(), &["serve"]);
+    std::fs::remove_file(folder.path().join(".env")).unwrap();
+    std::fs::write(
+        folder.path().join("gatelodge.toml"),
+        "[database]\nurl = \"postgres://u:hunter2@host/x\n",
+    )
+    .unwrap();
+    let toml = run(folder.path(), &["serve"]);
+    for refused in [dotenv, toml] {
+        assert_eq!(refused.status.code(), Some(1));
+        let error = String::from_utf8(refused.stderr).unwrap();
+        assert!(
+            error.contains(".env: assignment 1") || error.contains("line 2"),
+            "{error}"
+        );
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn a_dotenv_file_is_read_in_its_own_folder_only() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join(".env"),
+        "GATELODGE_PASSWORD__BCRYPT_COST=99\n",
+    )
+    .unwrap();
+    let below = folder.path().join("below");
+    std::fs::create_dir(&below).unwrap();
+    let serve = |folder: &Path| {
+        let mut command = command(folder);
+        outcome(
+            command
+                .env_remove("GATELODGE_PASSWORD__BCRYPT_COST")
+                .arg("migrate"),
+        )
+    };
+    assert_eq!(serve(folder.path()).status.code(), Some(1));
+    assert_eq!(serve(&below).status.code(), Some(0));
 }
 
 #[test]
