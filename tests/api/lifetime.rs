@@ -56,6 +56,25 @@ async fn activity_on_one_instance_keeps_the_session_alive_on_another() {
     assert_eq!(ada.whoami().await.status, 200);
 }
 
+/// The hot store hears of it before the ledger does; a copy that a change has
+/// made stale still counts for that.
+#[rstest]
+#[tokio::test]
+async fn having_been_seen_outlives_a_copy(#[values(Embedded, Scaled)] stack: Stack) {
+    let app = TestApp::spawn(stack).await;
+    let mut ada = app.registered("ada@example.com").await;
+    app.let_pass(5 * MINUTE);
+    let issued = last_seen(&mut ada).await;
+    eventually("the touch is recorded", async || {
+        last_seen(&mut ada).await != issued
+    })
+    .await;
+    let seen = last_seen(&mut ada).await;
+    let body = serde_json::json!({ "name": "Ada Lovelace" });
+    assert_eq!(ada.update_account(&body).await.status, 200);
+    assert_eq!(last_seen(&mut ada).await, seen);
+}
+
 async fn last_seen(browser: &mut Browser) -> String {
     let whoami = browser.whoami().await;
     assert_eq!(whoami.status, 200);
