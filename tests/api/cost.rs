@@ -4,7 +4,7 @@ use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
 use crate::support::Stack::{Embedded, Scaled};
 use crate::support::TestApp;
-use crate::support::app::{PASSWORD, create_database};
+use crate::support::app::{PASSWORD, TestDatabase};
 use crate::support::postgres_proxy::PostgresProxy;
 use crate::support::servers::POSTGRES;
 
@@ -13,8 +13,8 @@ async fn a_log_in_takes_two_transactions_and_eight_round_trips() {
     let (_, server) = POSTGRES.url.rsplit_once('@').unwrap();
     let (server, _) = server.split_once('/').unwrap();
     let proxy = PostgresProxy::before(server.to_owned()).await;
-    let (_, url) = create_database().await;
-    let url = url.replace(server, &proxy.address.to_string()) + "?sslmode=disable";
+    let database = TestDatabase::create().await;
+    let url = database.url.replace(server, &proxy.address.to_string()) + "?sslmode=disable";
     let settings = [
         ("DATABASE_URL", url.as_str()),
         ("GATELODGE_DATABASE__MAX_CONNECTIONS", "1"),

@@ -18,7 +18,7 @@ use gatelodge::store::ledger::{ChangedEmail, Issue, Ledger, LogPage, NewUser};
 use rstest::rstest;
 use tempfile::TempDir;
 
-use crate::support::app::create_database;
+use crate::support::app::TestDatabase;
 
 #[derive(Clone, Copy, Debug)]
 enum Backend {
@@ -33,6 +33,7 @@ const CURRENT: CredentialVersion = CredentialVersion(1);
 struct TestLedger {
     ledger: Ledger,
     _data: TempDir,
+    _database: Option<TestDatabase>,
 }
 
 impl std::ops::Deref for TestLedger {
@@ -44,16 +45,28 @@ impl std::ops::Deref for TestLedger {
 }
 
 async fn open(backend: Backend) -> TestLedger {
-    let data = tempfile::tempdir().unwrap();
-    let url = match backend {
-        Sqlite => format!("sqlite://{}", data.path().join("ledger.db").display()),
-        Postgres => create_database().await.1,
-    };
+    let (url, data, database) = place(backend).await;
     let ledger = Ledger::connect(&url, 5).await.unwrap();
     ledger.migrate().await.unwrap();
     TestLedger {
         ledger,
         _data: data,
+        _database: database,
+    }
+}
+
+/// Where a ledger can be, and what holds the place.
+async fn place(backend: Backend) -> (String, TempDir, Option<TestDatabase>) {
+    let data = tempfile::tempdir().unwrap();
+    match backend {
+        Sqlite => {
+            let path = data.path().join("ledger.db");
+            (format!("sqlite://{}", path.display()), data, None)
+        }
+        Postgres => {
+            let database = TestDatabase::create().await;
+            (database.url.clone(), data, Some(database))
+        }
     }
 }
 
@@ -610,11 +623,7 @@ async fn the_schema_can_be_applied_again_and_is_missed(
     ledger.migrate().await.unwrap();
     ledger.check_schema().await.unwrap();
 
-    let data = tempfile::tempdir().unwrap();
-    let url = match backend {
-        Sqlite => format!("sqlite://{}", data.path().join("empty.db").display()),
-        Postgres => create_database().await.1,
-    };
+    let (url, _data, _database) = place(backend).await;
     let empty = Ledger::connect(&url, 2).await.unwrap();
     assert!(empty.check_schema().await.is_err());
 }

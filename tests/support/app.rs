@@ -34,7 +34,7 @@ pub struct TestApp {
 /// What a test's instances share, and what is left of it afterwards.
 struct Stores {
     _data: TempDir,
-    database: Option<String>,
+    _database: Option<TestDatabase>,
 }
 
 impl TestApp {
@@ -64,12 +64,15 @@ impl TestApp {
                 );
             }
             Stack::Scaled => {
-                let (name, url) = create_database().await;
-                environment.insert("DATABASE_URL".to_owned(), url);
+                let created = TestDatabase::create().await;
+                environment.insert("DATABASE_URL".to_owned(), created.url.clone());
                 environment.insert("REDIS_URL".to_owned(), REDIS.url.clone());
-                environment.insert("GATELODGE_REDIS__KEY_PREFIX".to_owned(), name.clone());
+                environment.insert(
+                    "GATELODGE_REDIS__KEY_PREFIX".to_owned(),
+                    created.name.clone(),
+                );
                 environment.insert("GATELODGE_SECRETS__KEYS".to_owned(), generate_key());
-                database = Some(name);
+                database = Some(created);
             }
         }
         for (name, value) in settings {
@@ -77,7 +80,7 @@ impl TestApp {
         }
         let stores = Stores {
             _data: data,
-            database,
+            _database: database,
         };
         Self::start(environment, Clock::new(), Some(stores)).await
     }
@@ -155,41 +158,49 @@ impl Drop for TestApp {
     }
 }
 
-/// An empty database with a name of its own.
-pub async fn create_database() -> (String, String) {
-    let name = format!("gatelodge_test_{}", uuid::Uuid::now_v7().simple());
-    let mut admin = PgConnection::connect(&POSTGRES.url)
-        .await
-        .expect("PostgreSQL answers");
-    sqlx::raw_sql(AssertSqlSafe(format!("create database {name}")))
-        .execute(&mut admin)
-        .await
-        .expect("a database is created");
-    let (server, _) = POSTGRES
-        .url
-        .rsplit_once('/')
-        .expect("the URL names a database");
-    let url = format!("{server}/{name}");
-    (name, url)
+/// An empty database with a name of its own. On a server that is not ours it is
+/// dropped again.
+pub struct TestDatabase {
+    pub name: String,
+    pub url: String,
 }
 
-impl Drop for Stores {
-    /// On a server that is not ours nothing is left behind.
+impl TestDatabase {
+    pub async fn create() -> Self {
+        let name = format!("gatelodge_test_{}", uuid::Uuid::now_v7().simple());
+        run_as_admin(format!("create database {name}"))
+            .await
+            .expect("a database is created");
+        let (server, _) = POSTGRES
+            .url
+            .rsplit_once('/')
+            .expect("the URL names a database");
+        let url = format!("{server}/{name}");
+        Self { name, url }
+    }
+}
+
+async fn run_as_admin(statement: String) -> Result<(), sqlx::Error> {
+    let mut admin = PgConnection::connect(&POSTGRES.url).await?;
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(&mut admin)
+        .await?;
+    admin.close().await
+}
+
+impl Drop for TestDatabase {
     fn drop(&mut self) {
-        let Some(name) = self.database.take().filter(|_| !POSTGRES.is_ours) else {
+        if POSTGRES.is_ours {
             return;
-        };
-        let drop_database = async move {
-            let mut admin = PgConnection::connect(&POSTGRES.url).await?;
-            sqlx::raw_sql(AssertSqlSafe(format!("drop database {name} with (force)")))
-                .execute(&mut admin)
-                .await
-        };
+        }
+        let statement = format!("drop database {} with (force)", self.name);
         let dropped = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
-            runtime.expect("a runtime").block_on(drop_database)
+            runtime
+                .expect("a runtime")
+                .block_on(run_as_admin(statement))
         });
         let _ = dropped.join();
     }
