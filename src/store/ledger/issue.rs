@@ -2,6 +2,7 @@
 //! password. No other does.
 
 use super::accounts::{lock_alive, lock_verified};
+use super::connection::Transaction;
 use super::ending::Ending;
 use super::{Committed, Ledger, bounded, statements};
 use crate::domain::audit::{Act, Action};
@@ -43,7 +44,6 @@ impl Ledger {
         act: Act,
     ) -> Result<Option<Issue>, Unavailable> {
         bounded(async {
-            let user = new.user.id;
             let mut tx = self.begin().await?;
             if statements::insert_user(tx.link(), &new.user, &new.password_hash).await? == 0 {
                 tx.abandon().await?;
@@ -55,15 +55,9 @@ impl Ledger {
                     .by_digest(&mut tx, digest, Action::SessionRevoked, act)
                     .await?;
             }
-            let (session, vouched) = statements::insert_session(tx.link(), user, draft).await?;
-            let event = act.by(user).did(Action::Registered, user, Some(session.id));
-            statements::insert_event(tx.link(), &event).await?;
-            Ok(Some(Issue {
-                session,
-                vouched,
-                user: new.user.clone(),
-                committed: ending.commit(tx).await?,
-            }))
+            issue(tx, ending, new.user.clone(), draft, Action::Registered, act)
+                .await
+                .map(Some)
         })
         .await
     }
@@ -99,15 +93,9 @@ impl Ledger {
             if let Some(max) = max_per_user {
                 ending.over_limit(&mut tx, user, max, act).await?;
             }
-            let (session, vouched) = statements::insert_session(tx.link(), user, draft).await?;
-            let event = act.by(user).did(Action::LoggedIn, user, Some(session.id));
-            statements::insert_event(tx.link(), &event).await?;
-            Ok(Some(Issue {
-                session,
-                vouched,
-                user: current,
-                committed: ending.commit(tx).await?,
-            }))
+            issue(tx, ending, current, draft, Action::LoggedIn, act)
+                .await
+                .map(Some)
         })
         .await
     }
@@ -140,16 +128,30 @@ impl Ledger {
             ending
                 .all_but(&mut tx, user, Some(draft.id), act.at)
                 .await?;
-            let (session, vouched) = statements::insert_session(tx.link(), user, draft).await?;
-            let event = act.did(Action::PasswordChanged, user, Some(session.id));
-            statements::insert_event(tx.link(), &event).await?;
-            Ok(Some(Issue {
-                session,
-                vouched,
-                user: current,
-                committed: ending.commit(tx).await?,
-            }))
+            issue(tx, ending, current, draft, Action::PasswordChanged, act)
+                .await
+                .map(Some)
         })
         .await
     }
+}
+
+/// Inserts the session, writes what was done, and commits.
+async fn issue(
+    mut tx: Transaction,
+    ending: Ending,
+    user: User,
+    draft: &Draft,
+    action: Action,
+    act: Act,
+) -> Result<Issue, sqlx::Error> {
+    let (session, vouched) = statements::insert_session(tx.link(), user.id, draft).await?;
+    let event = act.by(user.id).did(action, user.id, Some(session.id));
+    statements::insert_event(tx.link(), &event).await?;
+    Ok(Issue {
+        session,
+        vouched,
+        user,
+        committed: ending.commit(tx).await?,
+    })
 }

@@ -14,6 +14,9 @@ use super::rows::{AppendedRow, RevocationColumns};
 use super::{DEADLINE, schema};
 use crate::domain::revocation::{Entry, Revocation};
 
+/// How long the first connection may take.
+const START_DEADLINE: Duration = Duration::from_secs(5);
+
 /// A connection that was idle for longer is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
@@ -47,13 +50,18 @@ impl Database {
                     Ok(true)
                 })
             })
-            .connect_with(limited)
-            .await
-            .context("PostgreSQL does not answer at database.url")?;
-        Ok(Self {
+            .connect_lazy_with(limited);
+        let database = Self {
             pool,
             options: plain,
-        })
+        };
+        // A pool would only tell that it waited in vain.
+        let tried = tokio::time::timeout(START_DEADLINE, database.dedicated())
+            .await
+            .context("PostgreSQL does not answer at database.url")?
+            .context("cannot connect to database.url")?;
+        tried.close().await?;
+        Ok(database)
     }
 
     pub(super) async fn migrate(&self) -> anyhow::Result<()> {
