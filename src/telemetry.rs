@@ -10,8 +10,9 @@ use crate::config::{Format, Log};
 
 /// Begins to log to standard error. Does nothing if logging has begun.
 pub fn start(log: &Log) {
-    // actix speaks of its workers; whoever wants to hear it names it in the filter.
-    let filter = format!("actix_server=warn,{}", log.level);
+    // actix speaks of its workers, and of every scanner that sends no HTTP;
+    // whoever wants to hear it names it in the filter.
+    let filter = format!("actix_server=warn,actix_http=off,{}", log.level);
     let filter = EnvFilter::try_new(filter).unwrap_or_default();
     let format = log.format.unwrap_or_else(|| {
         if std::io::stderr().is_terminal() {

@@ -282,6 +282,9 @@ fn split(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// Ten years: more is a mistake.
+const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
+
 /// `250ms`, `30s`, `15m`, `24h` or `30d`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "a duration such as 250ms, 30s, 15m, 24h or 30d".to_owned();
@@ -296,8 +299,10 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         "d" => 86_400_000,
         _ => return Err(wrong()),
     };
-    let millis = number.checked_mul(millis).filter(|millis| *millis > 0);
-    millis.map(Duration::from_millis).ok_or_else(wrong)
+    let duration = number.checked_mul(millis).map(Duration::from_millis);
+    duration
+        .filter(|duration| !duration.is_zero() && *duration <= LONGEST)
+        .ok_or_else(wrong)
 }
 
 /// A whole number of at least one.
@@ -328,6 +333,7 @@ mod tests {
             "-1s",
             "0s",
             "99999999999999999999d",
+            "3651d",
             "30 m",
         ] {
             assert!(duration(text).is_err(), "{text:?}");

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use crate::domain::text;
+
 const MAX_USER_AGENT_LENGTH: usize = 256;
 
 /// Where a request came from.
@@ -25,7 +27,7 @@ impl UserAgent {
         let mut text: String = String::from_utf8_lossy(header)
             .trim()
             .chars()
-            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+            .map(|c| if text::is_deceptive(c) { '\u{fffd}' } else { c })
             .collect();
         text.truncate(text.floor_char_boundary(MAX_USER_AGENT_LENGTH));
         (!text.is_empty()).then_some(Self(text))

@@ -11,6 +11,7 @@ pub mod keys;
 pub mod password;
 pub mod revocation;
 pub mod session;
+pub mod text;
 pub mod time;
 pub mod token;
 pub mod user;

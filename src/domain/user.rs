@@ -8,6 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::domain::email::Email;
 use crate::domain::id::UserId;
 use crate::domain::password::PasswordHash;
+use crate::domain::text;
 use crate::domain::time::Timestamp;
 
 /// A user as others may see it: no credential in it.
@@ -98,7 +99,7 @@ impl UserName {
         if name.is_empty() {
             return Err(InvalidName::Empty);
         }
-        if name.chars().any(is_unprintable) {
+        if name.chars().any(text::is_deceptive) {
             return Err(InvalidName::ControlCharacter);
         }
         if name.chars().count() > MAX_NAME_LENGTH {
@@ -111,15 +112,6 @@ impl UserName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// Controls, line and paragraph separators, and the characters that reorder or
-/// hide text (Unicode TR 36, "Trojan Source").
-fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
 impl fmt::Display for UserName {
@@ -162,6 +154,8 @@ mod tests {
             "a\u{1b}[31mb",
             "a\u{202e}b",
             "a\u{200b}b",
+            "a\u{61c}b",
+            "\u{3164}",
         ] {
             assert_eq!(
                 UserName::parse(name),

@@ -79,13 +79,9 @@ fn is_json(request: &HttpRequest) -> bool {
         return false;
     };
     let text = only.to_str().unwrap_or_default().to_ascii_lowercase();
-    let text: String = text.split_ascii_whitespace().collect();
-    matches!(
-        text.as_str(),
-        "application/json"
-            | "application/json;charset=utf-8"
-            | "application/json;charset=\"utf-8\""
-    )
+    let mut parts = text.split(';').map(str::trim);
+    parts.next() == Some("application/json")
+        && parts.all(|parameter| matches!(parameter, "charset=utf-8" | "charset=\"utf-8\""))
 }
 
 /// A query with no parameters but those of `T`.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, UPGRADE};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, BytesMut, Data};
 use actix_web::{HttpMessage as _, ResponseError as _};
@@ -39,8 +40,15 @@ pub(super) async fn guard<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse, actix_web::Error> {
+    let is_tunnel = is_tunnel(&request);
     if let Err(problem) = admit(&services, &mut request).await {
-        return Ok(request.into_response(problem.error_response()));
+        let mut refusal = problem.error_response();
+        if is_tunnel {
+            refusal
+                .head_mut()
+                .set_connection_type(ConnectionType::Close);
+        }
+        return Ok(request.into_response(refusal));
     }
     // Nothing may hold on to the request here: middleware further in changes it.
     let answer = tokio::time::timeout(deadline.0, next.call(request)).await;
@@ -52,7 +60,18 @@ pub(super) async fn guard<B: MessageBody + 'static>(
         Problem::from(Kind::Unavailable)
     })??;
     set_headers(response.headers_mut());
+    if is_tunnel {
+        let head = response.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
+    }
     Ok(response.map_into_boxed_body())
+}
+
+/// Whether actix takes all that follows the head for the bytes of a tunnel. We
+/// open none: an upgrade we do not speak is passed over (RFC 9110, 7.8), and
+/// nothing that follows on the connection is read as a request.
+fn is_tunnel(request: &ServiceRequest) -> bool {
+    request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE)
 }
 
 async fn admit(services: &Services, request: &mut ServiceRequest) -> Result<(), Problem> {
@@ -95,14 +114,21 @@ async fn read_body(request: &mut ServiceRequest) -> Result<Bytes, Kind> {
     if announced.is_some_and(|length| length > MAX_BODY as u64) {
         return Err(Kind::ContentTooLarge);
     }
+    let end_of_tunnel = is_tunnel(request).then_some(announced.unwrap_or(0));
     let mut payload: Payload = request.take_payload();
     let mut body = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
+    while end_of_tunnel.is_none_or(|end| (body.len() as u64) < end) {
+        let Some(chunk) = payload.next().await else {
+            break;
+        };
         let chunk = chunk.map_err(|_| Kind::MalformedJson)?;
         if body.len() + chunk.len() > MAX_BODY {
             return Err(Kind::ContentTooLarge);
         }
         body.extend_from_slice(&chunk);
+    }
+    if let Some(end) = end_of_tunnel {
+        body.truncate(usize::try_from(end).unwrap_or(MAX_BODY));
     }
     Ok(body.freeze())
 }

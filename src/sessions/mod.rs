@@ -35,6 +35,10 @@ pub use revoke::Revoked;
 use tail::Tail;
 use touch::Touches;
 
+/// How long the end of the process waits for touches to be written. Without
+/// them, a session may end a little early.
+const LAST_FLUSH: Duration = Duration::from_secs(2);
+
 /// The limits sessions live within.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
@@ -97,11 +101,15 @@ impl Sessions {
         Ok(sessions)
     }
 
-    /// Waits for what has been begun, and writes what is still to be written.
+    /// Waits for what has been begun, and writes what is still to be written,
+    /// if the stores let it.
     pub async fn stop(&self) {
         self.tasks.close();
         self.tasks.wait().await;
-        self.flush_touches().await;
+        let flushed = tokio::time::timeout(LAST_FLUSH, self.flush_touches()).await;
+        if flushed.is_err() {
+            tracing::warn!("the last touches were lost: the stores do not answer");
+        }
     }
 
     #[must_use]

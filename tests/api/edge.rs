@@ -212,3 +212,53 @@ async fn a_client_that_never_finishes_its_body_is_cut() {
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("request_timeout"), "{answer}");
 }
+
+/// All that is answered to these bytes. Once there is an answer, no more is sent.
+async fn raw(app: &TestApp, bytes: &str) -> String {
+    let exchange = async {
+        let mut socket = TcpStream::connect(app.address).await?;
+        socket.write_all(bytes.as_bytes()).await?;
+        let mut answer = Vec::new();
+        while socket.read_buf(&mut answer).await? > 0 {
+            socket.shutdown().await?;
+        }
+        std::io::Result::Ok(String::from_utf8_lossy(&answer).into_owned())
+    };
+    let answered = tokio::time::timeout(Duration::from_secs(4), exchange).await;
+    answered.expect("an answer, and the end").unwrap()
+}
+
+#[tokio::test]
+async fn an_upgrade_we_do_not_speak_is_passed_over() {
+    let app = TestApp::spawn(Embedded).await;
+    let hidden = "GET /health/alive HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    for (request, status) in [
+        (
+            "GET /health/alive HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\n\r\n",
+            "200",
+        ),
+        (
+            "CONNECT /health/alive HTTP/1.1\r\nhost: localhost\r\n\r\n",
+            "405",
+        ),
+        (
+            "POST /api/login HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}",
+            "422",
+        ),
+        (
+            "POST /api/login HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\norigin: null\r\ncontent-length: 2\r\n\r\n{}",
+            "403",
+        ),
+    ] {
+        let answer = raw(&app, &format!("{request}{hidden}")).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{request}\n{answer}"
+        );
+        assert_eq!(
+            answer.matches("HTTP/1.1 ").count(),
+            1,
+            "what follows is no request"
+        );
+    }
+}

@@ -13,6 +13,7 @@ mod lifetime;
 mod list_sessions;
 mod login;
 mod logout;
+mod outages;
 mod register;
 mod revoke_session;
 mod revoke_sessions;

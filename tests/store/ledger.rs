@@ -627,3 +627,43 @@ async fn the_schema_can_be_applied_again_and_is_missed(
     let empty = Ledger::connect(&url, 2).await.unwrap();
     assert!(empty.check_schema().await.is_err());
 }
+
+#[rstest]
+#[tokio::test]
+async fn the_limit_ends_the_oldest_however_many_there_are(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    let ledger = open(backend).await;
+    let (first, issue) = registered(&ledger, "ada@example.com").await;
+    let user = issue.user.id;
+    for minute in 1..60 {
+        let draft = Draft {
+            issued_at: NOW + Duration::from_mins(minute),
+            ..draft()
+        };
+        let issue = ledger
+            .issue_session(user, CURRENT, &draft, None, None, act())
+            .await;
+        assert!(issue.unwrap().is_some());
+    }
+    let newest = Draft {
+        issued_at: NOW + Duration::from_hours(1),
+        ..draft()
+    };
+    let issue = ledger
+        .issue_session(user, CURRENT, &newest, None, Some(3), act())
+        .await
+        .unwrap();
+    let committed = issue.unwrap().committed;
+    assert_eq!((committed.entries.len(), committed.ended.len()), (58, 58));
+    let left = ledger
+        .list_sessions(user, NOW + Duration::from_hours(1))
+        .await
+        .unwrap();
+    let minutes: Vec<_> = left
+        .iter()
+        .map(|session| session.issued_at.since(NOW).as_secs() / 60)
+        .collect();
+    assert_eq!(minutes, [60, 59, 58]);
+    assert!(!is_alive(&ledger, &first).await);
+}

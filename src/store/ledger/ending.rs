@@ -6,7 +6,6 @@ use crate::domain::audit::{Act, Action};
 use crate::domain::digest::TokenDigest;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::revocation::Revocation;
-use crate::domain::session::Session;
 use crate::domain::time::Timestamp;
 
 #[derive(Default)]
@@ -79,7 +78,8 @@ impl Ending {
         Ok(others)
     }
 
-    /// Makes room for one more session within the user's limit: the oldest end.
+    /// Makes room for one more session within the user's limit: the oldest end,
+    /// a thousand at a time if the limit was lowered far below what there is.
     pub(super) async fn over_limit(
         &mut self,
         tx: &mut Transaction,
@@ -87,15 +87,19 @@ impl Ending {
         max: usize,
         act: Act,
     ) -> Result<(), sqlx::Error> {
-        let sessions = statements::sessions_of(tx.link(), user).await?;
-        let surplus = sessions
-            .into_iter()
-            .map(|row| (row.digest, Session::from(row)))
-            .filter(|(_, session)| session.may_be_in_use(act.at))
-            .skip(max.saturating_sub(1));
-        for (digest, _) in surplus {
-            self.by_digest(tx, digest, Action::SessionRevoked, act)
-                .await?;
+        let keep = max.saturating_sub(1);
+        let surplus = statements::delete_surplus(tx.link(), user, keep, act.at).await?;
+        let events: Vec<_> = surplus
+            .iter()
+            .map(|(session, _)| {
+                act.by(user)
+                    .did(Action::SessionRevoked, user, Some(*session))
+            })
+            .collect();
+        statements::insert_events(tx.link(), &events).await?;
+        for (session, digest) in surplus {
+            self.log.push(Revocation::SessionEnded(session));
+            self.ended.push(digest);
         }
         Ok(())
     }

@@ -6,7 +6,6 @@ use sqlx::FromRow;
 
 use super::columns::Address;
 use crate::domain::client::{Client, UserAgent};
-use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::password::PasswordHash;
@@ -60,7 +59,6 @@ impl From<CredentialsRow> for Credentials {
 pub(super) struct SessionRow {
     session_id: SessionId,
     session_user_id: UserId,
-    pub(super) digest: TokenDigest,
     born: LogNumber,
     issued_at: Timestamp,
     authenticated_at: Timestamp,

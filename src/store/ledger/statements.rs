@@ -1,6 +1,8 @@
 //! The ledger's statements, one function each. Both databases run them; what
 //! differs between the two is written side by side.
 
+use sqlx::{Postgres, QueryBuilder, Sqlite};
+
 use super::columns::Address;
 use super::connection::{Link, execute, fetch};
 use super::rows::{CredentialsRow, LogRow, RecordRow, SessionRow};
@@ -25,7 +27,7 @@ macro_rules! user_columns {
 
 macro_rules! session_columns {
     () => {
-        "s.id as session_id, s.user_id as session_user_id, s.digest, s.born, s.issued_at, \
+        "s.id as session_id, s.user_id as session_user_id, s.born, s.issued_at, \
          s.authenticated_at, s.last_seen_at, s.expires_at, s.idle_timeout_ms, s.remember_me, \
          s.address, s.user_agent"
     };
@@ -235,23 +237,64 @@ pub(super) async fn delete_session_by_digest(
     )
 }
 
+/// `Session::may_be_in_use`, as a condition on `$2`.
+macro_rules! in_use {
+    (postgres) => {
+        "s.expires_at > $2 and s.last_seen_at + interval '1 second' \
+         + s.idle_timeout_ms * interval '1.05 milliseconds' > $2"
+    };
+    (sqlite) => {
+        "s.expires_at > $2 and s.last_seen_at + 1000 + s.idle_timeout_ms * 105 / 100 > $2"
+    };
+}
+
 /// How many of a user's sessions may be in use.
 pub(super) async fn count_sessions(link: Link<'_>, user: UserId, now: Timestamp) -> Result<i64> {
     macro_rules! select {
-        ($idle_timeout:literal) => {
+        ($dialect:ident) => {
             concat!(
                 "select count(*) from sessions s \
                  join users u on u.id = s.user_id and u.session_generation = s.generation \
-                 where s.user_id = $1 and s.expires_at > $2 and s.last_seen_at + ",
-                $idle_timeout,
-                " > $2"
+                 where s.user_id = $1 and ",
+                in_use!($dialect)
             )
         };
     }
-    const POSTGRES: &str = select!("s.idle_timeout_ms * interval '1 millisecond'");
-    const SQLITE: &str = select!("s.idle_timeout_ms");
+    const POSTGRES: &str = select!(postgres);
+    const SQLITE: &str = select!(sqlite);
     let (count,): (i64,) = fetch!(link, fetch_one::<(i64,)>, [POSTGRES, SQLITE], user, now)?;
     Ok(count)
+}
+
+/// Deletes a user's sessions in use but for the newest.
+pub(super) async fn delete_surplus(
+    link: Link<'_>,
+    user: UserId,
+    keep: usize,
+    now: Timestamp,
+) -> Result<Vec<(SessionId, TokenDigest)>> {
+    macro_rules! delete {
+        ($dialect:ident) => {
+            concat!(
+                "delete from sessions where id in (select s.id from sessions s \
+                 join users u on u.id = s.user_id and u.session_generation = s.generation \
+                 where s.user_id = $1 and ",
+                in_use!($dialect),
+                " order by s.issued_at desc, s.id desc limit 1000 offset $3) returning id, digest"
+            )
+        };
+    }
+    const POSTGRES: &str = delete!(postgres);
+    const SQLITE: &str = delete!(sqlite);
+    let keep = i64::try_from(keep).unwrap_or(i64::MAX);
+    fetch!(
+        link,
+        fetch_all::<(SessionId, TokenDigest)>,
+        [POSTGRES, SQLITE],
+        user,
+        now,
+        keep,
+    )
 }
 
 /// Ends all of a user's sessions, however many there are.
@@ -303,19 +346,36 @@ pub(super) async fn delete_expired(link: Link<'_>, now: Timestamp, limit: i64) -
     execute!(link, [POSTGRES, SQLITE], now, limit)
 }
 
-pub(super) async fn insert_event(link: Link<'_>, event: &Event) -> Result<u64> {
-    execute!(
-        link,
-        "insert into events (id, at, action, actor_id, subject_id, session_id, address) \
-         values ($1, $2, $3, $4, $5, $6, $7)",
-        EventId::new(event.act.at, entropy::random()),
-        event.act.at,
-        event.action.as_str(),
-        event.act.actor,
-        event.subject,
-        event.session,
-        event.act.address.map(Address),
-    )
+pub(super) async fn insert_event(link: Link<'_>, event: &Event) -> Result<()> {
+    insert_events(link, std::slice::from_ref(event)).await
+}
+
+/// One row each, in as few statements as there can be.
+pub(super) async fn insert_events(link: Link<'_>, events: &[Event]) -> Result<()> {
+    const INSERT: &str =
+        "insert into events (id, at, action, actor_id, subject_id, session_id, address) ";
+    macro_rules! insert {
+        ($database:ty, $connection:expr) => {
+            for batch in events.chunks(1000) {
+                let mut insert = QueryBuilder::<$database>::new(INSERT);
+                insert.push_values(batch, |mut row, event| {
+                    row.push_bind(EventId::new(event.act.at, entropy::random()))
+                        .push_bind(event.act.at)
+                        .push_bind(event.action.as_str())
+                        .push_bind(event.act.actor)
+                        .push_bind(event.subject)
+                        .push_bind(event.session)
+                        .push_bind(event.act.address.map(Address));
+                });
+                insert.build().execute(&mut *$connection).await?;
+            }
+        };
+    }
+    match link {
+        Link::Postgres(connection) => insert!(Postgres, connection),
+        Link::Sqlite(connection) => insert!(Sqlite, connection),
+    }
+    Ok(())
 }
 
 /// The log's head and up to `limit` entries after `known`, all read at one
