@@ -16,3 +16,4 @@ pub mod time;
 pub mod token;
 pub mod user;
 pub mod verdict;
+pub mod view;

@@ -1,9 +1,9 @@
 //! The decision at the heart of a check: a pure function of a copy, the view
 //! and the time.
 
-use crate::domain::revocation::View;
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
+use crate::domain::view::View;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]

@@ -5,12 +5,8 @@
 //!
 //! A use case has issued or ended the session before the middleware writes.
 
-use std::sync::Arc;
-
-use actix_session::config::CookieContentSecurity;
-use actix_session::{SessionExt as _, SessionMiddleware};
+use actix_session::SessionExt as _;
 use actix_web::body::MessageBody;
-use actix_web::cookie::{Cookie, CookieJar, Key};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{COOKIE, HeaderValue, SET_COOKIE};
@@ -21,18 +17,10 @@ use anyhow::anyhow;
 
 use super::problem::Problem;
 use super::services::Services;
-use super::store::{ISSUED_TOKEN, SESSION_ID, Store, USER_ID};
+use super::store::{ISSUED_TOKEN, SESSION_ID, USER_ID};
 use crate::domain::digest::TokenDigest;
 use crate::domain::token::Token;
-use crate::sessions::{Issued, Sessions};
-
-/// What the middleware calls its cookie. No browser ever sees it.
-const NAME: &str = "carried";
-
-#[derive(Clone)]
-pub(super) struct Carrier {
-    key: Key,
-}
+use crate::sessions::Issued;
 
 /// The genuine token that the request came with, by its digest.
 #[derive(Clone, Copy)]
@@ -48,29 +36,6 @@ impl Presented {
             .cookie
             .read(request.headers(), services.sessions.keys());
         token.map(|token| token.digest())
-    }
-}
-
-impl Carrier {
-    pub(super) fn new() -> Self {
-        Self {
-            key: Key::generate(),
-        }
-    }
-
-    pub(super) fn middleware(&self, sessions: &Arc<Sessions>) -> SessionMiddleware<Store> {
-        SessionMiddleware::builder(Store::new(Arc::clone(sessions)), self.key.clone())
-            .cookie_name(NAME.to_owned())
-            .cookie_content_security(CookieContentSecurity::Signed)
-            .build()
-    }
-
-    fn pack(&self, token: &Token) -> Option<HeaderValue> {
-        let mut jar = CookieJar::new();
-        let cookie = Cookie::new(NAME, token.expose().to_string());
-        jar.signed_mut(&self.key).add(cookie);
-        let packed = jar.get(NAME)?.encoded().stripped().to_string();
-        HeaderValue::try_from(packed).ok()
     }
 }
 
@@ -115,7 +80,7 @@ pub(super) async fn carry<B: MessageBody + 'static>(
     let digest = token.as_ref().map(Token::digest);
     request.extensions_mut().insert(Presented(digest));
     request.headers_mut().remove(COOKIE);
-    if let Some(packed) = token.and_then(|token| services.carrier.pack(&token)) {
+    if let Some(packed) = token.and_then(|token| services.inner_cookie.pack(&token)) {
         request.headers_mut().insert(COOKIE, packed);
     }
 

@@ -10,12 +10,14 @@ mod cross_site;
 mod edge;
 mod gate;
 mod headers;
+mod inner_cookie;
 mod problem;
 mod representation;
 mod routes;
 mod services;
 mod span;
 mod store;
+mod trusted_proxies;
 
 pub use gate::{AdminSession, CurrentSession, Gate};
 pub use services::Services;

@@ -67,7 +67,7 @@ fn carried<const N: usize>(
     verbs: [Verb; N],
 ) -> impl HttpServiceFactory + 'static {
     answering(path, verbs)
-        .wrap(services.carrier.middleware(&services.sessions))
+        .wrap(services.inner_cookie.middleware(&services.sessions))
         .wrap(from_fn(carry::<BoxBody>))
         .wrap(from_fn(
             move |services: Data<Services>, request: ServiceRequest, next: Next<BoxBody>| {

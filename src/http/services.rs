@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use actix_web::web::{Data, ServiceConfig};
 
-use super::carrier::Carrier;
-use super::client::TrustedProxies;
 use super::cookie::SessionCookie;
 use super::cross_site::OwnOrigins;
+use super::inner_cookie::InnerCookie;
 use super::store::Store;
+use super::trusted_proxies::TrustedProxies;
 use crate::accounts::Accounts;
 use crate::config::Settings;
 use crate::sessions::Sessions;
@@ -21,7 +21,7 @@ pub struct Services {
     pub(super) accounts: Arc<Accounts>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) cookie: SessionCookie,
-    pub(super) carrier: Carrier,
+    pub(super) inner_cookie: InnerCookie,
     pub(super) own_origins: OwnOrigins,
     pub(super) trusted_proxies: TrustedProxies,
     pub(super) password_min_length: usize,
@@ -36,7 +36,7 @@ impl Services {
             accounts,
             sessions,
             cookie: SessionCookie::new(&server.public_url, &settings.cookie),
-            carrier: Carrier::new(),
+            inner_cookie: InnerCookie::new(),
             own_origins: OwnOrigins::new(&server.public_url, server.bind.port()),
             trusted_proxies: TrustedProxies::new(server.trusted_proxies.clone()),
             password_min_length: settings.password.min_length,

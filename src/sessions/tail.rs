@@ -15,10 +15,11 @@ use tokio::sync::{Notify, watch};
 
 use super::Policy;
 use super::clock::{Clock, Uptime};
-use crate::domain::revocation::{Entry, Gap, Head, LogNumber, View};
+use crate::domain::revocation::{Entry, Head, LogNumber};
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::{self, Source, Verdict};
+use crate::domain::view::{Gap, View};
 use crate::store::Unavailable;
 use crate::store::ledger::{Ledger, LogPage, LogReader};
 

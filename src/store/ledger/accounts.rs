@@ -31,7 +31,7 @@ impl Ledger {
     ) -> Result<Option<Credentials>, Unavailable> {
         let row = bounded(async {
             let mut connection = self.reader().await?;
-            statements::credentials_by_email(connection.link(), email).await
+            statements::users::credentials_by_email(connection.link(), email).await
         });
         Ok(row.await?.map(Into::into))
     }
@@ -41,7 +41,7 @@ impl Ledger {
     pub async fn credentials_of(&self, user: UserId) -> Result<Option<Credentials>, Unavailable> {
         let row = bounded(async {
             let mut connection = self.reader().await?;
-            statements::credentials_by_id(connection.link(), user).await
+            statements::users::credentials_by_id(connection.link(), user).await
         });
         Ok(row.await?.map(Into::into))
     }
@@ -67,7 +67,7 @@ impl Ledger {
                 tx.abandon().await?;
                 return Ok(ChangedEmail::Outdated);
             };
-            match statements::set_email(tx.link(), user, email).await {
+            match statements::users::set_email(tx.link(), user, email).await {
                 Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
                     tx.abandon().await?;
                     return Ok(ChangedEmail::EmailTaken);
@@ -78,7 +78,7 @@ impl Ledger {
             ending.all_but(&mut tx, user, Some(by), act.at).await?;
             ending.copies_of(user);
             let event = act.did(Action::EmailChanged, user, Some(by));
-            statements::insert_event(tx.link(), &event).await?;
+            statements::log::insert_event(tx.link(), &event).await?;
             let after = User {
                 email: email.clone(),
                 ..before
@@ -107,11 +107,11 @@ impl Ledger {
                 tx.abandon().await?;
                 return Ok(None);
             };
-            statements::set_name(tx.link(), user, name).await?;
+            statements::users::set_name(tx.link(), user, name).await?;
             let mut ending = Ending::default();
             ending.copies_of(user);
             let event = act.did(Action::NameChanged, user, Some(by));
-            statements::insert_event(tx.link(), &event).await?;
+            statements::log::insert_event(tx.link(), &event).await?;
             let after = User {
                 name: name.clone(),
                 ..before.user
@@ -144,9 +144,9 @@ impl Ledger {
             }
             let mut ending = Ending::default();
             ending.all_but(&mut tx, user, None, act.at).await?;
-            statements::delete_user(tx.link(), user).await?;
+            statements::users::delete_user(tx.link(), user).await?;
             let event = act.did(Action::AccountDeleted, user, None);
-            statements::insert_event(tx.link(), &event).await?;
+            statements::log::insert_event(tx.link(), &event).await?;
             Ok(Some(ending.commit(tx).await?))
         })
         .await
@@ -158,7 +158,7 @@ async fn lock_active(
     tx: &mut Transaction,
     user: UserId,
 ) -> Result<Option<Credentials>, sqlx::Error> {
-    let locked = statements::lock_user(tx.link(), user).await?;
+    let locked = statements::users::lock_user(tx.link(), user).await?;
     let credentials = locked.map(Credentials::from);
     Ok(credentials.filter(|credentials| credentials.user.status == Status::Active))
 }
@@ -182,6 +182,6 @@ pub(super) async fn lock_alive(
     session: SessionId,
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
-    let expires_at = statements::lock_session(tx.link(), user, session).await?;
+    let expires_at = statements::sessions::lock_session(tx.link(), user, session).await?;
     Ok(expires_at.is_some_and(|expires_at| now < expires_at))
 }

@@ -27,7 +27,8 @@ impl Ending {
         user: UserId,
         session: SessionId,
     ) -> Result<bool, sqlx::Error> {
-        let Some(digest) = statements::delete_session(tx.link(), user, session).await? else {
+        let Some(digest) = statements::sessions::delete_session(tx.link(), user, session).await?
+        else {
             return Ok(false);
         };
         self.log.push(Revocation::SessionEnded(session));
@@ -44,14 +45,14 @@ impl Ending {
         action: Action,
         act: Act,
     ) -> Result<bool, sqlx::Error> {
-        let deleted = statements::delete_session_by_digest(tx.link(), &digest).await?;
+        let deleted = statements::sessions::delete_session_by_digest(tx.link(), &digest).await?;
         let Some((user, session)) = deleted else {
             return Ok(false);
         };
         self.log.push(Revocation::SessionEnded(session));
         self.ended.push(digest);
         let event = act.by(user).did(action, user, Some(session));
-        statements::insert_event(tx.link(), &event).await?;
+        statements::log::insert_event(tx.link(), &event).await?;
         Ok(true)
     }
 
@@ -66,11 +67,11 @@ impl Ending {
         spared: Option<SessionId>,
         now: Timestamp,
     ) -> Result<usize, sqlx::Error> {
-        let in_use = statements::count_sessions(tx.link(), user, now).await?;
-        statements::next_generation(tx.link(), user).await?;
+        let in_use = statements::sessions::count_sessions(tx.link(), user, now).await?;
+        statements::users::next_generation(tx.link(), user).await?;
         let mut others = usize::try_from(in_use).unwrap_or(0);
         if let Some(spared) = spared
-            && statements::spare_session(tx.link(), user, spared).await? > 0
+            && statements::sessions::spare_session(tx.link(), user, spared).await? > 0
         {
             others = others.saturating_sub(1);
         }
@@ -88,7 +89,7 @@ impl Ending {
         act: Act,
     ) -> Result<(), sqlx::Error> {
         let keep = max.saturating_sub(1);
-        let surplus = statements::delete_surplus(tx.link(), user, keep, act.at).await?;
+        let surplus = statements::sessions::delete_surplus(tx.link(), user, keep, act.at).await?;
         let events: Vec<_> = surplus
             .iter()
             .map(|(session, _)| {
@@ -96,7 +97,7 @@ impl Ending {
                     .did(Action::SessionRevoked, user, Some(*session))
             })
             .collect();
-        statements::insert_events(tx.link(), &events).await?;
+        statements::log::insert_events(tx.link(), &events).await?;
         for (session, digest) in surplus {
             self.log.push(Revocation::SessionEnded(session));
             self.ended.push(digest);

@@ -45,7 +45,8 @@ impl Ledger {
     ) -> Result<Option<Issue>, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
-            if statements::insert_user(tx.link(), &new.user, &new.password_hash).await? == 0 {
+            if statements::users::insert_user(tx.link(), &new.user, &new.password_hash).await? == 0
+            {
                 tx.abandon().await?;
                 return Ok(None);
             }
@@ -123,7 +124,7 @@ impl Ledger {
                 tx.abandon().await?;
                 return Ok(None);
             };
-            statements::set_password(tx.link(), user, hash).await?;
+            statements::users::set_password(tx.link(), user, hash).await?;
             let mut ending = Ending::default();
             ending
                 .all_but(&mut tx, user, Some(draft.id), act.at)
@@ -145,9 +146,10 @@ async fn issue(
     action: Action,
     act: Act,
 ) -> Result<Issue, sqlx::Error> {
-    let (session, vouched) = statements::insert_session(tx.link(), user.id, draft).await?;
+    let (session, vouched) =
+        statements::sessions::insert_session(tx.link(), user.id, draft).await?;
     let event = act.by(user.id).did(action, user.id, Some(session.id));
-    statements::insert_event(tx.link(), &event).await?;
+    statements::log::insert_event(tx.link(), &event).await?;
     Ok(Issue {
         session,
         vouched,

@@ -56,7 +56,7 @@ impl LogReader {
             Self::Sqlite(connection) => Link::Sqlite(connection),
         };
         let known = known.unwrap_or_else(|| LogNumber::new(i64::MAX.cast_unsigned()));
-        let rows = bounded(statements::log_page(link, known, PAGE)).await?;
+        let rows = bounded(statements::log::log_page(link, known, PAGE)).await?;
         let first = rows.first().ok_or_else(|| {
             Unavailable::ledger(anyhow::anyhow!("the revocation log has no head"))
         })?;

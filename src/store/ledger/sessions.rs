@@ -20,7 +20,7 @@ impl Ledger {
     pub async fn find_session(&self, digest: &TokenDigest) -> Result<Option<Record>, Unavailable> {
         let row = bounded(async {
             let mut connection = self.reader().await?;
-            statements::record(connection.link(), digest).await
+            statements::sessions::record(connection.link(), digest).await
         });
         Ok(row.await?.map(Into::into))
     }
@@ -37,7 +37,7 @@ impl Ledger {
     ) -> Result<Vec<Session>, Unavailable> {
         let rows = bounded(async {
             let mut connection = self.reader().await?;
-            statements::sessions_of(connection.link(), user).await
+            statements::sessions::sessions_of(connection.link(), user).await
         });
         Ok(rows
             .await?
@@ -59,7 +59,7 @@ impl Ledger {
     ) -> Result<bool, Unavailable> {
         bounded(async {
             let mut connection = self.writer().await?;
-            let changed = statements::touch(connection.link(), session, seen_at).await?;
+            let changed = statements::sessions::touch(connection.link(), session, seen_at).await?;
             Ok(changed > 0)
         })
         .await
@@ -109,7 +109,7 @@ impl Ledger {
                 return Ok(None);
             }
             let event = act.did(Action::SessionRevoked, user, Some(session));
-            statements::insert_event(tx.link(), &event).await?;
+            statements::log::insert_event(tx.link(), &event).await?;
             Ok(Some(ending.commit(tx).await?))
         })
         .await
@@ -129,7 +129,7 @@ impl Ledger {
     ) -> Result<Option<(usize, Committed)>, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
-            statements::lock_user(tx.link(), user).await?;
+            statements::users::lock_user(tx.link(), user).await?;
             if !lock_alive(&mut tx, user, spared, act.at).await? {
                 tx.abandon().await?;
                 return Ok(None);
@@ -137,7 +137,7 @@ impl Ledger {
             let mut ending = Ending::default();
             let count = ending.all_but(&mut tx, user, Some(spared), act.at).await?;
             let event = act.did(Action::OtherSessionsRevoked, user, Some(spared));
-            statements::insert_event(tx.link(), &event).await?;
+            statements::log::insert_event(tx.link(), &event).await?;
             Ok(Some((count, ending.commit(tx).await?)))
         })
         .await
@@ -155,11 +155,11 @@ impl Ledger {
     ) -> Result<(usize, Committed), Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
-            statements::lock_user(tx.link(), user).await?;
+            statements::users::lock_user(tx.link(), user).await?;
             let mut ending = Ending::default();
             let count = ending.all_but(&mut tx, user, None, act.at).await?;
             let event = act.did(Action::AllSessionsRevoked, user, None);
-            statements::insert_event(tx.link(), &event).await?;
+            statements::log::insert_event(tx.link(), &event).await?;
             Ok((count, ending.commit(tx).await?))
         })
         .await
@@ -176,7 +176,7 @@ impl Ledger {
     ) -> Result<u64, Unavailable> {
         bounded(async {
             let mut connection = self.writer().await?;
-            statements::delete_expired(connection.link(), now, limit.into()).await
+            statements::sessions::delete_expired(connection.link(), now, limit.into()).await
         })
         .await
     }

@@ -1,0 +1,354 @@
+//! The view of the revocation log that every instance keeps.
+//!
+//! Order is by log number, never by time. A session carries `born` and each
+//! copy of it carries `vouched`, both positions of the log; the view knows what
+//! the log says in the window (floor, reached]. Nothing else is needed to know
+//! whether a copy may be believed, however late it arrives.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::revocation::{Entry, Head, LogNumber, MarkPrefix, Revocation, Vouched};
+
+/// What an instance knows of the log: everything in (floor, reached].
+///
+/// Two generations of entries bound its memory: when the recent one is full, it
+/// becomes the older one, whose predecessor is dropped and leaves its end as the
+/// floor.
+pub struct View {
+    capacity: usize,
+    head: Head,
+    /// Of the entries from the floor to the head.
+    marks: VecDeque<MarkPrefix>,
+    recent: Generation,
+    older: Generation,
+}
+
+/// An entry is missing between what the view has reached and what it was given.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Gap;
+
+impl View {
+    /// An empty view of a log that stands at `head`. Copies vouched before it
+    /// are not believed.
+    #[must_use]
+    pub fn starting_at(head: Head, capacity: usize) -> Self {
+        Self {
+            capacity,
+            head,
+            marks: VecDeque::from([head.mark.prefix()]),
+            recent: Generation::after(head.number),
+            older: Generation::after(head.number),
+        }
+    }
+
+    #[must_use]
+    pub const fn floor(&self) -> LogNumber {
+        self.older.floor
+    }
+
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        self.head
+    }
+
+    #[must_use]
+    pub const fn reached(&self) -> LogNumber {
+        self.head.number
+    }
+
+    /// Takes in entries in the order of their numbers; those already known are
+    /// passed over.
+    ///
+    /// # Errors
+    /// [`Gap`] if an entry is missing; what came before it has been taken in.
+    pub fn advance(&mut self, entries: &[Entry]) -> Result<(), Gap> {
+        for entry in entries {
+            if entry.number <= self.reached() {
+                continue;
+            }
+            if entry.number != self.reached().next() {
+                return Err(Gap);
+            }
+            if self.recent.entries >= self.capacity / 2 {
+                let next = Generation::after(self.reached());
+                let dropped = std::mem::replace(&mut self.recent, next);
+                let dropped = std::mem::replace(&mut self.older, dropped);
+                self.marks.drain(..dropped.entries);
+            }
+            self.marks.push_back(entry.mark.prefix());
+            self.recent.record(entry);
+            self.head = Head {
+                number: entry.number,
+                mark: entry.mark,
+            };
+        }
+        Ok(())
+    }
+
+    /// Whether the log has ended the session.
+    #[must_use]
+    pub fn ends(&self, session: SessionId, user: UserId, born: LogNumber) -> bool {
+        self.generations().any(|g| g.ends(session, user, born))
+    }
+
+    /// Whether a copy may be held against this view: it was read from this very
+    /// log, at a number inside the window.
+    #[must_use]
+    pub fn covers(&self, vouched: Vouched) -> bool {
+        let from_floor = vouched.number.get().checked_sub(self.floor().get());
+        from_floor
+            .and_then(|index| self.marks.get(usize::try_from(index).ok()?))
+            .is_some_and(|mark| *mark == vouched.mark)
+    }
+
+    /// Whether the user has changed since a copy was vouched for.
+    #[must_use]
+    pub fn outdates(&self, user: UserId, vouched: LogNumber) -> bool {
+        self.generations().any(|g| g.outdates(user, vouched))
+    }
+
+    fn generations(&self) -> impl Iterator<Item = &Generation> {
+        [&self.recent, &self.older].into_iter()
+    }
+}
+
+struct Generation {
+    /// The last number before this generation's first.
+    floor: LogNumber,
+    entries: usize,
+    sessions: HashSet<SessionId>,
+    ended: HashMap<UserId, Cutoff>,
+    changed: HashMap<UserId, LogNumber>,
+    everyone: LogNumber,
+    unknown: LogNumber,
+}
+
+impl Generation {
+    fn after(floor: LogNumber) -> Self {
+        Self {
+            floor,
+            entries: 0,
+            sessions: HashSet::new(),
+            ended: HashMap::new(),
+            changed: HashMap::new(),
+            everyone: LogNumber::default(),
+            unknown: LogNumber::default(),
+        }
+    }
+
+    fn record(&mut self, entry: &Entry) {
+        self.entries += 1;
+        match entry.revocation {
+            Revocation::SessionEnded(session) => {
+                self.sessions.insert(session);
+            }
+            Revocation::UserEnded { user, spared } => {
+                self.ended
+                    .entry(user)
+                    .and_modify(|cutoff| cutoff.follow(entry.number, spared))
+                    .or_insert_with(|| Cutoff::new(entry.number, spared));
+            }
+            Revocation::UserChanged(user) => {
+                self.changed.insert(user, entry.number);
+            }
+            Revocation::EveryoneEnded => self.everyone = entry.number,
+            Revocation::Unknown => self.unknown = entry.number,
+        }
+    }
+
+    fn ends(&self, session: SessionId, user: UserId, born: LogNumber) -> bool {
+        born < self.everyone
+            || self.sessions.contains(&session)
+            || self
+                .ended
+                .get(&user)
+                .is_some_and(|cutoff| cutoff.ends(session, born))
+    }
+
+    fn outdates(&self, user: UserId, vouched: LogNumber) -> bool {
+        vouched < self.unknown || self.changed.get(&user).is_some_and(|at| vouched < *at)
+    }
+}
+
+/// All cut-offs of one user in one value: the latest, whom it spares, and the
+/// latest that does not spare that one.
+struct Cutoff {
+    latest: LogNumber,
+    spared: Option<SessionId>,
+    not_sparing: LogNumber,
+}
+
+impl Cutoff {
+    fn new(number: LogNumber, spared: Option<SessionId>) -> Self {
+        Self {
+            latest: number,
+            spared,
+            not_sparing: LogNumber::default(),
+        }
+    }
+
+    fn follow(&mut self, number: LogNumber, spared: Option<SessionId>) {
+        if spared != self.spared {
+            self.not_sparing = self.latest;
+            self.spared = spared;
+        }
+        self.latest = number;
+    }
+
+    fn ends(&self, session: SessionId, born: LogNumber) -> bool {
+        if self.spared == Some(session) {
+            born < self.not_sparing
+        } else {
+            born < self.latest
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::revocation::Mark;
+    use crate::domain::time::Timestamp;
+
+    fn user(n: u8) -> UserId {
+        UserId::new(Timestamp::from_millis(0), [n; 10])
+    }
+
+    fn session(n: u8) -> SessionId {
+        SessionId::new(Timestamp::from_millis(0), [n; 10])
+    }
+
+    fn number(n: u64) -> LogNumber {
+        LogNumber::new(n)
+    }
+
+    fn entry(n: u64, revocation: Revocation) -> Entry {
+        Entry {
+            number: number(n),
+            mark: Mark([u8::try_from(n % 251).unwrap(); 16]),
+            revocation,
+        }
+    }
+
+    fn view(at: u64, capacity: usize) -> View {
+        let head = Head {
+            number: number(at),
+            mark: Mark([0; 16]),
+        };
+        View::starting_at(head, capacity)
+    }
+
+    #[test]
+    fn a_gap_is_noticed_and_a_known_entry_is_passed_over() {
+        let mut view = view(5, 100);
+        let six = entry(6, Revocation::EveryoneEnded);
+        let eight = entry(8, Revocation::EveryoneEnded);
+        assert_eq!(view.advance(&[six, eight]), Err(Gap));
+        assert_eq!(view.reached(), number(6));
+        assert_eq!(view.advance(&[six]), Ok(()));
+        assert_eq!(view.head().mark, six.mark);
+    }
+
+    #[test]
+    fn a_copy_of_the_future_or_of_another_log_is_not_covered() {
+        let mut view = view(5, 100);
+        let six = entry(6, Revocation::EveryoneEnded);
+        view.advance(&[six]).unwrap();
+        let vouched = |n, mark: Mark| Vouched {
+            number: number(n),
+            mark: mark.prefix(),
+        };
+        assert!(view.covers(vouched(5, Mark([0; 16]))));
+        assert!(view.covers(vouched(6, six.mark)));
+        assert!(!view.covers(vouched(6, Mark([9; 16]))));
+        assert!(!view.covers(vouched(7, six.mark)));
+        assert!(!view.covers(vouched(4, Mark([0; 16]))));
+    }
+
+    #[test]
+    fn an_unknown_kind_makes_everything_older_stale() {
+        let mut view = view(0, 100);
+        view.advance(&[entry(1, Revocation::Unknown)]).unwrap();
+        assert!(view.outdates(user(1), number(0)));
+        assert!(!view.outdates(user(1), number(1)));
+    }
+
+    fn any_revocation() -> impl Strategy<Value = Revocation> {
+        let user = (0u8..3).prop_map(user);
+        let session = (0u8..6).prop_map(session);
+        prop_oneof![
+            4 => session.clone().prop_map(Revocation::SessionEnded),
+            4 => (user.clone(), proptest::option::of(session))
+                .prop_map(|(user, spared)| Revocation::UserEnded { user, spared }),
+            3 => user.prop_map(Revocation::UserChanged),
+            1 => Just(Revocation::EveryoneEnded),
+        ]
+    }
+
+    proptest! {
+        /// The view, whatever it has dropped, against the whole log read entry
+        /// by entry: no copy is believed that the log speaks against, and none
+        /// inside the window is refused without cause.
+        #[test]
+        fn believes_exactly_what_the_log_does_not_contradict(
+            log in proptest::collection::vec(any_revocation(), 0..40),
+            capacity in 2usize..20,
+            user_number in 0u8..3,
+            session_number in 0u8..6,
+            born in 0u64..40,
+            age in 0u64..40,
+        ) {
+            let entries: Vec<_> = (1..).zip(log).map(|(n, r)| entry(n, r)).collect();
+            let mut view = view(0, capacity);
+            view.advance(&entries).unwrap();
+            let (user, session) = (user(user_number), session(session_number));
+            let vouched = (born + age).min(entries.len() as u64);
+            let born = born.min(vouched);
+
+            let ended_at = |entry: &&Entry| match entry.revocation {
+                Revocation::SessionEnded(ended) => ended == session,
+                Revocation::UserEnded { user: ended, spared } => {
+                    ended == user && spared != Some(session) && number(born) < entry.number
+                }
+                Revocation::EveryoneEnded => number(born) < entry.number,
+                Revocation::UserChanged(_) | Revocation::Unknown => false,
+            };
+            // A ledger vouches for no session that the log has ended by then.
+            prop_assume!(!entries.iter().take(usize::try_from(vouched).unwrap()).any(|e| ended_at(&e)));
+
+            let ended = entries.iter().any(|e| ended_at(&e));
+            let changed = entries.iter().any(|e| {
+                e.revocation == Revocation::UserChanged(user) && number(vouched) < e.number
+            });
+            let mark = match vouched {
+                0 => Mark([0; 16]),
+                n => entries[usize::try_from(n).unwrap() - 1].mark,
+            };
+            let vouched = Vouched { number: number(vouched), mark: mark.prefix() };
+            prop_assert_eq!(view.covers(vouched), vouched.number >= view.floor());
+            if view.covers(vouched) {
+                prop_assert_eq!(view.ends(session, user, number(born)), ended);
+                prop_assert_eq!(view.outdates(user, vouched.number), changed);
+            }
+            let of_another_log = Vouched { mark: MarkPrefix([255; 4]), ..vouched };
+            prop_assert!(!view.covers(of_another_log));
+        }
+    }
+
+    #[test]
+    fn the_window_stays_within_its_capacity() {
+        let mut view = view(0, 1000);
+        for n in 1..=10_000 {
+            let id = SessionId::new(Timestamp::from_millis(i64::try_from(n).unwrap()), [0; 10]);
+            view.advance(&[entry(n, Revocation::SessionEnded(id))])
+                .unwrap();
+        }
+        let kept = view.recent.sessions.len() + view.older.sessions.len();
+        assert!((500..=1000).contains(&kept), "{kept}");
+        assert_eq!(view.marks.len(), kept + 1);
+        assert!(view.floor() >= number(9_000));
+    }
+}

@@ -1,0 +1,73 @@
+//! The two logs: revocations and events.
+
+use sqlx::{Postgres, QueryBuilder, Sqlite};
+
+use super::Result;
+use crate::domain::audit::Event;
+use crate::domain::id::EventId;
+use crate::domain::revocation::LogNumber;
+use crate::entropy;
+use crate::store::ledger::columns::Address;
+use crate::store::ledger::connection::{Link, fetch};
+use crate::store::ledger::rows::LogRow;
+
+pub(in crate::store::ledger) async fn insert_event(link: Link<'_>, event: &Event) -> Result<()> {
+    insert_events(link, std::slice::from_ref(event)).await
+}
+
+/// One row each, in as few statements as there can be.
+pub(in crate::store::ledger) async fn insert_events(
+    link: Link<'_>,
+    events: &[Event],
+) -> Result<()> {
+    const INSERT: &str =
+        "insert into events (id, at, action, actor_id, subject_id, session_id, address) ";
+    macro_rules! insert {
+        ($database:ty, $connection:expr) => {
+            for batch in events.chunks(1000) {
+                let mut insert = QueryBuilder::<$database>::new(INSERT);
+                insert.push_values(batch, |mut row, event| {
+                    row.push_bind(EventId::new(event.act.at, entropy::random()))
+                        .push_bind(event.act.at)
+                        .push_bind(event.action.as_str())
+                        .push_bind(event.act.actor)
+                        .push_bind(event.subject)
+                        .push_bind(event.session)
+                        .push_bind(event.act.address.map(Address));
+                });
+                insert.build().execute(&mut *$connection).await?;
+            }
+        };
+    }
+    match link {
+        Link::Postgres(connection) => insert!(Postgres, connection),
+        Link::Sqlite(connection) => insert!(Sqlite, connection),
+    }
+    Ok(())
+}
+
+/// The log's head and up to `limit` entries after `known`, all read at one
+/// moment; a row even if there is no entry.
+pub(in crate::store::ledger) async fn log_page(
+    link: Link<'_>,
+    known: LogNumber,
+    limit: i64,
+) -> Result<Vec<LogRow>> {
+    macro_rules! select {
+        ($now:literal, $in_recovery:literal) => {
+            concat!(
+                "select h.number as head, at_head.mark as head_mark, known.mark as known_mark, ",
+                $now, " as now, ", $in_recovery, " as in_recovery, \
+                 r.number, r.mark, r.kind, r.user_id, r.session_id \
+                 from revocation_head h \
+                 join revocations at_head on at_head.number = h.number \
+                 left join revocations known on known.number = $1 \
+                 left join (select * from revocations where number > $1 order by number limit $2) r \
+                 on true order by r.number"
+            )
+        };
+    }
+    const POSTGRES: &str = select!("clock_timestamp()", "pg_is_in_recovery()");
+    const SQLITE: &str = select!("cast(unixepoch('subsec') * 1000 as integer)", "false");
+    fetch!(link, fetch_all::<LogRow>, [POSTGRES, SQLITE], known, limit)
+}

@@ -1,0 +1,261 @@
+//! Sessions. One lives only in its user's present generation.
+
+use super::{Result, user_columns};
+use crate::domain::digest::TokenDigest;
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::revocation::{LogNumber, Mark, Vouched};
+use crate::domain::session::{Draft, Session};
+use crate::domain::time::Timestamp;
+use crate::store::ledger::columns::Address;
+use crate::store::ledger::connection::{Link, execute, fetch};
+use crate::store::ledger::rows::{RecordRow, SessionRow};
+
+macro_rules! session_columns {
+    () => {
+        "s.id as session_id, s.user_id as session_user_id, s.born, s.issued_at, \
+         s.authenticated_at, s.last_seen_at, s.expires_at, s.idle_timeout_ms, s.remember_me, \
+         s.address, s.user_agent"
+    };
+}
+
+/// `Session::may_be_in_use`, as a condition on `$2`.
+macro_rules! in_use {
+    (postgres) => {
+        "s.expires_at > $2 and s.last_seen_at + interval '1 second' \
+         + s.idle_timeout_ms * interval '1.05 milliseconds' > $2"
+    };
+    (sqlite) => {
+        "s.expires_at > $2 and s.last_seen_at + 1000 + s.idle_timeout_ms * 105 / 100 > $2"
+    };
+}
+
+/// The session as it was born, and the mark of the log's head at that number.
+pub(in crate::store::ledger) async fn insert_session(
+    link: Link<'_>,
+    user: UserId,
+    draft: &Draft,
+) -> Result<(Session, Vouched)> {
+    let unborn = Session::from_draft(draft.clone(), user, LogNumber::default());
+    let (born, mark): (LogNumber, Mark) = fetch!(
+        link,
+        fetch_one::<(LogNumber, Mark)>,
+        "insert into sessions (id, digest, user_id, generation, born, issued_at, \
+         authenticated_at, last_seen_at, expires_at, idle_timeout_ms, remember_me, address, \
+         user_agent) \
+         select $1, $2, u.id, u.session_generation, h.number, $4, $5, $6, $7, $8, $9, $10, $11 \
+         from users u cross join revocation_head h where u.id = $3 \
+         returning born, (select r.mark from revocations r where r.number = born)",
+        unborn.id,
+        draft.digest,
+        user,
+        unborn.issued_at,
+        unborn.authenticated_at,
+        unborn.last_seen_at,
+        unborn.expires_at,
+        i64::try_from(unborn.idle_timeout.as_millis()).unwrap_or(i64::MAX),
+        unborn.remember_me,
+        unborn.client.address.map(Address),
+        unborn.client.user_agent.as_ref(),
+    )?;
+    let vouched = Vouched {
+        number: born,
+        mark: mark.prefix(),
+    };
+    Ok((Session { born, ..unborn }, vouched))
+}
+
+/// A session and its user as of the log's head, all read at one moment.
+pub(in crate::store::ledger) async fn record(
+    link: Link<'_>,
+    digest: &TokenDigest,
+) -> Result<Option<RecordRow>> {
+    const SQL: &str = concat!(
+        "select ",
+        session_columns!(),
+        ", ",
+        user_columns!(),
+        ", h.number as vouched, r.mark as vouched_mark \
+         from sessions s join users u on u.id = s.user_id and u.session_generation = s.generation \
+         cross join revocation_head h join revocations r on r.number = h.number \
+         where s.digest = $1"
+    );
+    fetch!(link, fetch_optional::<RecordRow>, [SQL, SQL], digest)
+}
+
+/// Newest first, up to a number no list is longer than; those past a limit of
+/// their own included.
+pub(in crate::store::ledger) async fn sessions_of(
+    link: Link<'_>,
+    user: UserId,
+) -> Result<Vec<SessionRow>> {
+    const SQL: &str = concat!(
+        "select ",
+        session_columns!(),
+        " from sessions s join users u on u.id = s.user_id and u.session_generation = s.generation \
+         where s.user_id = $1 order by s.issued_at desc, s.id desc limit 1000"
+    );
+    fetch!(link, fetch_all::<SessionRow>, [SQL, SQL], user)
+}
+
+/// When the session ends at the latest, if the user has such a session. Holds
+/// its lock until the transaction ends, so that nobody ends it meanwhile.
+pub(in crate::store::ledger) async fn lock_session(
+    link: Link<'_>,
+    user: UserId,
+    session: SessionId,
+) -> Result<Option<Timestamp>> {
+    macro_rules! select {
+        ($lock:literal) => {
+            concat!(
+                "select s.expires_at from sessions s \
+                 join users u on u.id = s.user_id and u.session_generation = s.generation \
+                 where s.id = $2 and s.user_id = $1",
+                $lock
+            )
+        };
+    }
+    const POSTGRES: &str = select!(" for update of s");
+    const SQLITE: &str = select!("");
+    let row = fetch!(
+        link,
+        fetch_optional::<(Timestamp,)>,
+        [POSTGRES, SQLITE],
+        user,
+        session
+    )?;
+    Ok(row.map(|(expires_at,)| expires_at))
+}
+
+pub(in crate::store::ledger) async fn delete_session(
+    link: Link<'_>,
+    user: UserId,
+    session: SessionId,
+) -> Result<Option<TokenDigest>> {
+    let row = fetch!(
+        link,
+        fetch_optional::<(TokenDigest,)>,
+        "delete from sessions where id = $2 and user_id = $1 and generation = \
+         (select u.session_generation from users u where u.id = $1) returning digest",
+        user,
+        session,
+    )?;
+    Ok(row.map(|(digest,)| digest))
+}
+
+pub(in crate::store::ledger) async fn delete_session_by_digest(
+    link: Link<'_>,
+    digest: &TokenDigest,
+) -> Result<Option<(UserId, SessionId)>> {
+    fetch!(
+        link,
+        fetch_optional::<(UserId, SessionId)>,
+        "delete from sessions where digest = $1 and generation = \
+         (select u.session_generation from users u where u.id = user_id) returning user_id, id",
+        digest,
+    )
+}
+
+/// How many of a user's sessions may be in use.
+pub(in crate::store::ledger) async fn count_sessions(
+    link: Link<'_>,
+    user: UserId,
+    now: Timestamp,
+) -> Result<i64> {
+    macro_rules! select {
+        ($dialect:ident) => {
+            concat!(
+                "select count(*) from sessions s \
+                 join users u on u.id = s.user_id and u.session_generation = s.generation \
+                 where s.user_id = $1 and ",
+                in_use!($dialect)
+            )
+        };
+    }
+    const POSTGRES: &str = select!(postgres);
+    const SQLITE: &str = select!(sqlite);
+    let (count,): (i64,) = fetch!(link, fetch_one::<(i64,)>, [POSTGRES, SQLITE], user, now)?;
+    Ok(count)
+}
+
+/// Deletes a user's sessions in use but for the newest.
+pub(in crate::store::ledger) async fn delete_surplus(
+    link: Link<'_>,
+    user: UserId,
+    keep: usize,
+    now: Timestamp,
+) -> Result<Vec<(SessionId, TokenDigest)>> {
+    macro_rules! delete {
+        ($dialect:ident) => {
+            concat!(
+                "delete from sessions where id in (select s.id from sessions s \
+                 join users u on u.id = s.user_id and u.session_generation = s.generation \
+                 where s.user_id = $1 and ",
+                in_use!($dialect),
+                " order by s.issued_at desc, s.id desc limit 1000 offset $3) returning id, digest"
+            )
+        };
+    }
+    const POSTGRES: &str = delete!(postgres);
+    const SQLITE: &str = delete!(sqlite);
+    let keep = i64::try_from(keep).unwrap_or(i64::MAX);
+    fetch!(
+        link,
+        fetch_all::<(SessionId, TokenDigest)>,
+        [POSTGRES, SQLITE],
+        user,
+        now,
+        keep,
+    )
+}
+
+/// Brings one session of a user into the user's present generation.
+pub(in crate::store::ledger) async fn spare_session(
+    link: Link<'_>,
+    user: UserId,
+    session: SessionId,
+) -> Result<u64> {
+    execute!(
+        link,
+        "update sessions set generation = \
+         (select u.session_generation from users u where u.id = $1) \
+         where id = $2 and user_id = $1",
+        user,
+        session,
+    )
+}
+
+pub(in crate::store::ledger) async fn touch(
+    link: Link<'_>,
+    session: SessionId,
+    seen_at: Timestamp,
+) -> Result<u64> {
+    execute!(
+        link,
+        "update sessions set last_seen_at = $2 where id = $1 and last_seen_at < $2",
+        session,
+        seen_at,
+    )
+}
+
+/// Deletes sessions past their absolute limit. Idle ones stay until then: only
+/// the hot store knows when they were last seen. So do those of an older
+/// generation.
+pub(in crate::store::ledger) async fn delete_expired(
+    link: Link<'_>,
+    now: Timestamp,
+    limit: i64,
+) -> Result<u64> {
+    macro_rules! delete {
+        ($lock:literal) => {
+            concat!(
+                "delete from sessions where id in (select id from sessions \
+                 where expires_at <= $1 order by expires_at limit $2",
+                $lock,
+                ")"
+            )
+        };
+    }
+    const POSTGRES: &str = delete!(" for update skip locked");
+    const SQLITE: &str = delete!("");
+    execute!(link, [POSTGRES, SQLITE], now, limit)
+}

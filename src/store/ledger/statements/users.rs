@@ -1,0 +1,121 @@
+//! Users.
+
+use super::{Result, user_columns};
+use crate::domain::email::Email;
+use crate::domain::id::UserId;
+use crate::domain::password::PasswordHash;
+use crate::domain::user::{User, UserName};
+use crate::store::ledger::connection::{Link, execute, fetch};
+use crate::store::ledger::rows::CredentialsRow;
+
+macro_rules! select_credentials {
+    ($rest:literal) => {
+        concat!(
+            "select ",
+            user_columns!(),
+            ", u.password_hash, u.credential_version \
+             from users u ",
+            $rest
+        )
+    };
+}
+
+pub(in crate::store::ledger) async fn credentials_by_email(
+    link: Link<'_>,
+    email: &Email,
+) -> Result<Option<CredentialsRow>> {
+    const SQL: &str = select_credentials!("where u.email = $1");
+    fetch!(link, fetch_optional::<CredentialsRow>, [SQL, SQL], email)
+}
+
+pub(in crate::store::ledger) async fn credentials_by_id(
+    link: Link<'_>,
+    user: UserId,
+) -> Result<Option<CredentialsRow>> {
+    const SQL: &str = select_credentials!("where u.id = $1");
+    fetch!(link, fetch_optional::<CredentialsRow>, [SQL, SQL], user)
+}
+
+/// Holds the user's lock until the transaction ends. (A SQLite transaction
+/// holds the lock of the whole database from its beginning.)
+pub(in crate::store::ledger) async fn lock_user(
+    link: Link<'_>,
+    user: UserId,
+) -> Result<Option<CredentialsRow>> {
+    const POSTGRES: &str = select_credentials!("where u.id = $1 for no key update");
+    const SQLITE: &str = select_credentials!("where u.id = $1");
+    fetch!(
+        link,
+        fetch_optional::<CredentialsRow>,
+        [POSTGRES, SQLITE],
+        user
+    )
+}
+
+/// Changes no row if the e-mail address is taken.
+pub(in crate::store::ledger) async fn insert_user(
+    link: Link<'_>,
+    user: &User,
+    hash: &PasswordHash,
+) -> Result<u64> {
+    execute!(
+        link,
+        "insert into users (id, email, name, role, status, password_hash, created_at) \
+         values ($1, $2, $3, $4, $5, $6, $7) on conflict (email) do nothing",
+        user.id,
+        &user.email,
+        &user.name,
+        user.role,
+        user.status,
+        hash,
+        user.created_at,
+    )
+}
+
+pub(in crate::store::ledger) async fn set_password(
+    link: Link<'_>,
+    user: UserId,
+    hash: &PasswordHash,
+) -> Result<u64> {
+    execute!(
+        link,
+        "update users set password_hash = $2, credential_version = credential_version + 1 \
+         where id = $1",
+        user,
+        hash,
+    )
+}
+
+pub(in crate::store::ledger) async fn set_email(
+    link: Link<'_>,
+    user: UserId,
+    email: &Email,
+) -> Result<u64> {
+    execute!(
+        link,
+        "update users set email = $2, credential_version = credential_version + 1 where id = $1",
+        user,
+        email,
+    )
+}
+
+pub(in crate::store::ledger) async fn set_name(
+    link: Link<'_>,
+    user: UserId,
+    name: &UserName,
+) -> Result<u64> {
+    execute!(link, "update users set name = $2 where id = $1", user, name)
+}
+
+pub(in crate::store::ledger) async fn delete_user(link: Link<'_>, user: UserId) -> Result<u64> {
+    execute!(link, "delete from users where id = $1", user)
+}
+
+/// Ends all of a user's sessions, however many there are.
+pub(in crate::store::ledger) async fn next_generation(link: Link<'_>, user: UserId) -> Result<u64> {
+    execute!(
+        link,
+        "update users set session_generation = session_generation + 1 where id = $1",
+        user,
+    )
+}
