@@ -69,10 +69,7 @@ impl Hasher {
         let hash = hash.unwrap_or_else(|| PasswordHash::of_nobody(self.cost));
         self.run(move || {
             hash.verify(&password).unwrap_or_else(|error| {
-                tracing::error!(
-                    %error,
-                    "a stored password hash is broken"
-                );
+                tracing::error!(%error, "a stored password hash is broken");
                 false
             })
         })

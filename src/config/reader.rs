@@ -54,6 +54,13 @@ pub(super) struct Reader {
     mistakes: Mistakes,
 }
 
+/// Whether a value may come back in a message.
+#[derive(Clone, Copy)]
+enum Visibility {
+    Shown,
+    Secret,
+}
+
 enum Given {
     Text(String),
     List(Vec<String>),
@@ -64,29 +71,35 @@ impl Reader {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Mistakes> {
-        let mut ours = Map::new();
-        let mut builder = Config::builder();
-        for (name, value) in environment {
-            match name.as_str() {
-                "DATABASE_URL" => ours
-                    .entry(format!("{PREFIX}_DATABASE__URL"))
-                    .or_insert(value),
-                "REDIS_URL" => ours.entry(format!("{PREFIX}_REDIS__URL")).or_insert(value),
-                name if name.starts_with("GATELODGE_") => {
-                    ours.entry(name.to_owned()).insert_entry(value).into_mut()
-                }
-                _ => continue,
-            };
+        let environment: BTreeMap<_, _> = environment.into_iter().collect();
+        let ours = environment
+            .iter()
+            .filter(|(name, _)| name.starts_with("GATELODGE_"));
+        let mut ours: Map<String, String> = ours
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        for (plain, name) in [
+            ("DATABASE_URL", "GATELODGE_DATABASE__URL"),
+            ("REDIS_URL", "GATELODGE_REDIS__URL"),
+        ] {
+            if let Some(value) = environment.get(plain) {
+                ours.entry(name.to_owned()).or_insert_with(|| value.clone());
+            }
         }
-        builder = match file {
-            Some(path) => builder.add_source(File::from(path).format(FileFormat::Toml)),
-            None => builder.add_source(File::new(DEFAULT_FILE, FileFormat::Toml).required(false)),
+        let file = match file {
+            Some(path) => File::from(path).format(FileFormat::Toml),
+            None => File::from(Path::new(DEFAULT_FILE))
+                .format(FileFormat::Toml)
+                .required(false),
         };
         let environment = Environment::with_prefix(PREFIX)
             .prefix_separator("_")
             .separator("__")
             .source(Some(ours));
-        let layers = builder.add_source(environment).build();
+        let layers = Config::builder()
+            .add_source(file)
+            .add_source(environment)
+            .build();
         let tree = layers
             .and_then(|layers| layers.collect())
             .map_err(|error| Mistakes(vec![without_source(&error.to_string())]))?;
@@ -151,7 +164,7 @@ impl Reader {
         });
         let given = self.text(key);
         given
-            .and_then(|text| self.parsed(key, &text, parse))
+            .and_then(|text| self.parsed(key, &text, Visibility::Shown, parse))
             .unwrap_or_else(|| parse(default).expect("a default is valid"))
     }
 
@@ -163,7 +176,7 @@ impl Reader {
     ) -> Option<T> {
         self.known.push(Known { key, default: None });
         let text = self.text(key)?;
-        self.parsed(key, &text, parse)
+        self.parsed(key, &text, Visibility::Shown, parse)
     }
 
     /// A list, empty if left out: an array in the file, commas in a variable.
@@ -176,7 +189,7 @@ impl Reader {
         let items = self.items(key);
         items
             .iter()
-            .filter_map(|item| self.parsed(key, item, parse))
+            .filter_map(|item| self.parsed(key, item, Visibility::Shown, parse))
             .collect()
     }
 
@@ -191,7 +204,7 @@ impl Reader {
         let text = self
             .secret_text(key)
             .or_else(|| default.map(str::to_owned))?;
-        self.parsed_secret(key, &text, parse)
+        self.parsed(key, &text, Visibility::Secret, parse)
     }
 
     /// A list of secrets, like [`Reader::secret`].
@@ -207,7 +220,7 @@ impl Reader {
         };
         items
             .iter()
-            .filter_map(|item| self.parsed_secret(key, item, parse))
+            .filter_map(|item| self.parsed(key, item, Visibility::Secret, parse))
             .collect()
     }
 
@@ -249,21 +262,17 @@ impl Reader {
         &mut self,
         key: &str,
         text: &str,
+        visibility: Visibility,
         parse: fn(&str) -> Result<T, String>,
     ) -> Option<T> {
         parse(text)
-            .map_err(|right| self.mistake(key, &format!("is {text:?}; it takes {right}")))
-            .ok()
-    }
-
-    fn parsed_secret<T>(
-        &mut self,
-        key: &str,
-        text: &str,
-        parse: fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        parse(text)
-            .map_err(|right| self.mistake(key, &format!("is not usable; it takes {right}")))
+            .map_err(|right| {
+                let wrong = match visibility {
+                    Visibility::Shown => format!("is {text:?}"),
+                    Visibility::Secret => "is not usable".to_owned(),
+                };
+                self.mistake(key, &format!("{wrong}; it takes {right}"));
+            })
             .ok()
     }
 }

@@ -41,30 +41,28 @@ pub(super) async fn guard<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse, actix_web::Error> {
     let is_tunnel = is_tunnel(&request);
-    if let Err(problem) = admit(&services, &mut request).await {
-        let mut refusal = problem.error_response();
-        if is_tunnel {
-            refusal
-                .head_mut()
-                .set_connection_type(ConnectionType::Close);
-        }
-        return Ok(request.into_response(refusal));
-    }
-    // Nothing may hold on to the request here: middleware further in changes it.
-    let answer = tokio::time::timeout(deadline.0, next.call(request)).await;
-    let mut response = answer.map_err(|_| {
-        tracing::error!(
-            deadline_ms = deadline.0.as_millis(),
-            "the deadline has passed"
-        );
-        Problem::from(Kind::Unavailable)
-    })??;
+    let mut response = match admit(&services, &mut request).await {
+        Ok(()) => answer(deadline, request, next).await?,
+        Err(problem) => request.into_response(problem.error_response()),
+    };
     set_headers(response.headers_mut());
     if is_tunnel {
         let head = response.response_mut().head_mut();
         head.set_connection_type(ConnectionType::Close);
     }
-    Ok(response.map_into_boxed_body())
+    Ok(response)
+}
+
+/// Nothing may hold on to the request meanwhile: middleware further in changes it.
+async fn answer<B: MessageBody + 'static>(
+    deadline: Deadline,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse, actix_web::Error> {
+    match tokio::time::timeout(deadline.0, next.call(request)).await {
+        Ok(answered) => Ok(answered?.map_into_boxed_body()),
+        Err(passed) => Err(Problem::unavailable(passed).into()),
+    }
 }
 
 /// Whether actix takes all that follows the head for the bytes of a tunnel. We

@@ -91,10 +91,7 @@ impl Sessions {
     /// Keeps a copy; without one, the next check asks the ledger.
     pub(super) async fn keep(&self, digest: &TokenDigest, record: &Arc<Record>) {
         if let Err(error) = self.hot.keep(digest, record, self.clock.now()).await {
-            tracing::warn!(
-                %error,
-                "a copy was not kept"
-            );
+            tracing::warn!(%error, "a copy was not kept");
         }
     }
 }

@@ -30,10 +30,7 @@ impl Sessions {
                 Ok(deleted) if deleted >= BATCH.into() => {}
                 Ok(_) => break,
                 Err(error) => {
-                    tracing::warn!(
-                        %error,
-                        "expired sessions were left"
-                    );
+                    tracing::warn!(%error, "expired sessions were left");
                     break;
                 }
             }

@@ -117,10 +117,7 @@ impl Sessions {
     pub async fn publish(&self, committed: Committed) {
         self.tail.take_in(&committed.entries).await;
         if let Err(error) = self.hot.forget(&committed.ended).await {
-            tracing::warn!(
-                %error,
-                "dead copies were left behind"
-            );
+            tracing::warn!(%error, "dead copies were left behind");
         }
     }
 }

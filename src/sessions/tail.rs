@@ -178,10 +178,7 @@ fn follow_forever(
             let is_complete = match poll(&view, &mut reader, &ledger).await {
                 Ok(is_complete) => is_complete,
                 Err(error) => {
-                    tracing::warn!(
-                        %error,
-                        "the poll of the revocation log failed"
-                    );
+                    tracing::warn!(%error, "the poll of the revocation log failed");
                     true
                 }
             };

@@ -3,6 +3,7 @@ use std::time::Duration;
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
 
 use crate::support::Stack::{self, Embedded, Scaled};
 use crate::support::TestApp;
@@ -42,6 +43,24 @@ async fn nobody_learns_what_was_wrong(#[values(Embedded, Scaled)] stack: Stack) 
         names
     };
     assert_eq!(names(&unknown.headers), names(&wrong.headers));
+}
+
+#[tokio::test]
+async fn a_locked_account_looks_like_a_wrong_password() {
+    let app = TestApp::spawn(Scaled).await;
+    app.registered("ada@example.com").await;
+    let wrong = app
+        .browser()
+        .log_in("ada@example.com", "not the password at all")
+        .await;
+    let mut ledger = PgConnection::connect(app.database_url()).await.unwrap();
+    sqlx::query("update users set status = 'locked'")
+        .execute(&mut ledger)
+        .await
+        .unwrap();
+    let locked = app.browser().log_in("ada@example.com", PASSWORD).await;
+    locked.assert_problem(401, "invalid_credentials");
+    assert_eq!(locked.text, wrong.text);
 }
 
 #[rstest]
