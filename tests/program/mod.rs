@@ -354,6 +354,17 @@ fn env_example_is_what_is_read() {
     assert_eq!(documented, read);
 }
 
+#[test]
+fn env_example_can_be_used_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join(".env.example");
+    std::fs::copy(example, folder.path().join(".env")).unwrap();
+    let migrated = outcome(command(folder.path()).env_clear().arg("migrate"));
+    let error = String::from_utf8_lossy(&migrated.stderr);
+    assert!(migrated.status.success(), "{error}");
+    assert!(folder.path().join("data/gatelodge.db").exists());
+}
+
 /// Blocks read from and written to disk by the process so far.
 #[cfg(target_os = "linux")]
 fn disk_io(program: &Program) -> Vec<String> {
