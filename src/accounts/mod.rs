@@ -17,7 +17,7 @@ use crate::domain::password::Password;
 use crate::domain::user::{CredentialVersion, Status};
 use crate::sessions::Sessions;
 use crate::store::Unavailable;
-use crate::store::ledger::Ledger;
+use crate::store::ledger::{Ledger, Refusal};
 
 pub use hasher::{Busy, Hasher};
 pub use login::LogIn;
@@ -36,9 +36,12 @@ pub enum Error {
     EmailTaken,
     #[error("registration is closed")]
     RegistrationClosed,
-    /// The account was deleted or locked while the request was under way.
+    /// The session ended while the request was under way.
     #[error("the session has ended")]
     SessionEnded,
+    /// What was verified was changed while the request was under way: ask again.
+    #[error("the credential has changed")]
+    CredentialChanged,
     #[error(transparent)]
     Busy(#[from] Busy),
     #[error(transparent)]
@@ -50,6 +53,15 @@ pub struct Accounts {
     sessions: Arc<Sessions>,
     hasher: Hasher,
     registration_is_open: bool,
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::SessionEnded => Self::SessionEnded,
+            Refusal::CredentialChanged => Self::CredentialChanged,
+        }
+    }
 }
 
 impl Accounts {

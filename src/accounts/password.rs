@@ -13,8 +13,8 @@ impl Accounts {
     /// to the browser that asked (ASVS 7.4.3, 7.2.4).
     ///
     /// # Errors
-    /// [`Error::WrongPassword`], [`Error::SessionEnded`], [`Error::Busy`] or
-    /// [`Error::Unavailable`].
+    /// [`Error::WrongPassword`], [`Error::SessionEnded`],
+    /// [`Error::CredentialChanged`], [`Error::Busy`] or [`Error::Unavailable`].
     pub async fn change_password(
         &self,
         by: &Record,
@@ -33,8 +33,7 @@ impl Accounts {
                 let issue = ledger
                     .change_password(user, session, verified, &hash, &draft, act)
                     .await?;
-                let issue = issue.ok_or(Error::SessionEnded)?;
-                Ok(sessions.issued(token, issue).await)
+                Ok(sessions.issued(token, issue?).await)
             })
             .await
     }

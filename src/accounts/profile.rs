@@ -36,7 +36,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::WrongPassword`], [`Error::EmailTaken`], [`Error::SessionEnded`],
-    /// [`Error::Busy`] or [`Error::Unavailable`].
+    /// [`Error::CredentialChanged`], [`Error::Busy`] or [`Error::Unavailable`].
     pub async fn change_email(
         &self,
         by: &Record,
@@ -59,7 +59,7 @@ impl Accounts {
                         Ok(user)
                     }
                     ChangedEmail::EmailTaken => Err(Error::EmailTaken),
-                    ChangedEmail::Outdated => Err(Error::SessionEnded),
+                    ChangedEmail::Refused(refusal) => Err(refusal.into()),
                 }
             })
             .await
@@ -68,8 +68,8 @@ impl Accounts {
     /// Deletes the account and ends all its sessions.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`], [`Error::SessionEnded`], [`Error::Busy`] or
-    /// [`Error::Unavailable`].
+    /// [`Error::WrongPassword`], [`Error::SessionEnded`],
+    /// [`Error::CredentialChanged`], [`Error::Busy`] or [`Error::Unavailable`].
     pub async fn delete_account(
         &self,
         by: &Record,
@@ -83,7 +83,7 @@ impl Accounts {
             .uncut(async move {
                 let act = sessions.act(Some(user), address);
                 let deleted = ledger.delete_account(user, session, verified, act).await?;
-                sessions.publish(deleted.ok_or(Error::SessionEnded)?).await;
+                sessions.publish(deleted?).await;
                 Ok(())
             })
             .await

@@ -230,7 +230,7 @@ impl Reader {
 
     fn secret_file(&mut self, key: &str) -> Option<String> {
         let path = self.text(&format!("{key}_file"))?;
-        if self.given.contains_key(key) {
+        if self.given.remove(key).is_some() {
             self.mistake(key, &format!("and {key}_file are both set; leave one out"));
         }
         std::fs::read_to_string(&path)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, UPGRADE};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, BytesMut, Data};
@@ -69,7 +69,16 @@ async fn answer<B: MessageBody + 'static>(
 /// open none: an upgrade we do not speak is passed over (RFC 9110, 7.8), and
 /// nothing that follows on the connection is read as a request.
 fn is_tunnel(request: &ServiceRequest) -> bool {
-    request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE)
+    let headers = request.headers();
+    let is_websocket = |value: &HeaderValue| {
+        value
+            .as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"websocket")
+    };
+    let asks_for_one =
+        request.method() == Method::CONNECT || headers.get_all(UPGRADE).any(is_websocket);
+    asks_for_one && !headers.contains_key(TRANSFER_ENCODING)
 }
 
 async fn admit(services: &Services, request: &mut ServiceRequest) -> Result<(), Problem> {

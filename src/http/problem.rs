@@ -230,6 +230,7 @@ impl From<accounts::Error> for Problem {
             E::EmailTaken => Kind::EmailTaken,
             E::RegistrationClosed => Kind::RegistrationClosed,
             E::SessionEnded => Kind::Unauthenticated,
+            E::CredentialChanged => Kind::Unavailable,
             E::Busy(_) => Kind::Busy,
             E::Unavailable(error) => return error.into(),
         };

@@ -22,6 +22,8 @@ const HOT_TOUCHES: usize = 8;
 #[derive(Default)]
 pub(super) struct Touches {
     due: Mutex<HashMap<TokenDigest, (Arc<Record>, Timestamp)>>,
+    /// Held while a batch is written, so that the last one waits for those before.
+    flushing: tokio::sync::Mutex<()>,
 }
 
 impl Touches {
@@ -42,6 +44,7 @@ impl Sessions {
     /// then the hot store. A store that does not answer ends its own part of the
     /// pass, so that a pass takes no longer than one failure.
     pub(super) async fn flush_touches(&self) {
+        let _flushing = self.touches.flushing.lock().await;
         let due: Vec<_> = self.touches.take().into_iter().collect();
         let for_ledger = due
             .iter()

@@ -229,6 +229,20 @@ async fn raw(app: &TestApp, bytes: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_body_in_chunks_is_read_whatever_else_is_asked_for() {
+    let app = TestApp::spawn(Embedded).await;
+    for upgrade in ["h2c", "websocket"] {
+        let request = format!(
+            "POST /api/login HTTP/1.1\r\nhost: localhost\r\nupgrade: {upgrade}\r\n\
+             content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
+             2\r\n{{}}\r\n0\r\n\r\n"
+        );
+        let answer = raw(&app, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 422 "), "{upgrade}\n{answer}");
+    }
+}
+
+#[tokio::test]
 async fn an_upgrade_we_do_not_speak_is_passed_over() {
     let app = TestApp::spawn(Embedded).await;
     let hidden = "GET /health/alive HTTP/1.1\r\nhost: localhost\r\n\r\n";

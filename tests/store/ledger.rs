@@ -14,8 +14,9 @@ use gatelodge::domain::session::{Draft, Lifetime};
 use gatelodge::domain::time::Timestamp;
 use gatelodge::domain::user::{CredentialVersion, Role, Status, User, UserName};
 use gatelodge::entropy;
-use gatelodge::store::ledger::{ChangedEmail, Issue, Ledger, LogPage, NewUser};
+use gatelodge::store::ledger::{ChangedEmail, Issue, Ledger, LogPage, NewUser, Refusal};
 use rstest::rstest;
+use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
 
 use crate::support::app::TestDatabase;
@@ -196,7 +197,7 @@ async fn a_session_is_issued_only_to_the_credential_verified(
     let change = ledger
         .change_password(user, session, CURRENT, &hash("2"), &changed, act())
         .await;
-    assert!(change.unwrap().is_some());
+    assert!(change.unwrap().is_ok());
 
     let late = draft();
     let issue = ledger
@@ -211,7 +212,7 @@ async fn a_session_is_issued_only_to_the_credential_verified(
     let again = ledger
         .change_password(user, session, CURRENT, &hash("3"), &draft(), act())
         .await;
-    assert!(again.unwrap().is_none());
+    assert_eq!(again.unwrap().unwrap_err(), Refusal::SessionEnded);
     assert!(!is_alive(&ledger, &first).await);
     assert!(is_alive(&ledger, &changed).await);
     let nobody = UserId::new(NOW, entropy::random());
@@ -419,7 +420,7 @@ async fn a_changed_address_is_free_and_ends_the_others(
         .await
         .unwrap();
     assert!(
-        matches!(dead, ChangedEmail::Outdated),
+        matches!(dead, ChangedEmail::Refused(Refusal::SessionEnded)),
         "the session that asks must be alive"
     );
 
@@ -439,7 +440,10 @@ async fn a_changed_address_is_free_and_ends_the_others(
         .change_email(user, first.id, CURRENT, &to("third@example.com"), act())
         .await
         .unwrap();
-    assert!(matches!(outdated, ChangedEmail::Outdated));
+    assert!(matches!(
+        outdated,
+        ChangedEmail::Refused(Refusal::CredentialChanged)
+    ));
 }
 
 #[rstest]
@@ -452,7 +456,7 @@ async fn a_deleted_account_leaves_only_the_audit_log(#[values(Postgres, Sqlite)]
         .delete_account(user, draft.id, CredentialVersion(2), act())
         .await
         .unwrap();
-    assert!(outdated.is_none());
+    assert_eq!(outdated.unwrap_err(), Refusal::CredentialChanged);
     let committed = ledger
         .delete_account(user, draft.id, CURRENT, act())
         .await
@@ -466,7 +470,7 @@ async fn a_deleted_account_leaves_only_the_audit_log(#[values(Postgres, Sqlite)]
             .delete_account(user, draft.id, CURRENT, act())
             .await
             .unwrap()
-            .is_none()
+            .is_err()
     );
 }
 
@@ -666,4 +670,56 @@ async fn the_limit_ends_the_oldest_however_many_there_are(
         .collect();
     assert_eq!(minutes, [60, 59, 58]);
     assert!(!is_alive(&ledger, &first).await);
+}
+
+/// A session is spared into a new generation while somebody who holds its token
+/// waits for its lock to log out.
+#[tokio::test]
+async fn a_log_out_that_waits_for_the_others_to_end_ends_the_one_spared() {
+    let place = place(Postgres).await;
+    let ledger = Ledger::connect(&place.0, 5).await.unwrap();
+    ledger.migrate().await.unwrap();
+    let mut sparing = PgConnection::connect(&place.0).await.unwrap();
+    let mut watching = PgConnection::connect(&place.0).await.unwrap();
+    for by_id in [false, true] {
+        let (draft, issue) = registered(&ledger, &format!("user{by_id}@example.com")).await;
+        let user = issue.user.id.as_uuid();
+        sqlx::raw_sql("begin").execute(&mut sparing).await.unwrap();
+        for statement in [
+            "select 1 from users where id = $1 for no key update",
+            "select 1 from sessions where user_id = $1 for update",
+            "update users set session_generation = session_generation + 1 where id = $1",
+            "update sessions set generation = generation + 1 where user_id = $1",
+        ] {
+            sqlx::query(statement)
+                .bind(user)
+                .execute(&mut sparing)
+                .await
+                .unwrap();
+        }
+        let revoke = async {
+            if by_id {
+                ledger.revoke_session(issue.user.id, draft.id, act()).await
+            } else {
+                ledger.log_out(draft.digest, act()).await
+            }
+        };
+        let let_go = async {
+            crate::support::eventually("somebody waits for the lock", async || {
+                let (waiting,): (i64,) = sqlx::query_as(
+                    "select count(*) from pg_stat_activity where datname = current_database() \
+                     and wait_event_type = 'Lock'",
+                )
+                .fetch_one(&mut watching)
+                .await
+                .unwrap();
+                waiting > 0
+            })
+            .await;
+            sqlx::raw_sql("commit").execute(&mut sparing).await.unwrap();
+        };
+        let (revoked, ()) = tokio::join!(revoke, let_go);
+        assert!(revoked.unwrap().is_some());
+        assert!(!is_alive(&ledger, &draft).await);
+    }
 }

@@ -15,9 +15,16 @@ use crate::store::Unavailable;
 pub enum ChangedEmail {
     Changed(User, Committed),
     EmailTaken,
-    /// The credential that was verified is no longer the user's, or the session
-    /// that asked has ended.
-    Outdated,
+    Refused(Refusal),
+}
+
+/// Why what was asked for does not hold any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The session that asked has ended, or its user is gone or locked.
+    SessionEnded,
+    /// The credential that was verified has been changed meanwhile.
+    CredentialChanged,
 }
 
 impl Ledger {
@@ -61,11 +68,12 @@ impl Ledger {
     ) -> Result<ChangedEmail, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
-            let current = lock_verified(&mut tx, user, verified).await?;
-            let is_alive = lock_alive(&mut tx, user, by, act.at).await?;
-            let Some(before) = current.filter(|_| is_alive) else {
-                tx.abandon().await?;
-                return Ok(ChangedEmail::Outdated);
+            let before = match lock_asking(&mut tx, user, by, verified, act.at).await? {
+                Ok(user) => user,
+                Err(refusal) => {
+                    tx.abandon().await?;
+                    return Ok(ChangedEmail::Refused(refusal));
+                }
             };
             match statements::users::set_email(tx.link(), user, email).await {
                 Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
@@ -121,9 +129,7 @@ impl Ledger {
         .await
     }
 
-    /// Deletes a user and all that is theirs but the audit log. `None` if the
-    /// credential that was verified is no longer the user's, or the session
-    /// that asked has ended.
+    /// Deletes a user and all that is theirs but the audit log.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
@@ -133,21 +139,19 @@ impl Ledger {
         by: SessionId,
         verified: CredentialVersion,
         act: Act,
-    ) -> Result<Option<Committed>, Unavailable> {
+    ) -> Result<Result<Committed, Refusal>, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
-            let current = lock_verified(&mut tx, user, verified).await?;
-            let is_alive = lock_alive(&mut tx, user, by, act.at).await?;
-            if current.is_none() || !is_alive {
+            if let Err(refusal) = lock_asking(&mut tx, user, by, verified, act.at).await? {
                 tx.abandon().await?;
-                return Ok(None);
+                return Ok(Err(refusal));
             }
             let mut ending = Ending::default();
             ending.all_but(&mut tx, user, None, act.at).await?;
             statements::users::delete_user(tx.link(), user).await?;
             let event = act.did(Action::AccountDeleted, user, None);
             statements::log::insert_event(tx.link(), &event).await?;
-            Ok(Some(ending.commit(tx).await?))
+            Ok(Ok(ending.commit(tx).await?))
         })
         .await
     }
@@ -173,6 +177,24 @@ pub(super) async fn lock_verified(
     let active = lock_active(tx, user).await?;
     let verified = active.filter(|credentials| credentials.version == verified);
     Ok(verified.map(|credentials| credentials.user))
+}
+
+/// The user, if the session that asks is alive and the credential that was
+/// verified is still theirs; all locked until the transaction ends.
+pub(super) async fn lock_asking(
+    tx: &mut Transaction,
+    user: UserId,
+    by: SessionId,
+    verified: CredentialVersion,
+    now: Timestamp,
+) -> Result<Result<User, Refusal>, sqlx::Error> {
+    let active = lock_active(tx, user).await?;
+    let is_alive = lock_alive(tx, user, by, now).await?;
+    Ok(match active {
+        Some(current) if is_alive && current.version == verified => Ok(current.user),
+        Some(_) if is_alive => Err(Refusal::CredentialChanged),
+        Some(_) | None => Err(Refusal::SessionEnded),
+    })
 }
 
 /// Whether the session is alive; it stays so until the transaction ends.

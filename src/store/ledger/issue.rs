@@ -1,7 +1,7 @@
 //! The use cases that create a session: registering, logging in, changing the
 //! password. No other does.
 
-use super::accounts::{lock_alive, lock_verified};
+use super::accounts::{Refusal, lock_asking, lock_verified};
 use super::connection::Transaction;
 use super::ending::Ending;
 use super::{Committed, Ledger, bounded, statements};
@@ -102,8 +102,7 @@ impl Ledger {
     }
 
     /// Sets a new password, ends all the user's sessions, `by` which asked for
-    /// it included, and issues a new one. `None` if that session has ended, or
-    /// the credential that was verified is no longer the user's.
+    /// it included, and issues a new one.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
@@ -115,14 +114,15 @@ impl Ledger {
         hash: &PasswordHash,
         draft: &Draft,
         act: Act,
-    ) -> Result<Option<Issue>, Unavailable> {
+    ) -> Result<Result<Issue, Refusal>, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
-            let current = lock_verified(&mut tx, user, verified).await?;
-            let is_alive = lock_alive(&mut tx, user, by, act.at).await?;
-            let Some(current) = current.filter(|_| is_alive) else {
-                tx.abandon().await?;
-                return Ok(None);
+            let current = match lock_asking(&mut tx, user, by, verified, act.at).await? {
+                Ok(user) => user,
+                Err(refusal) => {
+                    tx.abandon().await?;
+                    return Ok(Err(refusal));
+                }
             };
             statements::users::set_password(tx.link(), user, hash).await?;
             let mut ending = Ending::default();
@@ -131,7 +131,7 @@ impl Ledger {
                 .await?;
             issue(tx, ending, current, draft, Action::PasswordChanged, act)
                 .await
-                .map(Some)
+                .map(Ok)
         })
         .await
     }

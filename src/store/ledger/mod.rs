@@ -1,8 +1,10 @@
 //! The ledger: users, sessions, the revocation log and the audit log. One
 //! method is one transaction is one use case.
 //!
-//! Lock order, in every transaction: the user, then the user's sessions, then
-//! the log's head, whose lock is taken in the same round trip as the commit.
+//! Lock order, in every transaction: the user, then sessions, then the log's
+//! head, whose lock is taken in the same round trip as the commit. A session that
+//! a browser presents with a log-in may be another user's, whose lock is not
+//! taken for it.
 
 mod accounts;
 mod columns;
@@ -24,7 +26,7 @@ use crate::domain::digest::TokenDigest;
 use crate::domain::revocation::Entry;
 use crate::store::Unavailable;
 
-pub use accounts::ChangedEmail;
+pub use accounts::{ChangedEmail, Refusal};
 pub use issue::{Issue, NewUser};
 pub use log::{LogPage, LogReader};
 

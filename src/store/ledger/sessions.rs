@@ -103,6 +103,7 @@ impl Ledger {
     ) -> Result<Option<Committed>, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
+            statements::users::lock_user(tx.link(), user).await?;
             let mut ending = Ending::default();
             if !ending.one(&mut tx, user, session).await? {
                 tx.abandon().await?;

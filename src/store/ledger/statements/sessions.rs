@@ -126,6 +126,7 @@ pub(in crate::store::ledger) async fn lock_session(
     Ok(row.map(|(expires_at,)| expires_at))
 }
 
+/// Under the user's lock: the generation must not change meanwhile.
 pub(in crate::store::ledger) async fn delete_session(
     link: Link<'_>,
     user: UserId,
@@ -142,6 +143,8 @@ pub(in crate::store::ledger) async fn delete_session(
     Ok(row.map(|(digest,)| digest))
 }
 
+/// Whatever its generation: it may be spared into the next one while this waits
+/// for its lock. One that was dead already is ended once more.
 pub(in crate::store::ledger) async fn delete_session_by_digest(
     link: Link<'_>,
     digest: &TokenDigest,
@@ -149,8 +152,7 @@ pub(in crate::store::ledger) async fn delete_session_by_digest(
     fetch!(
         link,
         fetch_optional::<(UserId, SessionId)>,
-        "delete from sessions where digest = $1 and generation = \
-         (select u.session_generation from users u where u.id = user_id) returning user_id, id",
+        "delete from sessions where digest = $1 returning user_id, id",
         digest,
     )
 }
