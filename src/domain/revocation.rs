@@ -81,6 +81,14 @@ pub struct Entry {
     pub revocation: Revocation,
 }
 
+/// What one transaction has appended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// The mark of the entry before the first, if the transaction saw it.
+    pub after: Option<Mark>,
+    pub entries: Vec<Entry>,
+}
+
 /// The log's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {

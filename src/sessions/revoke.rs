@@ -115,7 +115,7 @@ impl Sessions {
     /// copies. The others hear of it from the log. A copy that cannot be dropped
     /// does no harm: the view speaks against it.
     pub async fn publish(&self, committed: Committed) {
-        self.tail.take_in(&committed.entries).await;
+        self.tail.take_in(&committed.appended).await;
         if let Err(error) = self.hot.forget(&committed.ended).await {
             tracing::warn!(%error, "dead copies were left behind");
         }

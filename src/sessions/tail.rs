@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 
 use super::Policy;
 use super::clock::{Clock, Uptime};
-use crate::domain::revocation::{Entry, Head, LogNumber};
+use crate::domain::revocation::{Appended, Entry, Head, LogNumber};
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::{self, Source, Verdict};
@@ -95,12 +95,14 @@ impl Tail {
         verdict::verdict(record, source, &view, now)
     }
 
-    /// Takes in what this instance has just appended to the log. If others have
-    /// appended before it, waits for the poll to bring everything; in vain only
-    /// while the ledger is silent, and then the lease ends.
-    pub(super) async fn take_in(&self, entries: &[Entry]) {
-        let Some(last) = entries.last() else { return };
-        if self.shared.advance(entries) == Err(Gap) {
+    /// Takes in what this instance has just appended to the log. If that does not
+    /// follow what the view knows, waits for the poll to bring everything; in vain
+    /// only while the ledger is silent, and then the lease ends.
+    pub(super) async fn take_in(&self, appended: &Appended) {
+        let Some(last) = appended.entries.last() else {
+            return;
+        };
+        if self.shared.follow(appended) == Err(Gap) {
             self.nudge.notify_one();
             let mut reached = self.reached.clone();
             let caught_up = reached.wait_for(|reached| *reached >= last.number);
@@ -112,6 +114,16 @@ impl Tail {
 }
 
 impl Shared {
+    fn follow(&self, appended: &Appended) -> Result<(), Gap> {
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        if appended.after != Some(view.head().mark) {
+            return Err(Gap);
+        }
+        let advanced = view.advance(&appended.entries);
+        self.reached.send_replace(view.reached());
+        advanced
+    }
+
     fn advance(&self, entries: &[Entry]) -> Result<(), Gap> {
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
         let advanced = view.advance(entries);

@@ -291,9 +291,11 @@ async fn every_end_is_in_the_log_with_its_number(#[values(Postgres, Sqlite)] bac
             Revocation::UserEnded { user, spared: None },
         ]
     );
-    let told = [logged_out, revoked, others, renamed, all]
-        .map(|committed| committed.entries)
-        .concat();
+    let appended = [logged_out, revoked, others, renamed, all].map(|committed| committed.appended);
+    let told = appended.each_ref().map(|one| one.entries.clone()).concat();
+    let mut predecessors = vec![page.known_mark];
+    predecessors.extend(told[..4].iter().map(|entry| Some(entry.mark)));
+    assert_eq!(appended.map(|one| one.after).to_vec(), predecessors);
     assert_eq!(
         page.entries, told,
         "who commits knows what everybody will read"
@@ -381,7 +383,7 @@ async fn a_changed_password_ends_all_sessions_but_the_new_one(
     for ended in [&first, &second] {
         assert!(!is_alive(&ledger, ended).await);
     }
-    let [entry] = changed.committed.entries.as_slice() else {
+    let [entry] = changed.committed.appended.entries.as_slice() else {
         panic!("one entry")
     };
     assert_eq!(
@@ -433,7 +435,7 @@ async fn a_changed_address_is_free_and_ends_the_others(
     };
     assert_eq!(after.email, to("new@example.com"));
     assert!(!is_alive(&ledger, &second).await);
-    assert_eq!(committed.entries.len(), 2);
+    assert_eq!(committed.appended.entries.len(), 2);
     let record = ledger.find_session(&first.digest).await.unwrap().unwrap();
     assert_eq!(record.user, after);
     let outdated = ledger
@@ -462,7 +464,7 @@ async fn a_deleted_account_leaves_only_the_audit_log(#[values(Postgres, Sqlite)]
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(committed.entries.len(), 1);
+    assert_eq!(committed.appended.entries.len(), 1);
     assert!(ledger.credentials_of(user).await.unwrap().is_none());
     assert!(!is_alive(&ledger, &draft).await);
     assert!(
@@ -598,7 +600,7 @@ async fn numbers_follow_each_other_in_the_order_of_commits(
             for _ in 0..EACH {
                 let draft = issued(&ledger, issue.user.id).await;
                 let committed = ledger.log_out(draft.digest, act()).await.unwrap().unwrap();
-                assert_eq!(committed.entries.len(), 1);
+                assert_eq!(committed.appended.entries.len(), 1);
             }
         }));
     }
@@ -659,7 +661,10 @@ async fn the_limit_ends_the_oldest_however_many_there_are(
         .await
         .unwrap();
     let committed = issue.unwrap().committed;
-    assert_eq!((committed.entries.len(), committed.ended.len()), (58, 58));
+    assert_eq!(
+        (committed.appended.entries.len(), committed.ended.len()),
+        (58, 58)
+    );
     let left = ledger
         .list_sessions(user, NOW + Duration::from_hours(1))
         .await

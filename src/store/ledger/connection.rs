@@ -5,7 +5,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
 
 use super::{Ledger, postgres, sqlite};
-use crate::domain::revocation::{Entry, Revocation};
+use crate::domain::revocation::{Appended, Revocation};
 
 /// Where a statement runs.
 pub(super) enum Link<'c> {
@@ -44,7 +44,7 @@ impl Transaction {
 
     /// Appends to the revocation log and commits. The entries' numbers are
     /// taken here, last, so that the order of numbers is the order of commits.
-    pub(super) async fn commit(self, log: &[Revocation]) -> Result<Vec<Entry>, sqlx::Error> {
+    pub(super) async fn commit(self, log: &[Revocation]) -> Result<Appended, sqlx::Error> {
         match self {
             Self::Postgres(transaction) => transaction.commit(log).await,
             Self::Sqlite(transaction) => sqlite::commit(transaction, log).await,

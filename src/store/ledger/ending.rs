@@ -107,7 +107,7 @@ impl Ending {
 
     pub(super) async fn commit(self, tx: Transaction) -> Result<Committed, sqlx::Error> {
         Ok(Committed {
-            entries: tx.commit(&self.log).await?,
+            appended: tx.commit(&self.log).await?,
             ended: self.ended,
         })
     }

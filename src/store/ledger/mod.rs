@@ -23,7 +23,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::domain::digest::TokenDigest;
-use crate::domain::revocation::Entry;
+use crate::domain::revocation::Appended;
 use crate::store::Unavailable;
 
 pub use accounts::{ChangedEmail, Refusal};
@@ -44,7 +44,7 @@ pub enum Ledger {
 #[derive(Debug, Default)]
 #[must_use = "a revocation takes effect on this instance only when it is published"]
 pub struct Committed {
-    pub entries: Vec<Entry>,
+    pub appended: Appended,
     pub ended: Vec<TokenDigest>,
 }
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use sqlx::migrate::{Migrate as _, Migrator};
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::{AssertSqlSafe, Connection as _, FromRow as _, PgConnection, Postgres};
 
 use super::rows::{AppendedRow, RevocationColumns};
 use super::{DEADLINE, schema};
-use crate::domain::revocation::{Entry, Revocation};
+use crate::domain::revocation::{Appended, Entry, Revocation};
 
 /// How long the first connection may take.
 const START_DEADLINE: Duration = Duration::from_secs(5);
@@ -123,10 +123,10 @@ impl Transaction {
         self.connection.as_mut().expect("the transaction is open")
     }
 
-    pub(super) async fn commit(mut self, log: &[Revocation]) -> Result<Vec<Entry>, sqlx::Error> {
-        let entries = if log.is_empty() {
+    pub(super) async fn commit(mut self, log: &[Revocation]) -> Result<Appended, sqlx::Error> {
+        let appended = if log.is_empty() {
             sqlx::raw_sql("commit").execute(self.connection()).await?;
-            Vec::new()
+            Appended::default()
         } else {
             let rows = sqlx::raw_sql(AssertSqlSafe(append_and_commit(log)))
                 .fetch_all(self.connection())
@@ -134,7 +134,7 @@ impl Transaction {
             numbered(log, &rows)?
         };
         self.finish();
-        Ok(entries)
+        Ok(appended)
     }
 
     pub(super) async fn abandon(mut self) -> Result<(), sqlx::Error> {
@@ -183,23 +183,30 @@ fn append_and_commit(log: &[Revocation]) -> String {
          select head.number - {count} + entry.position, entry.kind, entry.user_id, entry.session_id \
          from head, (values {values}) as entry (position, kind, user_id, session_id) \
          returning number, mark) \
-         select number, mark from appended order by number; commit"
+         select number, mark, (select r.mark from revocations r, head \
+         where r.number = head.number - {count}) as after from appended order by number; commit"
     )
 }
 
-fn numbered(log: &[Revocation], rows: &[sqlx::postgres::PgRow]) -> Result<Vec<Entry>, sqlx::Error> {
+fn numbered(log: &[Revocation], rows: &[PgRow]) -> Result<Appended, sqlx::Error> {
     if rows.len() != log.len() {
         return Err(sqlx::Error::RowNotFound);
     }
-    log.iter()
-        .zip(rows)
-        .map(|(revocation, row)| {
-            let AppendedRow { number, mark } = AppendedRow::from_row(row)?;
-            Ok(Entry {
-                number,
-                mark,
-                revocation: *revocation,
-            })
-        })
-        .collect()
+    let mut appended = Appended::default();
+    for (revocation, row) in log.iter().zip(rows) {
+        let AppendedRow {
+            number,
+            mark,
+            after,
+        } = AppendedRow::from_row(row)?;
+        // The same in every row. The statement does not see what was committed
+        // while it waited for the head's lock; then there is none.
+        appended.after = after;
+        appended.entries.push(Entry {
+            number,
+            mark,
+            revocation: *revocation,
+        });
+    }
+    Ok(appended)
 }

@@ -183,4 +183,5 @@ impl From<Revocation> for RevocationColumns {
 pub(super) struct AppendedRow {
     pub(super) number: LogNumber,
     pub(super) mark: Mark,
+    pub(super) after: Option<Mark>,
 }

@@ -15,7 +15,7 @@ use sqlx::{ConnectOptions as _, Sqlite, SqliteConnection, Transaction};
 
 use super::rows::{AppendedRow, RevocationColumns};
 use super::{DEADLINE, schema};
-use crate::domain::revocation::{Entry, Revocation};
+use crate::domain::revocation::{Appended, Entry, Revocation};
 
 #[derive(Clone)]
 pub struct Database {
@@ -135,8 +135,8 @@ fn migrator() -> Migrator {
 pub(super) async fn commit(
     mut transaction: Transaction<'static, Sqlite>,
     log: &[Revocation],
-) -> Result<Vec<Entry>, sqlx::Error> {
-    let mut entries = Vec::with_capacity(log.len());
+) -> Result<Appended, sqlx::Error> {
+    let mut appended = Appended::default();
     for revocation in log {
         let RevocationColumns {
             kind,
@@ -146,21 +146,29 @@ pub(super) async fn commit(
         sqlx::query("update revocation_head set number = number + 1")
             .execute(&mut *transaction)
             .await?;
-        let AppendedRow { number, mark } = sqlx::query_as(
+        let AppendedRow {
+            number,
+            mark,
+            after,
+        } = sqlx::query_as(
             "insert into revocations (number, kind, user_id, session_id) \
-             select h.number, $1, $2, $3 from revocation_head h returning number, mark",
+             select h.number, $1, $2, $3 from revocation_head h returning number, mark, \
+             (select r.mark from revocations r where r.number = revocations.number - 1) as after",
         )
         .bind(kind)
         .bind(user)
         .bind(session)
         .fetch_one(&mut *transaction)
         .await?;
-        entries.push(Entry {
+        if appended.entries.is_empty() {
+            appended.after = after;
+        }
+        appended.entries.push(Entry {
             number,
             mark,
             revocation: *revocation,
         });
     }
     transaction.commit().await?;
-    Ok(entries)
+    Ok(appended)
 }
