@@ -8,7 +8,9 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::domain::id::{SessionId, UserId};
-use crate::domain::revocation::{Entry, Head, LogNumber, MarkPrefix, Revocation, Vouched};
+use crate::domain::revocation::{
+    Appended, Entry, Head, LogNumber, MarkPrefix, Revocation, Vouched,
+};
 
 /// What an instance knows of the log: everything in (floor, reached].
 ///
@@ -84,6 +86,18 @@ impl View {
             };
         }
         Ok(())
+    }
+
+    /// Takes in what was appended just now, if it follows the very entry that the
+    /// view stands at.
+    ///
+    /// # Errors
+    /// [`Gap`] if it does not, or if that is not known.
+    pub fn follow(&mut self, appended: &Appended) -> Result<(), Gap> {
+        if appended.after != Some(self.head.mark) {
+            return Err(Gap);
+        }
+        self.advance(&appended.entries)
     }
 
     /// Whether the log has ended the session.
@@ -250,6 +264,20 @@ mod tests {
         assert_eq!(view.reached(), number(6));
         assert_eq!(view.advance(&[six]), Ok(()));
         assert_eq!(view.head().mark, six.mark);
+    }
+
+    #[test]
+    fn what_was_appended_to_another_log_does_not_follow() {
+        let mut view = view(5, 100);
+        let appended = |after| Appended {
+            after,
+            entries: vec![entry(6, Revocation::EveryoneEnded)],
+        };
+        assert_eq!(view.follow(&appended(Some(Mark([9; 16])))), Err(Gap));
+        assert_eq!(view.follow(&appended(None)), Err(Gap));
+        assert_eq!(view.reached(), number(5));
+        assert_eq!(view.follow(&appended(Some(Mark([0; 16])))), Ok(()));
+        assert_eq!(view.reached(), number(6));
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub struct Policy {
 
 pub struct Sessions {
     ledger: Ledger,
-    hot: Arc<HotStore>,
+    hot: HotStore,
     keys: Arc<KeyRing>,
     clock: Clock,
     policy: Policy,
@@ -86,7 +86,7 @@ impl Sessions {
         let tail = Tail::start(&ledger, &clock, &policy).await?;
         let sessions = Arc::new(Self {
             ledger,
-            hot: Arc::new(hot),
+            hot,
             keys,
             clock,
             policy,

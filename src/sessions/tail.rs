@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 
 use super::Policy;
 use super::clock::{Clock, Uptime};
-use crate::domain::revocation::{Appended, Entry, Head, LogNumber};
+use crate::domain::revocation::{Appended, Head, LogNumber};
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::{self, Source, Verdict};
@@ -102,7 +102,7 @@ impl Tail {
         let Some(last) = appended.entries.last() else {
             return;
         };
-        if self.shared.follow(appended) == Err(Gap) {
+        if self.shared.change(|view| view.follow(appended)) == Err(Gap) {
             self.nudge.notify_one();
             let mut reached = self.reached.clone();
             let caught_up = reached.wait_for(|reached| *reached >= last.number);
@@ -114,21 +114,12 @@ impl Tail {
 }
 
 impl Shared {
-    fn follow(&self, appended: &Appended) -> Result<(), Gap> {
+    /// The one way to change the view: whoever waits for it hears of it.
+    fn change<T>(&self, change: impl FnOnce(&mut View) -> T) -> T {
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        if appended.after != Some(view.head().mark) {
-            return Err(Gap);
-        }
-        let advanced = view.advance(&appended.entries);
+        let outcome = change(&mut view);
         self.reached.send_replace(view.reached());
-        advanced
-    }
-
-    fn advance(&self, entries: &[Entry]) -> Result<(), Gap> {
-        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        let advanced = view.advance(entries);
-        self.reached.send_replace(view.reached());
-        advanced
+        outcome
     }
 
     fn confirm(&self, asked_at: Uptime) {
@@ -156,10 +147,8 @@ impl Shared {
                 head = %page.head.number,
                 "the revocation log is not the one it was; the view begins anew"
             );
-            let anew = View::starting_at(page.head, self.view_capacity);
-            *self.view.write().unwrap_or_else(PoisonError::into_inner) = anew;
-            self.reached.send_replace(page.head.number);
-        } else if self.advance(&page.entries).is_err() {
+            self.change(|view| *view = View::starting_at(page.head, self.view_capacity));
+        } else if self.change(|view| view.advance(&page.entries)) == Err(Gap) {
             tracing::error!(known = %known.number, "the revocation log has a gap");
             return true;
         }

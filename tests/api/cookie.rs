@@ -162,13 +162,7 @@ async fn forged_cookies_leave_no_trace() {
         });
         browser.whoami().await.assert_refused();
     }
-    let mut redis = crate::support::servers::redis_connection().await;
-    let pattern = format!("{}:*", app.redis_key_prefix());
-    let keys: Vec<Vec<u8>> = redis::cmd("KEYS")
-        .arg(&pattern)
-        .query_async(&mut redis)
-        .await
-        .unwrap();
+    let keys = app.redis_keys().await;
     assert!(keys.is_empty());
 }
 

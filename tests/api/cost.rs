@@ -1,5 +1,7 @@
 //! What a request costs, in work that can be counted.
 
+use std::time::{Duration, Instant};
+
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
 use crate::support::Stack::{Embedded, Scaled};
@@ -35,6 +37,29 @@ async fn a_log_in_takes_two_transactions_and_eight_round_trips() {
     assert_eq!(transactions, 2);
     // Six for the statements; two more when the pool takes a connection back.
     assert!((6..=8).contains(&round_trips), "{round_trips}");
+}
+
+/// How long a refused log-in takes at the least, of a few.
+async fn refused_in(app: &TestApp, email: &str) -> Duration {
+    let mut least = Duration::MAX;
+    for _ in 0..3 {
+        let started = Instant::now();
+        let answer = app.browser().log_in(email, "not the password at all").await;
+        least = least.min(started.elapsed());
+        answer.assert_problem(401, "invalid_credentials");
+    }
+    least
+}
+
+#[tokio::test]
+async fn an_account_that_does_not_exist_costs_a_hash_as_well() {
+    let cost = [("GATELODGE_PASSWORD__BCRYPT_COST", "10")];
+    let app = TestApp::spawn_with(Embedded, &cost).await;
+    app.registered("ada@example.com").await;
+    let wrong = refused_in(&app, "ada@example.com").await;
+    let unknown = refused_in(&app, "bob@example.com").await;
+    assert!(unknown > wrong / 2, "{unknown:?}, {wrong:?}");
+    assert!(wrong > unknown / 2, "{wrong:?}, {unknown:?}");
 }
 
 /// Shown by taking the session out of the ledger behind the service's back: it

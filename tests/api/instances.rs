@@ -158,12 +158,7 @@ async fn redis_emptied_logs_nobody_out_and_brings_nobody_back() {
     let mut thief = gone.clone();
     gone.log_out().await;
     let mut redis = crate::support::servers::redis_connection().await;
-    let pattern = format!("{}:*", first.redis_key_prefix());
-    let keys: Vec<Vec<u8>> = redis::cmd("KEYS")
-        .arg(&pattern)
-        .query_async(&mut redis)
-        .await
-        .unwrap();
+    let keys = first.redis_keys().await;
     assert!(!keys.is_empty());
     redis::cmd("DEL")
         .arg(keys)
@@ -173,11 +168,7 @@ async fn redis_emptied_logs_nobody_out_and_brings_nobody_back() {
 
     assert_eq!(ada.at(second.address).whoami().await.status, 200);
     thief.whoami().await.assert_refused();
-    let keys: Vec<Vec<u8>> = redis::cmd("KEYS")
-        .arg(&pattern)
-        .query_async(&mut redis)
-        .await
-        .unwrap();
+    let keys = first.redis_keys().await;
     assert_eq!(
         keys.len(),
         1,
@@ -192,12 +183,7 @@ async fn what_lies_in_redis_tells_nothing_and_opens_nothing() {
     let mut ada = first.registered("ada@example.com").await;
     let mut bob = first.registered("bob@example.com").await;
     let mut redis = crate::support::servers::redis_connection().await;
-    let pattern = format!("{}:*", first.redis_key_prefix());
-    let keys: Vec<Vec<u8>> = redis::cmd("KEYS")
-        .arg(&pattern)
-        .query_async(&mut redis)
-        .await
-        .unwrap();
+    let keys = first.redis_keys().await;
     let [one, two] = keys.as_slice() else {
         panic!("{} keys", keys.len())
     };

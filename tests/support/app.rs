@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
 
 use super::browser::Browser;
-use super::servers::{POSTGRES, REDIS};
+use super::servers::{POSTGRES, REDIS, redis_connection};
 
 /// The two ways to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,8 +119,13 @@ impl TestApp {
         &self.environment["DATABASE_URL"]
     }
 
-    pub fn redis_key_prefix(&self) -> &str {
-        &self.environment["GATELODGE_REDIS__KEY_PREFIX"]
+    /// The keys that this instance and those beside it have in Redis.
+    pub async fn redis_keys(&self) -> Vec<Vec<u8>> {
+        let prefix = &self.environment["GATELODGE_REDIS__KEY_PREFIX"];
+        let mut redis = redis_connection().await;
+        let mut keys = redis::cmd("KEYS");
+        let keys = keys.arg(format!("{prefix}:*")).query_async(&mut redis);
+        keys.await.expect("Redis answers")
     }
 
     /// A browser that knows this instance, and has no cookie.

@@ -15,6 +15,11 @@ pub(super) struct Ending {
 }
 
 impl Ending {
+    fn session(&mut self, session: SessionId, digest: TokenDigest) {
+        self.log.push(Revocation::SessionEnded(session));
+        self.ended.push(digest);
+    }
+
     /// The user is no longer as copies say.
     pub(super) fn copies_of(&mut self, user: UserId) {
         self.log.push(Revocation::UserChanged(user));
@@ -31,8 +36,7 @@ impl Ending {
         else {
             return Ok(false);
         };
-        self.log.push(Revocation::SessionEnded(session));
-        self.ended.push(digest);
+        self.session(session, digest);
         Ok(true)
     }
 
@@ -49,8 +53,7 @@ impl Ending {
         let Some((user, session)) = deleted else {
             return Ok(false);
         };
-        self.log.push(Revocation::SessionEnded(session));
-        self.ended.push(digest);
+        self.session(session, digest);
         let event = act.by(user).did(action, user, Some(session));
         statements::log::insert_event(tx.link(), &event).await?;
         Ok(true)
@@ -99,8 +102,7 @@ impl Ending {
             .collect();
         statements::log::insert_events(tx.link(), &events).await?;
         for (session, digest) in surplus {
-            self.log.push(Revocation::SessionEnded(session));
-            self.ended.push(digest);
+            self.session(session, digest);
         }
         Ok(())
     }
