@@ -17,12 +17,14 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_actix_web::TracingLogger;
 
-use crate::accounts::{Accounts, Hasher};
+use crate::accounts::{Accounts, Earlier, FirstAdmin, Hasher, NewAccount, SetUp};
 use crate::config::{self, Settings, secret_key};
+use crate::domain::audit::Actor;
 use crate::domain::keys::{KEY_LENGTH, KeyRing, SecretKey};
 use crate::domain::session::Lifetime;
+use crate::domain::user::{Role, UserName};
 use crate::entropy;
-use crate::http::{RequestSpan, Services};
+use crate::http::{Links, RequestSpan, Services};
 use crate::sessions::{Clock, Policy, Sessions};
 use crate::store::hot::HotStore;
 use crate::store::ledger::Ledger;
@@ -35,6 +37,7 @@ pub struct Application {
     server: Server,
     address: SocketAddr,
     services: Services,
+    setup_link: Option<String>,
 }
 
 impl Application {
@@ -56,6 +59,7 @@ impl Application {
         let address = listener.local_addr()?;
         settings.server.bind = address;
         let services = services(&settings, clock).await?;
+        let setup_link = first_admin(&services, &settings).await?;
 
         let shared = services.clone();
         let server = HttpServer::new(move || {
@@ -75,7 +79,14 @@ impl Application {
             server,
             address,
             services,
+            setup_link,
         })
+    }
+
+    /// Where the first admin is set up, while there is none.
+    #[must_use]
+    pub fn setup_link(&self) -> Option<&str> {
+        self.setup_link.as_deref()
     }
 
     /// The port that was bound, which is one of the system's choice if
@@ -124,6 +135,33 @@ async fn stop_signal() {
     }
 }
 
+/// Creates the first admin as configured, or makes a link to set one up.
+async fn first_admin(services: &Services, settings: &Settings) -> anyhow::Result<Option<String>> {
+    let (accounts, act) = (
+        services.accounts(),
+        services.sessions().act(Actor::Operator, None),
+    );
+    let Some(bootstrap) = &settings.bootstrap else {
+        let link = accounts.issue_setup_link(Earlier::Kept, act.at).await?;
+        return Ok(link.map(|link| services.links().setup(&link.token)));
+    };
+    let by = SetUp {
+        account: NewAccount {
+            email: bootstrap.email.clone(),
+            name: UserName::parse("Administrator")?,
+            role: Role::Admin,
+        },
+        password: bootstrap.password(settings.password.min_length)?,
+    };
+    match accounts.bootstrap(by, act).await? {
+        FirstAdmin::Created | FirstAdmin::Exists => Ok(None),
+        FirstAdmin::EmailTaken => bail!(
+            "bootstrap_admin_email is the address of somebody who is no admin: name another, or \
+             make them one with `gatelodge users set-role`"
+        ),
+    }
+}
+
 /// What an app of one's own needs to use [`Gate`](crate::Gate): the same parts
 /// as in [`Application`], without a server.
 ///
@@ -153,6 +191,31 @@ async fn open_ledger(database: &config::Database) -> anyhow::Result<Ledger> {
 async fn services(settings: &Settings, clock: Clock) -> anyhow::Result<Services> {
     let mut ledger = open_ledger(&settings.database).await?;
     ledger.claim()?;
+    let Operator {
+        accounts,
+        sessions,
+        links,
+    } = assemble(ledger, settings, clock).await?;
+    Ok(Services::new(accounts, sessions, links, settings))
+}
+
+/// What a command works with, beside a service that may be running.
+pub struct Operator {
+    pub accounts: Arc<Accounts>,
+    pub sessions: Arc<Sessions>,
+    pub links: Links,
+}
+
+/// Connects a command to the stores.
+///
+/// # Errors
+/// If a store does not answer.
+pub async fn operate(settings: &Settings) -> anyhow::Result<Operator> {
+    let ledger = open_ledger(&settings.database).await?;
+    assemble(ledger, settings, Clock::new()).await
+}
+
+async fn assemble(ledger: Ledger, settings: &Settings, clock: Clock) -> anyhow::Result<Operator> {
     if settings.database.migrate {
         ledger.migrate().await?;
     } else {
@@ -168,7 +231,7 @@ async fn services(settings: &Settings, clock: Clock) -> anyhow::Result<Services>
         )?,
         None => HotStore::memory(settings.session.cache_capacity),
     };
-    let policy = policy(&settings.session);
+    let policy = policy(settings);
     let sessions = Sessions::start(ledger.clone(), hot, keys, clock, policy).await?;
     let password = &settings.password;
     let hasher = Hasher::new(
@@ -182,10 +245,15 @@ async fn services(settings: &Settings, clock: Clock) -> anyhow::Result<Services>
         hasher,
         settings.registration.enabled,
     );
-    Ok(Services::new(Arc::new(accounts), sessions, settings))
+    Ok(Operator {
+        accounts: Arc::new(accounts),
+        sessions,
+        links: Links::new(&settings.server.public_url),
+    })
 }
 
-const fn policy(session: &config::Session) -> Policy {
+const fn policy(settings: &Settings) -> Policy {
+    let session = &settings.session;
     Policy {
         lifetime: Lifetime {
             idle: session.idle_timeout,
@@ -200,6 +268,7 @@ const fn policy(session: &config::Session) -> Policy {
         poll_interval: session.poll_interval,
         view_capacity: session.view_capacity,
         ledger_reads: session.ledger_reads,
+        audit_retention: settings.audit.retention,
     }
 }
 
@@ -226,8 +295,12 @@ fn embedded_key(directory: &Path) -> anyhow::Result<SecretKey> {
         .map_err(|right| anyhow::anyhow!("{} is damaged; it takes {right}", path.display()))
 }
 
-/// Whole or not at all: written beside its place, then moved there.
-fn write_key(path: &Path) -> std::io::Result<()> {
+/// Whole or not at all: written beside its place, then moved there. For its
+/// owner alone.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_key(path: &Path) -> std::io::Result<()> {
     let unfinished = path.with_extension("new");
     let mut file = OpenOptions::new()
         .write(true)

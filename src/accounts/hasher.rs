@@ -97,16 +97,22 @@ impl Hasher {
     }
 }
 
+/// How long one hash of that cost takes here and now.
+#[must_use]
+pub fn time_of_one_hash(cost: Cost) -> Duration {
+    let started = Instant::now();
+    let nobody = PasswordHash::of_nobody(cost);
+    if let Ok(password) = Password::parse("measured") {
+        let _ = nobody.verify(&password);
+    }
+    started.elapsed()
+}
+
 fn queue_for(cost: Cost, concurrency: usize) -> usize {
     let Some(measured) = Cost::new(MEASURED_COST) else {
         return concurrency;
     };
-    let started = Instant::now();
-    let nobody = PasswordHash::of_nobody(measured);
-    if let Ok(password) = Password::parse("measured") {
-        let _ = nobody.verify(&password);
-    }
-    let measured_time = started.elapsed().as_secs_f64().max(1e-6);
+    let measured_time = time_of_one_hash(measured).as_secs_f64().max(1e-6);
     let time = measured_time * 2f64.powi(cost.get().cast_signed() - MEASURED_COST.cast_signed());
     #[expect(
         clippy::cast_possible_truncation,

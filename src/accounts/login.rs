@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Accounts, Error};
+use crate::domain::audit::Actor;
 use crate::domain::client::Client;
 use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
@@ -40,7 +41,7 @@ impl Accounts {
             .filter(|found| is_right && found.user.status == Status::Active)
             .ok_or(Error::InvalidCredentials)?;
 
-        let act = self.sessions.act(None, client.address);
+        let act = self.sessions.act(Actor::Stranger, client.address);
         let (token, draft) = self.sessions.draft(client, remember_me);
         let max_per_user = self.sessions.policy().max_per_user;
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));

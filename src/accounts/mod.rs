@@ -1,27 +1,33 @@
 //! What is done with accounts: register, log in, change the password, the name
-//! or the e-mail address, delete. Decides who somebody is; that they are logged
-//! in is for `sessions` to say.
+//! or the e-mail address, delete; and what admins do with those of others.
+//! Decides who somebody is; that they are logged in is for `sessions` to say.
 //!
 //! Knows nothing of HTTP.
 
+mod events;
 mod hasher;
+mod links;
 mod login;
 mod password;
 mod profile;
 mod register;
+mod users;
 
 use std::sync::Arc;
 
 use crate::domain::id::UserId;
+use crate::domain::link::InvalidLink;
 use crate::domain::password::Password;
 use crate::domain::user::{CredentialVersion, Status};
 use crate::sessions::Sessions;
 use crate::store::Unavailable;
 use crate::store::ledger::{Ledger, Refusal};
 
-pub use hasher::{Busy, Hasher};
+pub use hasher::{Busy, Hasher, time_of_one_hash};
+pub use links::{Earlier, FirstAdmin, IssuedLink, SetUp};
 pub use login::LogIn;
 pub use register::Register;
+pub use users::{Created, NewAccount};
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +48,13 @@ pub enum Error {
     /// What was verified was changed while the request was under way: ask again.
     #[error("the credential has changed")]
     CredentialChanged,
+    #[error("there is no such user")]
+    NotFound,
+    /// Nobody else could administer.
+    #[error("this is the last admin")]
+    LastAdmin,
+    #[error(transparent)]
+    InvalidLink(#[from] InvalidLink),
     #[error(transparent)]
     Busy(#[from] Busy),
     #[error(transparent)]
@@ -60,6 +73,8 @@ impl From<Refusal> for Error {
         match refusal {
             Refusal::SessionEnded => Self::SessionEnded,
             Refusal::CredentialChanged => Self::CredentialChanged,
+            Refusal::NotFound => Self::NotFound,
+            Refusal::LastAdmin => Self::LastAdmin,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Accounts, Error};
+use crate::domain::audit::Actor;
 use crate::domain::client::Client;
 use crate::domain::password::{NewPassword, Password};
 use crate::domain::session::Record;
@@ -25,7 +26,7 @@ impl Accounts {
         let (user, session) = (by.user.id, by.session.id);
         let verified = self.reauthenticate(user, current).await?;
         let hash = self.hasher.hash(new).await?;
-        let act = self.sessions.act(Some(user), client.address);
+        let act = self.sessions.act(Actor::User(user), client.address);
         let (token, draft) = self.sessions.draft(client, by.session.remember_me);
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Accounts, Error};
+use crate::domain::audit::Actor;
 use crate::domain::email::Email;
 use crate::domain::password::Password;
 use crate::domain::session::Record;
@@ -23,7 +24,7 @@ impl Accounts {
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions
             .uncut(async move {
-                let act = sessions.act(Some(user), address);
+                let act = sessions.act(Actor::User(user), address);
                 let changed = ledger.change_name(user, session, &name, act).await?;
                 let (user, committed) = changed.ok_or(Error::SessionEnded)?;
                 sessions.publish(committed).await;
@@ -49,7 +50,7 @@ impl Accounts {
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions
             .uncut(async move {
-                let act = sessions.act(Some(user), address);
+                let act = sessions.act(Actor::User(user), address);
                 match ledger
                     .change_email(user, session, verified, &email, act)
                     .await?
@@ -81,7 +82,7 @@ impl Accounts {
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions
             .uncut(async move {
-                let act = sessions.act(Some(user), address);
+                let act = sessions.act(Actor::User(user), address);
                 let deleted = ledger.delete_account(user, session, verified, act).await?;
                 sessions.publish(deleted?).await;
                 Ok(())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Accounts, Error};
+use crate::domain::audit::Actor;
 use crate::domain::client::Client;
 use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
@@ -38,7 +39,7 @@ impl Accounts {
             presented,
         } = request;
         let password_hash = self.hasher.hash(password).await?;
-        let act = self.sessions.act(None, client.address);
+        let act = self.sessions.act(Actor::Stranger, client.address);
         let user = User {
             id: UserId::new(act.at, entropy::random()),
             email,
@@ -53,7 +54,7 @@ impl Accounts {
             .uncut(async move {
                 let new = NewUser {
                     user,
-                    password_hash,
+                    password_hash: Some(password_hash),
                 };
                 let issue = ledger.register(&new, &draft, presented, act).await?;
                 let issue = issue.ok_or(Error::EmailTaken)?;

@@ -18,17 +18,34 @@ impl Database {
     pub(super) fn read(from: &mut Reader) -> Self {
         Self {
             url: from
-                .secret("database.url", Some(DEFAULT_URL), |url| {
-                    let known = ["sqlite://", "postgres://", "postgresql://"];
-                    if known.iter().any(|scheme| url.starts_with(scheme)) {
-                        Ok(url.to_owned())
-                    } else {
-                        Err("postgres://user:password@host/database or sqlite://path".to_owned())
-                    }
-                })
+                .secret(
+                    "database.url",
+                    Some(DEFAULT_URL),
+                    "The ledger: sqlite://path, or postgres://user:password@host/database",
+                    |url| {
+                        let known = ["sqlite://", "postgres://", "postgresql://"];
+                        if known.iter().any(|scheme| url.starts_with(scheme)) {
+                            Ok(url.to_owned())
+                        } else {
+                            Err("postgres://user:password@host/database or sqlite://path"
+                                .to_owned())
+                        }
+                    },
+                )
                 .unwrap_or_else(|| DEFAULT_URL.to_owned()),
-            max_connections: from.value("database.max_connections", "10", count),
-            migrate: from.value("database.migrate", "true", flag),
+            max_connections: from.value(
+                "database.max_connections",
+                "10",
+                "Connections to the database at once",
+                count,
+            ),
+            migrate: from.value(
+                "database.migrate",
+                "true",
+                "Whether starting brings the schema up to date. false: refuse to start \
+                 on an old one",
+                flag,
+            ),
         }
     }
 

@@ -19,19 +19,28 @@ pub enum Format {
 impl Log {
     pub(super) fn read(from: &mut Reader) -> Self {
         Self {
-            level: from.value("log.level", "info", |text| {
-                tracing_subscriber::EnvFilter::try_new(text)
-                    .map(|_| text.to_owned())
-                    .map_err(|_| {
-                        "error, warn, info, debug, trace, or a filter such as info,sqlx=debug"
-                            .to_owned()
-                    })
-            }),
-            format: from.optional("log.format", |text| match text {
-                "text" => Ok(Format::Text),
-                "json" => Ok(Format::Json),
-                _ => Err("text or json".to_owned()),
-            }),
+            level: from.value(
+                "log.level",
+                "info",
+                "error, warn, info, debug, trace, or a filter such as info,sqlx=debug",
+                |text| {
+                    tracing_subscriber::EnvFilter::try_new(text)
+                        .map(|_| text.to_owned())
+                        .map_err(|_| {
+                            "error, warn, info, debug, trace, or a filter such as info,sqlx=debug"
+                                .to_owned()
+                        })
+                },
+            ),
+            format: from.optional(
+                "log.format",
+                "text or json. Unset: text on a terminal, JSON elsewhere",
+                |text| match text {
+                    "text" => Ok(Format::Text),
+                    "json" => Ok(Format::Json),
+                    _ => Err("text or json".to_owned()),
+                },
+            ),
         }
     }
 }

@@ -1,12 +1,16 @@
 //! Configuration: defaults, then a file, then the environment; read once,
 //! validated whole, all mistakes reported at once.
 
+mod audit;
+mod bootstrap;
 mod cookie;
 mod database;
+mod docs;
 mod log;
 mod password;
 mod reader;
 mod redis;
+mod reference;
 mod registration;
 mod secrets;
 mod server;
@@ -15,11 +19,15 @@ mod session;
 use std::path::Path;
 
 pub use self::redis::Redis;
+pub use audit::Audit;
+pub use bootstrap::Bootstrap;
 pub use cookie::{Cookie, SameSite};
 pub use database::Database;
+pub use docs::Docs;
 pub use log::{Format, Log};
 pub use password::Password;
-pub use reader::{Known, Mistakes};
+pub use reader::{Form, Known, Mistakes, duration};
+pub use reference::{env_example, reference_page};
 pub use registration::Registration;
 pub use secrets::{Secrets, secret_key};
 pub use server::{PublicUrl, Server};
@@ -40,6 +48,9 @@ pub struct Settings {
     pub session: Session,
     pub password: Password,
     pub registration: Registration,
+    pub bootstrap: Option<Bootstrap>,
+    pub audit: Audit,
+    pub docs: Docs,
     pub log: Log,
 }
 
@@ -77,6 +88,9 @@ impl Settings {
             session: Session::read(from),
             password: Password::read(from),
             registration: Registration::read(from),
+            bootstrap: Bootstrap::read(from),
+            audit: Audit::read(from),
+            docs: Docs::read(from),
             log: Log::read(from),
         };
         settings.look_at_the_whole(from);
@@ -97,6 +111,14 @@ impl Settings {
                 "secrets.keys",
                 "is missing: instances that share a PostgreSQL must share their keys; \
                  `gatelodge keys generate` prints one",
+            );
+        }
+        if let Some(bootstrap) = &self.bootstrap
+            && let Err(wrong) = bootstrap.password(self.password.min_length)
+        {
+            from.mistake(
+                "bootstrap_admin_password",
+                &format!("is not usable: it {wrong}"),
             );
         }
         if let Some(domain) = &self.cookie.domain {

@@ -19,22 +19,41 @@ const SHORTEST_MIN_LENGTH: usize = 8;
 impl Password {
     pub(super) fn read(from: &mut Reader) -> Self {
         Self {
-            min_length: from.value("password.min_length", "15", |text| {
-                count(text)
-                    .ok()
-                    .filter(|length| *length >= SHORTEST_MIN_LENGTH)
-                    .ok_or_else(|| format!("a whole number, {SHORTEST_MIN_LENGTH} or more"))
-            }),
-            bcrypt_cost: from.value("password.bcrypt_cost", "12", |text| {
-                text.parse()
-                    .ok()
-                    .and_then(Cost::new)
-                    .ok_or_else(|| "a whole number from 4 to 31".to_owned())
-            }),
+            min_length: from.value(
+                "password.min_length",
+                "15",
+                "In characters, for new passwords",
+                |text| {
+                    count(text)
+                        .ok()
+                        .filter(|length| *length >= SHORTEST_MIN_LENGTH)
+                        .ok_or_else(|| format!("a whole number, {SHORTEST_MIN_LENGTH} or more"))
+                },
+            ),
+            bcrypt_cost: from.value(
+                "password.bcrypt_cost",
+                "12",
+                "Each more doubles the work of verifying a password; `gatelodge hash \
+                 calibrate` finds yours",
+                |text| {
+                    text.parse()
+                        .ok()
+                        .and_then(Cost::new)
+                        .ok_or_else(|| "a whole number from 4 to 31".to_owned())
+                },
+            ),
             hash_concurrency: from
-                .optional("password.hash_concurrency", count)
+                .optional(
+                    "password.hash_concurrency",
+                    "Passwords verified at once. Unset: cores - 1, at least 1",
+                    count,
+                )
                 .unwrap_or_else(|| cores().saturating_sub(1).max(1)),
-            hash_queue: from.optional("password.hash_queue", count),
+            hash_queue: from.optional(
+                "password.hash_queue",
+                "Passwords that may wait for their turn. Unset: two seconds' work",
+                count,
+            ),
         }
     }
 }

@@ -13,11 +13,25 @@ use super::DEFAULT_FILE;
 
 const PREFIX: &str = "GATELODGE";
 
-/// A key, the variable that sets it, and what it is if nothing does.
+/// A key that is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     pub key: &'static str,
+    /// What it is if nothing sets it.
     pub default: Option<&'static str>,
+    /// What it is for.
+    pub about: &'static str,
+    pub form: Form,
+}
+
+/// How a key is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Value,
+    List,
+    /// As it is, or by the path of a file that holds it.
+    Secret,
+    SecretList,
 }
 
 impl Known {
@@ -150,18 +164,31 @@ impl Reader {
         self.known
     }
 
+    fn know(
+        &mut self,
+        key: &'static str,
+        default: Option<&'static str>,
+        about: &'static str,
+        form: Form,
+    ) {
+        self.known.push(Known {
+            key,
+            default,
+            about,
+            form,
+        });
+    }
+
     /// A value that has a default.
     #[expect(clippy::expect_used, reason = "every default is read by a test")]
     pub(super) fn value<T>(
         &mut self,
         key: &'static str,
         default: &'static str,
+        about: &'static str,
         parse: fn(&str) -> Result<T, String>,
     ) -> T {
-        self.known.push(Known {
-            key,
-            default: Some(default),
-        });
+        self.know(key, Some(default), about, Form::Value);
         let given = self.text(key);
         given
             .and_then(|text| self.parsed(key, &text, Visibility::Shown, parse))
@@ -172,9 +199,10 @@ impl Reader {
     pub(super) fn optional<T>(
         &mut self,
         key: &'static str,
+        about: &'static str,
         parse: fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        self.known.push(Known { key, default: None });
+        self.know(key, None, about, Form::Value);
         let text = self.text(key)?;
         self.parsed(key, &text, Visibility::Shown, parse)
     }
@@ -183,9 +211,10 @@ impl Reader {
     pub(super) fn list<T>(
         &mut self,
         key: &'static str,
+        about: &'static str,
         parse: fn(&str) -> Result<T, String>,
     ) -> Vec<T> {
-        self.known.push(Known { key, default: None });
+        self.know(key, None, about, Form::List);
         let items = self.items(key);
         items
             .iter()
@@ -198,9 +227,10 @@ impl Reader {
         &mut self,
         key: &'static str,
         default: Option<&'static str>,
+        about: &'static str,
         parse: fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        self.known.push(Known { key, default });
+        self.know(key, default, about, Form::Secret);
         let text = self
             .secret_text(key)
             .or_else(|| default.map(str::to_owned))?;
@@ -211,9 +241,10 @@ impl Reader {
     pub(super) fn secret_list<T>(
         &mut self,
         key: &'static str,
+        about: &'static str,
         parse: fn(&str) -> Result<T, String>,
     ) -> Vec<T> {
-        self.known.push(Known { key, default: None });
+        self.know(key, None, about, Form::SecretList);
         let items = match self.secret_file(key) {
             Some(text) => split(&text),
             None => self.items(key),
@@ -295,7 +326,10 @@ fn split(text: &str) -> Vec<String> {
 const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// `250ms`, `30s`, `15m`, `24h` or `30d`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// Says what a duration looks like.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "a duration such as 250ms, 30s, 15m, 24h or 30d".to_owned();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);

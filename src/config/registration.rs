@@ -10,7 +10,12 @@ pub struct Registration {
 impl Registration {
     pub(super) fn read(from: &mut Reader) -> Self {
         Self {
-            enabled: from.value("registration.enabled", "true", flag),
+            enabled: from.value(
+                "registration.enabled",
+                "true",
+                "Whether anyone may sign up",
+                flag,
+            ),
         }
     }
 }

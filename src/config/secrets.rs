@@ -16,7 +16,13 @@ pub struct Secrets {
 impl Secrets {
     pub(super) fn read(from: &mut Reader) -> Self {
         Self {
-            keys: from.secret_list("secrets.keys", secret_key),
+            keys: from.secret_list(
+                "secrets.keys",
+                "Required with PostgreSQL: `gatelodge keys generate` prints one. The \
+                 first signs and seals, all verify. Embedded, a key is generated into \
+                 data/",
+                secret_key,
+            ),
         }
     }
 }

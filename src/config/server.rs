@@ -25,19 +25,40 @@ pub struct Server {
 impl Server {
     pub(super) fn read(from: &mut Reader) -> Self {
         Self {
-            bind: from.value("server.bind", "127.0.0.1:8080", |text| {
+            bind: from.value("server.bind", "127.0.0.1:8080", "Where to listen", |text| {
                 text.parse()
                     .map_err(|_| "an address and a port such as 0.0.0.0:8080".to_owned())
             }),
             public_url: from.value(
                 "server.public_url",
                 "http://localhost:8080",
+                "The origin under which browsers know this service; https:// but on localhost",
                 PublicUrl::parse,
             ),
-            workers: from.optional("server.workers", count).unwrap_or_else(cores),
-            trusted_proxies: from.list("server.trusted_proxies", network),
-            body_timeout: from.value("server.body_timeout", "10s", duration),
-            shutdown_grace: from.value("server.shutdown_grace", "20s", duration),
+            workers: from
+                .optional(
+                    "server.workers",
+                    "Threads that answer requests. Unset: as many as there are cores",
+                    count,
+                )
+                .unwrap_or_else(cores),
+            trusted_proxies: from.list(
+                "server.trusted_proxies",
+                "Addresses or ranges of proxies whose X-Forwarded-For is believed",
+                network,
+            ),
+            body_timeout: from.value(
+                "server.body_timeout",
+                "10s",
+                "How long a client may take to send a request's body",
+                duration,
+            ),
+            shutdown_grace: from.value(
+                "server.shutdown_grace",
+                "20s",
+                "How long requests under way may take after SIGTERM",
+                duration,
+            ),
         }
     }
 }

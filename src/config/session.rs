@@ -23,16 +23,66 @@ const MAX_LEASE: Duration = Duration::from_secs(5);
 impl Session {
     pub(super) fn read(from: &mut Reader) -> Self {
         let session = Self {
-            idle_timeout: from.value("session.idle_timeout", "2h", duration),
-            lifetime: from.value("session.lifetime", "24h", duration),
-            remember_idle_timeout: from.value("session.remember_idle_timeout", "14d", duration),
-            remember_lifetime: from.value("session.remember_lifetime", "30d", duration),
-            max_per_user: from.optional("session.max_per_user", count_of),
-            lease: from.value("session.lease", "5s", duration),
-            poll_interval: from.value("session.poll_interval", "500ms", duration),
-            cache_capacity: from.value("session.cache_capacity", "100000", count_of),
-            view_capacity: from.value("session.view_capacity", "1000000", count_of),
-            ledger_reads: from.value("session.ledger_reads", "32", count_of),
+            idle_timeout: from.value(
+                "session.idle_timeout",
+                "2h",
+                "A session ends when it was not used for this long",
+                duration,
+            ),
+            lifetime: from.value(
+                "session.lifetime",
+                "24h",
+                "A session ends this long after logging in",
+                duration,
+            ),
+            remember_idle_timeout: from.value(
+                "session.remember_idle_timeout",
+                "14d",
+                "The idle timeout of who asked to be remembered",
+                duration,
+            ),
+            remember_lifetime: from.value(
+                "session.remember_lifetime",
+                "30d",
+                "The lifetime for who asked to be remembered",
+                duration,
+            ),
+            max_per_user: from.optional(
+                "session.max_per_user",
+                "Over this many sessions of one user, the oldest end. Unset: unlimited",
+                count_of,
+            ),
+            lease: from.value(
+                "session.lease",
+                "5s",
+                "How long a copy of a session may be believed without word from the \
+                 ledger, 5s at most",
+                duration,
+            ),
+            poll_interval: from.value(
+                "session.poll_interval",
+                "500ms",
+                "How often the revocation log is read",
+                duration,
+            ),
+            cache_capacity: from.value(
+                "session.cache_capacity",
+                "100000",
+                "Sessions held in memory",
+                count_of,
+            ),
+            view_capacity: from.value(
+                "session.view_capacity",
+                "1000000",
+                "Revocations held in memory",
+                count_of,
+            ),
+            ledger_reads: from.value(
+                "session.ledger_reads",
+                "32",
+                "Session checks that may ask the ledger at once",
+                count_of,
+            ),
         };
         if session.lease > MAX_LEASE {
             from.mistake(

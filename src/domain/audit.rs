@@ -2,15 +2,35 @@
 
 use std::net::IpAddr;
 
-use crate::domain::id::{SessionId, UserId};
+use crate::domain::id::{EventId, SessionId, UserId};
+use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
+
+/// Who acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    User(UserId),
+    /// Somebody on the command line.
+    Operator,
+    /// Somebody not known yet.
+    Stranger,
+}
+
+impl Actor {
+    #[must_use]
+    pub const fn user(self) -> Option<UserId> {
+        match self {
+            Self::User(user) => Some(user),
+            Self::Operator | Self::Stranger => None,
+        }
+    }
+}
 
 /// The circumstances of one act.
 #[derive(Clone, Copy, Debug)]
 pub struct Act {
     pub at: Timestamp,
-    /// The user who acts; `None` for somebody not known yet.
-    pub actor: Option<UserId>,
+    pub actor: Actor,
     pub address: Option<IpAddr>,
 }
 
@@ -19,60 +39,138 @@ impl Act {
     #[must_use]
     pub const fn by(self, actor: UserId) -> Self {
         Self {
-            actor: Some(actor),
+            actor: Actor::User(actor),
             ..self
         }
     }
 
     /// What the act did, to whom, and to or by which session.
     #[must_use]
-    pub const fn did(self, action: Action, subject: UserId, session: Option<SessionId>) -> Event {
+    pub fn did(self, action: Action, subject: UserId, session: Option<SessionId>) -> Event {
+        Event {
+            subject: Some(subject),
+            session,
+            ..self.did_to_nobody(action)
+        }
+    }
+
+    /// What the act did that concerns nobody in particular.
+    #[must_use]
+    pub fn did_to_nobody(self, action: Action) -> Event {
         Event {
             act: self,
             action,
-            subject,
-            session,
+            subject: None,
+            session: None,
+            reason: None,
+            detail: None,
         }
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    Registered,
-    LoggedIn,
-    LoggedOut,
-    SessionRevoked,
-    OtherSessionsRevoked,
-    AllSessionsRevoked,
-    PasswordChanged,
-    EmailChanged,
-    NameChanged,
-    AccountDeleted,
+macro_rules! actions {
+    ($($action:ident = $name:literal),* $(,)?) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Action {
+            $($action),*
+        }
+
+        impl Action {
+            pub const ALL: &[Self] = &[$(Self::$action),*];
+
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$action => $name),*
+                }
+            }
+        }
+    };
 }
+
+actions! {
+    Registered = "registered",
+    LoggedIn = "logged_in",
+    LoggedOut = "logged_out",
+    SessionRevoked = "session_revoked",
+    OtherSessionsRevoked = "other_sessions_revoked",
+    AllSessionsRevoked = "all_sessions_revoked",
+    MatchingSessionsRevoked = "matching_sessions_revoked",
+    EveryoneRevoked = "everyone_revoked",
+    PasswordChanged = "password_changed",
+    PasswordLinkIssued = "password_link_issued",
+    PasswordReset = "password_reset",
+    EmailChanged = "email_changed",
+    NameChanged = "name_changed",
+    AccountDeleted = "account_deleted",
+    UserCreated = "user_created",
+    UserLocked = "user_locked",
+    UserUnlocked = "user_unlocked",
+    RoleChanged = "role_changed",
+    UserDeleted = "user_deleted",
+    SetUp = "set_up",
+}
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be an action such as logged_in; the documentation lists all")]
+pub struct UnknownAction;
 
 impl Action {
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Registered => "registered",
-            Self::LoggedIn => "logged_in",
-            Self::LoggedOut => "logged_out",
-            Self::SessionRevoked => "session_revoked",
-            Self::OtherSessionsRevoked => "other_sessions_revoked",
-            Self::AllSessionsRevoked => "all_sessions_revoked",
-            Self::PasswordChanged => "password_changed",
-            Self::EmailChanged => "email_changed",
-            Self::NameChanged => "name_changed",
-            Self::AccountDeleted => "account_deleted",
-        }
+    /// # Errors
+    /// If there is no action of that name.
+    pub fn parse(name: &str) -> Result<Self, UnknownAction> {
+        let known = Self::ALL.iter().find(|action| action.as_str() == name);
+        known.copied().ok_or(UnknownAction)
     }
 }
 
-/// One row of the audit log: an act, and whom and which session it concerned.
-#[derive(Clone, Copy, Debug)]
+/// What becomes one row of the audit log: an act, and whom and which session it
+/// concerned.
+#[derive(Clone, Debug)]
 pub struct Event {
     pub act: Act,
     pub action: Action,
-    pub subject: UserId,
+    pub subject: Option<UserId>,
     pub session: Option<SessionId>,
+    /// As who acted gave it.
+    pub reason: Option<Line>,
+    /// What more there is to say.
+    pub detail: Option<String>,
+}
+
+impl Event {
+    #[must_use]
+    pub fn because(self, reason: Option<Line>) -> Self {
+        Self { reason, ..self }
+    }
+
+    #[must_use]
+    pub fn with(self, detail: impl Into<String>) -> Self {
+        Self {
+            detail: Some(detail.into()),
+            ..self
+        }
+    }
+}
+
+/// One row of the audit log, as it was written, maybe by a later version.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    pub id: EventId,
+    pub at: Timestamp,
+    pub action: String,
+    pub actor: Actor,
+    pub subject: Option<UserId>,
+    pub session: Option<SessionId>,
+    pub address: Option<IpAddr>,
+    pub reason: Option<String>,
+    pub detail: Option<String>,
+}
+
+/// Which rows of the audit log are asked for: those that all that is given holds for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EventFilter {
+    pub actor: Option<Actor>,
+    pub subject: Option<UserId>,
+    pub action: Option<Action>,
 }

@@ -20,6 +20,12 @@ macro_rules! id {
                 Self(uuid_v7(at, entropy))
             }
 
+            /// The first id there can be of that time; no later one is less.
+            #[must_use]
+            pub fn first_at(at: Timestamp) -> Self {
+                Self(uuid_v7(at, [0; 10]))
+            }
+
             #[must_use]
             pub const fn as_uuid(self) -> Uuid {
                 self.0
@@ -29,6 +35,12 @@ macro_rules! id {
         impl From<Uuid> for $name {
             fn from(uuid: Uuid) -> Self {
                 Self(uuid)
+            }
+        }
+
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Self {
+                id.0
             }
         }
 

@@ -1,11 +1,14 @@
 //! Sessions and how long they live.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::domain::client::Client;
 use crate::domain::digest::TokenDigest;
 use crate::domain::id::{SessionId, UserId};
+use crate::domain::network::Network;
 use crate::domain::revocation::{LogNumber, Vouched};
+use crate::domain::text::Fragment;
 use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 
@@ -21,6 +24,7 @@ pub struct Lifetime {
 /// What will be a session once the ledger has it.
 #[derive(Clone, Debug)]
 pub struct Draft {
+    /// Of the time `issued_at`: lists are in the order of ids.
     pub id: SessionId,
     pub digest: TokenDigest,
     pub issued_at: Timestamp,
@@ -120,6 +124,73 @@ impl Record {
     }
 }
 
+/// Which sessions are meant: those that everything given holds for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionFilter {
+    pub user: Option<UserId>,
+    pub network: Option<Network>,
+    pub user_agent: Option<Fragment>,
+    pub issued_after: Option<Timestamp>,
+    pub issued_before: Option<Timestamp>,
+    pub last_seen_before: Option<Timestamp>,
+}
+
+impl SessionFilter {
+    /// Whether there is a time that no session can have.
+    #[must_use]
+    pub fn contradicts_itself(&self) -> bool {
+        let ends = [self.issued_before, self.last_seen_before];
+        let first_end = ends.into_iter().flatten().min();
+        matches!((self.issued_after, first_end), (Some(begin), Some(end)) if begin >= end)
+    }
+}
+
+/// As the audit log shows it.
+impl fmt::Display for SessionFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user_agent = self
+            .user_agent
+            .as_ref()
+            .map(|part| format!("{:?}", part.as_str()));
+        let given = [
+            ("user_id", self.user.map(|user| user.to_string())),
+            ("ip", self.network.map(|network| network.to_string())),
+            ("user_agent", user_agent),
+            ("issued_after", self.issued_after.map(|at| at.to_string())),
+            ("issued_before", self.issued_before.map(|at| at.to_string())),
+            (
+                "last_seen_before",
+                self.last_seen_before.map(|at| at.to_string()),
+            ),
+        ];
+        let given = given
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        for (position, (name, value)) in given.enumerate() {
+            let space = if position == 0 { "" } else { " " };
+            write!(f, "{space}{name}={value}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A filter that says something: whatever ends sessions takes no other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection(SessionFilter);
+
+impl Selection {
+    /// `None` if the filter is empty.
+    #[must_use]
+    pub fn of(filter: SessionFilter) -> Option<Self> {
+        (filter != SessionFilter::default()).then_some(Self(filter))
+    }
+
+    #[must_use]
+    pub const fn filter(&self) -> &SessionFilter {
+        &self.0
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -183,6 +254,22 @@ pub(crate) mod tests {
         assert!(session.may_be_in_use(after(105)));
         assert!(!session.may_be_in_use(after(106)));
         assert!(!session.may_be_in_use(after(1000)));
+    }
+
+    #[test]
+    fn a_filter_says_what_it_means() {
+        let filter = SessionFilter {
+            network: Network::parse("10.0.0.0/8").ok(),
+            user_agent: Fragment::parse("a \"b\"").ok(),
+            issued_after: Some(Timestamp::from_millis(1000)),
+            last_seen_before: Some(Timestamp::from_millis(1000)),
+            ..SessionFilter::default()
+        };
+        let shown = "ip=10.0.0.0/8 user_agent=\"a \\\"b\\\"\" \
+                     issued_after=1970-01-01T00:00:01Z last_seen_before=1970-01-01T00:00:01Z";
+        assert_eq!(filter.to_string(), shown);
+        assert!(filter.contradicts_itself());
+        assert_eq!(Selection::of(SessionFilter::default()), None);
     }
 
     #[test]

@@ -1,4 +1,9 @@
-//! Text that people are shown.
+//! Text that people are shown, and text that they search for.
+
+use std::fmt;
+
+use serde::Serialize;
+use unicode_normalization::UnicodeNormalization;
 
 /// Controls, separators of lines and paragraphs, and characters that reorder,
 /// hide or are nothing (Unicode TR 36). Those that make up emoji and scripts
@@ -11,4 +16,129 @@ pub fn is_deceptive(c: char) -> bool {
             | '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
             | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
             | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0001}')
+}
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidLine {
+    #[error("must not be empty")]
+    Empty,
+    #[error("must be at most {0} characters long")]
+    TooLong(usize),
+    #[error("must not contain control or text-direction characters")]
+    ControlCharacter,
+}
+
+/// One line of 1 to `max_length` code points, NFC, trimmed, with nothing in it
+/// that could forge a log line, a header or the look of a page.
+///
+/// # Errors
+/// Says what is wrong with `text`, in words fit for a user.
+pub fn one_line(text: &str, max_length: usize) -> Result<String, InvalidLine> {
+    if text.len() > 16 * max_length {
+        return Err(InvalidLine::TooLong(max_length));
+    }
+    let line: String = text.trim().nfc().collect();
+    if line.is_empty() {
+        return Err(InvalidLine::Empty);
+    }
+    if line.chars().any(is_deceptive) {
+        return Err(InvalidLine::ControlCharacter);
+    }
+    if line.chars().count() > max_length {
+        return Err(InvalidLine::TooLong(max_length));
+    }
+    Ok(line)
+}
+
+const MAX_LINE_LENGTH: usize = 200;
+
+/// A short text, such as a reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Line(String);
+
+impl Line {
+    /// # Errors
+    /// As [`one_line`], for 200 characters.
+    pub fn parse(text: &str) -> Result<Self, InvalidLine> {
+        one_line(text, MAX_LINE_LENGTH).map(Self)
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A part of a text to look for, upper and lower case alike: three characters
+/// at least, which is what an index on parts of texts needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fragment(Line);
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidFragment {
+    #[error("must be at least 3 characters long")]
+    TooShort,
+    #[error(transparent)]
+    Line(#[from] InvalidLine),
+}
+
+impl Fragment {
+    /// # Errors
+    /// Says what is wrong with `text`, in words fit for a user.
+    pub fn parse(text: &str) -> Result<Self, InvalidFragment> {
+        let line = Line::parse(text)?;
+        if line.as_str().chars().count() < 3 {
+            return Err(InvalidFragment::TooShort);
+        }
+        Ok(Self(line))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The pattern of SQL's `like`, in which `\` escapes, that finds the fragment
+    /// and nothing else.
+    #[must_use]
+    pub fn like_pattern(&self) -> String {
+        let mut pattern = String::from("%");
+        for c in self.as_str().chars() {
+            if matches!(c, '%' | '_' | '\\') {
+                pattern.push('\\');
+            }
+            pattern.push(c);
+        }
+        pattern.push('%');
+        pattern
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fragment_stands_for_itself() {
+        let fragment = Fragment::parse(r"a*%_\").unwrap();
+        assert_eq!(fragment.like_pattern(), r"%a*\%\_\\%");
+    }
+
+    #[test]
+    fn what_is_empty_long_or_deceptive_is_refused() {
+        assert_eq!(Line::parse(" "), Err(InvalidLine::Empty));
+        assert_eq!(
+            Line::parse(&"a".repeat(201)),
+            Err(InvalidLine::TooLong(200))
+        );
+        assert_eq!(Line::parse("a\nb"), Err(InvalidLine::ControlCharacter));
+        assert_eq!(Fragment::parse("ab"), Err(InvalidFragment::TooShort));
+    }
 }

@@ -12,10 +12,21 @@ use time::format_description::well_known::Rfc3339;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a time of RFC 3339, such as 2026-09-21T14:13:20Z")]
+pub struct InvalidTime;
+
 impl Timestamp {
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
+    }
+
+    /// # Errors
+    /// If `text` is not RFC 3339.
+    pub fn parse(text: &str) -> Result<Self, InvalidTime> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTime)?;
+        Ok(moment.into())
     }
 
     #[must_use]

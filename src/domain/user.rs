@@ -3,16 +3,15 @@
 use std::fmt;
 
 use serde::Serialize;
-use unicode_normalization::UnicodeNormalization;
 
 use crate::domain::email::Email;
 use crate::domain::id::UserId;
 use crate::domain::password::PasswordHash;
-use crate::domain::text;
+use crate::domain::text::{InvalidLine, one_line};
 use crate::domain::time::Timestamp;
 
 /// A user as others may see it: no credential in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     pub id: UserId,
     pub email: Email,
@@ -29,7 +28,21 @@ pub enum Role {
     Admin,
 }
 
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be user or admin")]
+pub struct UnknownRole;
+
 impl Role {
+    /// # Errors
+    /// If there is no role of that name.
+    pub fn parse(name: &str) -> Result<Self, UnknownRole> {
+        match name {
+            "user" => Ok(Self::User),
+            "admin" => Ok(Self::Admin),
+            _ => Err(UnknownRole),
+        }
+    }
+
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -46,7 +59,21 @@ pub enum Status {
     Locked,
 }
 
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be active or locked")]
+pub struct UnknownStatus;
+
 impl Status {
+    /// # Errors
+    /// If there is no status of that name.
+    pub fn parse(name: &str) -> Result<Self, UnknownStatus> {
+        match name {
+            "active" => Ok(Self::Active),
+            "locked" => Ok(Self::Locked),
+            _ => Err(UnknownStatus),
+        }
+    }
+
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -61,6 +88,11 @@ impl Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CredentialVersion(pub i64);
 
+impl CredentialVersion {
+    /// A new user's.
+    pub const FIRST: Self = Self(1);
+}
+
 /// A user together with what a log-in is verified against.
 #[derive(Debug)]
 pub struct Credentials {
@@ -70,42 +102,28 @@ pub struct Credentials {
     pub version: CredentialVersion,
 }
 
+impl Credentials {
+    /// Whether the user can log in and is an admin.
+    #[must_use]
+    pub fn can_administer(&self) -> bool {
+        self.user.role == Role::Admin
+            && self.user.status == Status::Active
+            && self.password_hash.is_some()
+    }
+}
+
 const MAX_NAME_LENGTH: usize = 100;
 
-/// What a user wants to be called: NFC, trimmed, 1 to 100 code points, with
-/// nothing in it that could forge a log line, a header or the look of a page.
+/// What a user wants to be called, in one line of 1 to 100 code points.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct UserName(String);
 
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidName {
-    #[error("must not be empty")]
-    Empty,
-    #[error("must be at most {MAX_NAME_LENGTH} characters long")]
-    TooLong,
-    #[error("must not contain control or text-direction characters")]
-    ControlCharacter,
-}
-
 impl UserName {
     /// # Errors
     /// Says what is wrong with `text`, in words fit for a user.
-    pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        if text.len() > 16 * MAX_NAME_LENGTH {
-            return Err(InvalidName::TooLong);
-        }
-        let name: String = text.trim().nfc().collect();
-        if name.is_empty() {
-            return Err(InvalidName::Empty);
-        }
-        if name.chars().any(text::is_deceptive) {
-            return Err(InvalidName::ControlCharacter);
-        }
-        if name.chars().count() > MAX_NAME_LENGTH {
-            return Err(InvalidName::TooLong);
-        }
-        Ok(Self(name))
+    pub fn parse(text: &str) -> Result<Self, InvalidLine> {
+        one_line(text, MAX_NAME_LENGTH).map(Self)
     }
 
     #[must_use]
@@ -159,7 +177,7 @@ mod tests {
         ] {
             assert_eq!(
                 UserName::parse(name),
-                Err(InvalidName::ControlCharacter),
+                Err(InvalidLine::ControlCharacter),
                 "{name:?}"
             );
         }
@@ -168,7 +186,10 @@ mod tests {
     #[test]
     fn length_is_counted_in_code_points() {
         assert!(UserName::parse(&"é".repeat(100)).is_ok());
-        assert_eq!(UserName::parse(&"é".repeat(101)), Err(InvalidName::TooLong));
-        assert_eq!(UserName::parse("   "), Err(InvalidName::Empty));
+        assert_eq!(
+            UserName::parse(&"é".repeat(101)),
+            Err(InvalidLine::TooLong(100))
+        );
+        assert_eq!(UserName::parse("   "), Err(InvalidLine::Empty));
     }
 }

@@ -2,13 +2,16 @@
 //! field it concerns, none with a value that might be a secret.
 
 use std::future::{Ready, ready};
+use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::error::QueryPayloadError;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize as _, Deserializer};
 
+use super::cross_site;
 use super::edge::Body;
 use super::problem::{FieldError, Kind, Problem};
 
@@ -44,9 +47,8 @@ fn parse<T: DeserializeOwned>(request: &HttpRequest, bytes: &[u8]) -> Result<T, 
         return Err(if is_json {
             not_an_object()
         } else {
-            Kind::MalformedJson
-        }
-        .into());
+            Kind::MalformedJson.into()
+        });
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -54,23 +56,27 @@ fn parse<T: DeserializeOwned>(request: &HttpRequest, bytes: &[u8]) -> Result<T, 
         let error = error.into_inner();
         match error.classify() {
             serde_json::error::Category::Data => {
-                Kind::InvalidInput(vec![data_error(&path, &error.to_string())])
+                Problem::invalid(vec![data_error(&path, &error.to_string())])
             }
-            _ => Kind::MalformedJson,
+            _ => Kind::MalformedJson.into(),
         }
     })?;
     json.end().map_err(|_| Kind::MalformedJson)?;
     Ok(parsed)
 }
 
-fn not_an_object() -> Kind {
-    Kind::InvalidInput(vec![FieldError {
+fn not_an_object() -> Problem {
+    Problem::invalid(vec![FieldError {
         field: "body".to_owned(),
         message: "must be an object".to_owned(),
     }])
 }
 
 fn is_json(request: &HttpRequest) -> bool {
+    has_only_type(request, "application/json")
+}
+
+fn has_only_type(request: &HttpRequest, expected: &str) -> bool {
     if request.headers().contains_key(CONTENT_ENCODING) {
         return false;
     }
@@ -80,8 +86,56 @@ fn is_json(request: &HttpRequest) -> bool {
     };
     let text = only.to_str().unwrap_or_default().to_ascii_lowercase();
     let mut parts = text.split(';').map(str::trim);
-    parts.next() == Some("application/json")
+    parts.next() == Some(expected)
         && parts.all(|parameter| matches!(parameter, "charset=utf-8" | "charset=\"utf-8\""))
+}
+
+/// A form of our own pages. Browsers say where a form comes from; one that comes
+/// without a word of that is refused, for a form needs no script to be sent from
+/// another site.
+pub(super) struct Form<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest for Form<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let body = request.extensions().get::<Body>().cloned();
+        ready(match body {
+            Some(Body(bytes)) => parse_form(request, &bytes).map(Form),
+            None => Err(Problem::internal(anyhow::anyhow!(
+                "nobody has read the body"
+            ))),
+        })
+    }
+}
+
+fn parse_form<T: DeserializeOwned>(request: &HttpRequest, bytes: &[u8]) -> Result<T, Problem> {
+    if !has_only_type(request, "application/x-www-form-urlencoded") {
+        return Err(Kind::UnsupportedMediaType.into());
+    }
+    // The guard has seen to it that what they say is right.
+    if !cross_site::is_from_a_browser(request.headers()) {
+        return Err(Kind::CsrfFailed.into());
+    }
+    serde_urlencoded::from_bytes(bytes)
+        .map_err(|error| Problem::invalid(vec![data_error("form", &error.to_string())]))
+}
+
+/// The id in the request's path. What is no id names nothing.
+pub(super) struct Id<T>(pub(super) T);
+
+impl<T: FromStr> FromRequest for Id<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = request
+            .match_info()
+            .get("id")
+            .and_then(|id| id.parse().ok());
+        ready(id.map(Self).ok_or_else(|| Kind::NotFound.into()))
+    }
 }
 
 /// A query with no parameters but those of `T`.
@@ -95,9 +149,10 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
         let parsed = actix_web::web::Query::<T>::from_query(request.query_string());
         ready(match parsed {
             Ok(query) => Ok(Self(query.into_inner())),
-            Err(QueryPayloadError::Deserialize(error)) => {
-                Err(Kind::InvalidInput(vec![data_error("query", &error.to_string())]).into())
-            }
+            Err(QueryPayloadError::Deserialize(error)) => Err(Problem::invalid(vec![data_error(
+                "query",
+                &error.to_string(),
+            )])),
             Err(error) => Err(Problem::internal(anyhow::anyhow!("{error}"))),
         })
     }
@@ -127,13 +182,49 @@ fn data_error(path: &str, message: &str) -> FieldError {
     }
 }
 
+/// A parameter of a query; one that is empty was left out, as forms do it.
+pub(super) fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(from)?;
+    Ok((!text.is_empty()).then_some(text))
+}
+
 /// Gathers the mistakes of a request while its fields are parsed.
 #[derive(Default)]
 pub(super) struct Fields {
+    inside: &'static str,
     errors: Vec<FieldError>,
 }
 
 impl Fields {
+    /// The fields that follow are those of an object, itself a field.
+    pub(super) const fn inside(&mut self, object: &'static str) {
+        self.inside = object;
+    }
+
+    /// The value of a field that may be left out; `None` also if it is wrong.
+    pub(super) fn optional<T, E: std::fmt::Display>(
+        &mut self,
+        field: &'static str,
+        given: Option<&String>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        given.and_then(|_| self.parse(field, given, parse))
+    }
+
+    pub(super) fn has_mistakes(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// # Errors
+    /// If there were mistakes: the answer to them.
+    pub(super) fn finish(self) -> Result<(), Problem> {
+        if self.has_mistakes() {
+            Err(self.into_problem())
+        } else {
+            Ok(())
+        }
+    }
+
     /// The field's value, or `None` and a mistake noted.
     pub(super) fn parse<S: AsRef<str>, T, E: std::fmt::Display>(
         &mut self,
@@ -152,13 +243,13 @@ impl Fields {
 
     pub(super) fn refuse(&mut self, field: &'static str, message: &str) {
         self.errors.push(FieldError {
-            field: field.to_owned(),
+            field: format!("{}{field}", self.inside),
             message: message.to_owned(),
         });
     }
 
     /// The answer to a request with mistakes.
     pub(super) fn into_problem(self) -> Problem {
-        Kind::InvalidInput(self.errors).into()
+        Problem::invalid(self.errors)
     }
 }

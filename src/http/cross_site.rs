@@ -44,6 +44,11 @@ impl OwnOrigins {
     }
 }
 
+/// Whether the request says where it comes from, as browsers make it.
+pub(super) fn is_from_a_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN) || headers.contains_key(SEC_FETCH_SITE)
+}
+
 /// Whether every header of that name, if there is one, is as it should be.
 fn all(headers: &HeaderMap, name: &HeaderName, is_right: impl Fn(&[u8]) -> bool) -> bool {
     headers

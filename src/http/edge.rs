@@ -26,6 +26,8 @@ pub(super) struct Deadline(Duration);
 
 impl Deadline {
     pub(super) const USUAL: Self = Self(Duration::from_millis(1900));
+    /// For what ends sessions one by one, however many.
+    pub(super) const BULK: Self = Self(Duration::from_millis(29_900));
     /// For what verifies or sets a password.
     pub(super) const HASHING: Self = Self(Duration::from_millis(4900));
 }

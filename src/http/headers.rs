@@ -5,14 +5,15 @@ use actix_web::http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 
-/// ASVS 3.4 and 14.3.2. An answer is for whoever asked, once, and is no page.
+/// Of a page: nothing but its style sheet and its own forms.
+pub(super) const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; \
+                                      base-uri 'none'; frame-ancestors 'none'";
+
+/// ASVS 3.4 and 14.3.2. An answer is for whoever asked, once; what has no content
+/// security policy of its own is no page.
 pub(super) fn set_headers(headers: &mut HeaderMap) {
     let always = [
         (CACHE_CONTROL, "no-store"),
-        (
-            CONTENT_SECURITY_POLICY,
-            "default-src 'none'; frame-ancestors 'none'",
-        ),
         (REFERRER_POLICY, "same-origin"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (
@@ -20,6 +21,10 @@ pub(super) fn set_headers(headers: &mut HeaderMap) {
             "same-origin",
         ),
     ];
+    if !headers.contains_key(CONTENT_SECURITY_POLICY) {
+        let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
     for (name, value) in always {
         headers.insert(name, HeaderValue::from_static(value));
     }

@@ -5,8 +5,10 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::headers::set_headers;
+pub(super) use super::kind::Kind;
 use crate::accounts;
 use crate::store::Unavailable;
 
@@ -14,204 +16,82 @@ use crate::store::Unavailable;
 #[derive(Debug)]
 pub(super) struct Problem {
     kind: Kind,
+    errors: Vec<FieldError>,
     source: Option<anyhow::Error>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    MalformedJson,
-    Unauthenticated,
-    InvalidCredentials,
-    Forbidden,
-    WrongPassword,
-    CsrfFailed,
-    RegistrationClosed,
-    NotFound,
-    MethodNotAllowed,
-    RequestTimeout,
-    EmailTaken,
-    ContentTooLarge,
-    UriTooLong,
-    UnsupportedMediaType,
-    InvalidInput(Vec<FieldError>),
-    HeadersTooLarge,
-    Internal,
-    Unavailable,
-    Busy,
-}
-
 /// One mistake in a request's body or query.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct FieldError {
+    #[schema(example = "email")]
     pub(super) field: String,
+    #[schema(example = "is missing")]
     pub(super) message: String,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// What every error looks like (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Document<'a> {
+    /// Leads to a page that explains the problem.
+    #[schema(example = "/problems/invalid_input")]
     r#type: String,
+    #[schema(example = "Invalid input")]
     title: &'static str,
+    /// The answer's status.
+    #[schema(example = 422)]
     status: u16,
+    #[schema(example = "The request has mistakes; see errors.")]
     detail: &'static str,
+    /// For programs to tell problems by.
+    #[schema(example = "invalid_input")]
     code: &'static str,
+    /// The mistakes in a request's body or query; with 422 only.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
-}
-
-impl Kind {
-    /// Status, code, title and detail. Constant: nothing of a request or of an
-    /// error's cause comes back in them.
-    #[expect(clippy::too_many_lines, reason = "a table")]
-    const fn describe(&self) -> (StatusCode, &'static str, &'static str, &'static str) {
-        use StatusCode as S;
-        match self {
-            Self::MalformedJson => (
-                S::BAD_REQUEST,
-                "malformed_json",
-                "Malformed JSON",
-                "The request's body is not valid JSON.",
-            ),
-            Self::Unauthenticated => (
-                S::UNAUTHORIZED,
-                "unauthenticated",
-                "Not logged in",
-                "The request carries no session, or one that has ended. Log in.",
-            ),
-            Self::InvalidCredentials => (
-                S::UNAUTHORIZED,
-                "invalid_credentials",
-                "Wrong credentials",
-                "The e-mail address or the password is wrong.",
-            ),
-            Self::Forbidden => (
-                S::FORBIDDEN,
-                "forbidden",
-                "Forbidden",
-                "This session may not do that.",
-            ),
-            Self::WrongPassword => (
-                S::FORBIDDEN,
-                "wrong_password",
-                "Wrong password",
-                "The current password is wrong.",
-            ),
-            Self::CsrfFailed => (
-                S::FORBIDDEN,
-                "csrf_failed",
-                "Cross-site request refused",
-                "A request that changes something must come from this site's own pages.",
-            ),
-            Self::RegistrationClosed => (
-                S::FORBIDDEN,
-                "registration_closed",
-                "Registration is closed",
-                "New accounts are made by an administrator.",
-            ),
-            Self::NotFound => (
-                S::NOT_FOUND,
-                "not_found",
-                "Not found",
-                "There is nothing here, or nothing of yours.",
-            ),
-            Self::MethodNotAllowed => (
-                S::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "Method not allowed",
-                "This resource does not take that method; Allow lists those it does.",
-            ),
-            Self::RequestTimeout => (
-                S::REQUEST_TIMEOUT,
-                "request_timeout",
-                "Request timeout",
-                "The request's body took too long to arrive.",
-            ),
-            Self::EmailTaken => (
-                S::CONFLICT,
-                "email_taken",
-                "E-mail address taken",
-                "There is an account with this e-mail address.",
-            ),
-            Self::ContentTooLarge => (
-                S::PAYLOAD_TOO_LARGE,
-                "content_too_large",
-                "Body too large",
-                "A request's body may have 64 KiB at most.",
-            ),
-            Self::UriTooLong => (
-                S::URI_TOO_LONG,
-                "uri_too_long",
-                "URI too long",
-                "A request's URI may have 8 KiB at most.",
-            ),
-            Self::UnsupportedMediaType => (
-                S::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "Unsupported media type",
-                "The body must be JSON in UTF-8, sent as application/json.",
-            ),
-            Self::InvalidInput(_) => (
-                S::UNPROCESSABLE_ENTITY,
-                "invalid_input",
-                "Invalid input",
-                "The request has mistakes; see errors.",
-            ),
-            Self::HeadersTooLarge => (
-                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "headers_too_large",
-                "Headers too large",
-                "A request's headers may have 16 KiB at most.",
-            ),
-            Self::Internal => (
-                S::INTERNAL_SERVER_ERROR,
-                "internal",
-                "Internal error",
-                "Something went wrong on our side.",
-            ),
-            Self::Unavailable => (
-                S::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "Unavailable",
-                "This cannot be answered right now. If it was to change something, it may or may not have been done.",
-            ),
-            Self::Busy => (
-                S::SERVICE_UNAVAILABLE,
-                "busy",
-                "Busy",
-                "Too many log-ins are under way. Try again in a moment.",
-            ),
-        }
-    }
-
-    const fn retry_after_seconds(&self) -> Option<u64> {
-        match self {
-            Self::Unavailable => Some(2),
-            Self::Busy => Some(1),
-            _ => None,
-        }
-    }
 }
 
 impl Problem {
     /// A failure of ours, with its cause for the log.
     pub(super) fn internal(source: impl Into<anyhow::Error>) -> Self {
         Self {
-            kind: Kind::Internal,
             source: Some(source.into()),
+            ..Kind::Internal.into()
         }
     }
 
     /// A store that does not answer, with its cause for the log.
     pub(super) fn unavailable(source: impl Into<anyhow::Error>) -> Self {
         Self {
-            kind: Kind::Unavailable,
             source: Some(source.into()),
+            ..Kind::Unavailable.into()
         }
+    }
+
+    /// A request with mistakes.
+    pub(super) fn invalid(errors: Vec<FieldError>) -> Self {
+        Self {
+            errors,
+            ..Kind::InvalidInput.into()
+        }
+    }
+
+    pub(super) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(super) fn into_errors(self) -> Vec<FieldError> {
+        self.errors
     }
 }
 
 impl From<Kind> for Problem {
     fn from(kind: Kind) -> Self {
-        Self { kind, source: None }
+        Self {
+            kind,
+            errors: Vec::new(),
+            source: None,
+        }
     }
 }
 
@@ -231,6 +111,14 @@ impl From<accounts::Error> for Problem {
             E::RegistrationClosed => Kind::RegistrationClosed,
             E::SessionEnded => Kind::Unauthenticated,
             E::CredentialChanged => Kind::Unavailable,
+            E::NotFound => Kind::NotFound,
+            E::LastAdmin => Kind::LastAdmin,
+            E::InvalidLink(error) => {
+                return Self::invalid(vec![FieldError {
+                    field: "token".to_owned(),
+                    message: error.to_string(),
+                }]);
+            }
             E::Busy(_) => Kind::Busy,
             E::Unavailable(error) => return error.into(),
         };
@@ -240,24 +128,20 @@ impl From<accounts::Error> for Problem {
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.kind.describe().1)
+        f.write_str(self.kind.code())
     }
 }
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.kind.describe().0
+        self.kind.status()
     }
 
     fn error_response(&self) -> HttpResponse {
-        let (status, code, title, detail) = self.kind.describe();
+        let (status, code) = (self.kind.status(), self.kind.code());
         if let Some(source) = &self.source {
             tracing::error!(code, error = format!("{source:#}"), "the request failed");
         }
-        let errors = match &self.kind {
-            Kind::InvalidInput(errors) => errors.as_slice(),
-            _ => &[],
-        };
         let mut response = HttpResponse::build(status);
         response.insert_header((CONTENT_TYPE, "application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
@@ -268,11 +152,11 @@ impl ResponseError for Problem {
         }
         let mut response = response.json(Document {
             r#type: format!("/problems/{code}"),
-            title,
+            title: self.kind.title(),
             status: status.as_u16(),
-            detail,
+            detail: self.kind.detail(),
             code,
-            errors,
+            errors: &self.errors,
         });
         set_headers(response.headers_mut());
         response

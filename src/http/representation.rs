@@ -1,34 +1,113 @@
-//! Users and sessions as the API shows them.
+//! Users, sessions and events as the API shows them.
 
 use std::net::IpAddr;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::domain::audit::{Actor, Recorded};
 use crate::domain::client::UserAgent;
-use crate::domain::id::{SessionId, UserId};
+use crate::domain::email::Email;
+use crate::domain::id::{EventId, SessionId, UserId};
+use crate::domain::page::{Cursor, Page};
 use crate::domain::session::{Record, Session};
 use crate::domain::time::Timestamp;
-use crate::domain::user::User;
+use crate::domain::user::{Role, Status, User, UserName};
 
-#[derive(Serialize)]
-pub(super) struct SessionBody {
+/// Somebody who can log in.
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
+pub struct UserView<'a> {
+    #[schema(value_type = String, format = Uuid, example = "01939d5e-7e1c-7a3b-9f60-1b2f3a4c5d6e")]
+    id: UserId,
+    #[schema(value_type = String, format = Email, example = "ada@example.com")]
+    email: &'a Email,
+    #[schema(value_type = String, example = "Ada Lovelace")]
+    name: &'a UserName,
+    #[schema(value_type = RoleName)]
+    role: Role,
+    #[schema(value_type = StatusName)]
+    status: Status,
+    #[schema(value_type = String, format = DateTime, example = "2026-09-21T14:13:20.25Z")]
+    created_at: Timestamp,
+}
+
+/// What somebody may do.
+#[derive(ToSchema)]
+#[schema(as = Role, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the domain's")]
+pub(super) enum RoleName {
+    User,
+    Admin,
+}
+
+/// Whether somebody may log in.
+#[derive(ToSchema)]
+#[schema(as = Status, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the domain's")]
+pub(super) enum StatusName {
+    Active,
+    Locked,
+}
+
+impl<'a> From<&'a User> for UserView<'a> {
+    fn from(user: &'a User) -> Self {
+        Self {
+            id: user.id,
+            email: &user.email,
+            name: &user.name,
+            role: user.role,
+            status: user.status,
+            created_at: user.created_at,
+        }
+    }
+}
+
+/// Where somebody is logged in.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
+pub struct SessionView {
+    /// Names the session; opens nothing.
+    #[schema(value_type = String, format = Uuid, example = "01939d5e-8f00-7c11-8a2b-0c1d2e3f4a5b")]
     id: SessionId,
+    #[schema(value_type = String, format = Uuid, example = "01939d5e-7e1c-7a3b-9f60-1b2f3a4c5d6e")]
     user_id: UserId,
+    #[schema(value_type = String, format = DateTime, example = "2026-09-21T14:13:20.25Z")]
     issued_at: Timestamp,
+    /// When a password was last verified for it.
+    #[schema(value_type = String, format = DateTime, example = "2026-09-21T14:13:20.25Z")]
     authenticated_at: Timestamp,
+    #[schema(value_type = String, format = DateTime, example = "2026-09-21T15:02:11.9Z")]
     last_seen_at: Timestamp,
+    #[schema(value_type = String, format = DateTime, example = "2026-09-22T14:13:20.25Z")]
     expires_at: Timestamp,
+    /// When it ends unless it is seen again.
+    #[schema(value_type = String, format = DateTime, example = "2026-09-21T17:02:11.9Z")]
     idle_expires_at: Timestamp,
     remember_me: bool,
+    #[schema(value_type = Option<String>, example = "203.0.113.9")]
     ip: Option<IpAddr>,
+    #[schema(value_type = Option<String>, example = "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0")]
     user_agent: Option<UserAgent>,
+    /// The user agent in short.
+    #[schema(example = "Firefox on Linux")]
     device: Option<String>,
+    /// Whether it is the session that asks.
     current: bool,
 }
 
-impl SessionBody {
+impl SessionView {
     /// `current`: the session that asks.
     pub(super) fn new(session: &Session, current: SessionId) -> Self {
+        Self {
+            current: session.id == current,
+            ..session.into()
+        }
+    }
+}
+
+impl From<&Session> for SessionView {
+    fn from(session: &Session) -> Self {
         Self {
             id: session.id,
             user_id: session.user_id,
@@ -41,38 +120,168 @@ impl SessionBody {
             ip: session.client.address,
             user_agent: session.client.user_agent.clone(),
             device: session.client.user_agent.as_ref().map(UserAgent::device),
-            current: session.id == current,
+            current: false,
+        }
+    }
+}
+
+/// Something that was done.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Event)]
+pub(super) struct EventView<'a> {
+    #[schema(value_type = String, format = Uuid, example = "01939d60-0000-7000-8000-000000000001")]
+    id: EventId,
+    #[schema(value_type = String, format = DateTime, example = "2026-09-21T15:20:00Z")]
+    at: Timestamp,
+    #[schema(example = "role_changed")]
+    action: &'a str,
+    /// Who did it; null for an operator, and for who was not known yet.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    actor_id: Option<UserId>,
+    /// Whether it was done on the command line.
+    by_operator: bool,
+    /// Whom it concerned; null if nobody in particular.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    subject_id: Option<UserId>,
+    #[schema(value_type = Option<String>, format = Uuid)]
+    session_id: Option<SessionId>,
+    #[schema(value_type = Option<String>, example = "203.0.113.9")]
+    ip: Option<IpAddr>,
+    /// As who did it gave it.
+    reason: Option<&'a str>,
+    /// What more there is to say, such as the new role.
+    #[schema(example = "admin")]
+    detail: Option<&'a str>,
+}
+
+impl<'a> From<&'a Recorded> for EventView<'a> {
+    fn from(event: &'a Recorded) -> Self {
+        Self {
+            id: event.id,
+            at: event.at,
+            action: &event.action,
+            actor_id: event.actor.user(),
+            by_operator: event.actor == Actor::Operator,
+            subject_id: event.subject,
+            session_id: event.session,
+            ip: event.address,
+            reason: event.reason.as_deref(),
+            detail: event.detail.as_deref(),
         }
     }
 }
 
 /// Who somebody is, and by which session.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Identity)]
 pub(super) struct IdentityBody<'a> {
-    user: &'a User,
-    session: SessionBody,
+    #[schema(inline = false)]
+    user: UserView<'a>,
+    session: SessionView,
 }
 
 impl<'a> From<&'a Record> for IdentityBody<'a> {
     fn from(record: &'a Record) -> Self {
         Self {
-            user: &record.user,
-            session: SessionBody::new(&record.session, record.session.id),
+            user: (&record.user).into(),
+            session: SessionView::new(&record.session, record.session.id),
         }
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct UserBody<'a> {
-    pub(super) user: &'a User,
+    user: UserView<'a>,
 }
 
-#[derive(Serialize)]
+impl<'a> From<&'a User> for UserBody<'a> {
+    fn from(user: &'a User) -> Self {
+        Self { user: user.into() }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct UsersBody<'a> {
+    users: Vec<UserView<'a>>,
+    /// What to ask for the next page with; null on the last.
+    #[schema(value_type = Option<String>)]
+    next_cursor: Option<Cursor<UserId>>,
+}
+
+impl<'a> From<&'a Page<User, UserId>> for UsersBody<'a> {
+    fn from(page: &'a Page<User, UserId>) -> Self {
+        Self {
+            users: page.items.iter().map(UserView::from).collect(),
+            next_cursor: page.next,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct SessionBody {
+    session: SessionView,
+}
+
+impl SessionBody {
+    pub(super) fn new(session: &Session, current: SessionId) -> Self {
+        Self {
+            session: SessionView::new(session, current),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
 pub(super) struct SessionsBody {
-    pub(super) sessions: Vec<SessionBody>,
+    sessions: Vec<SessionView>,
 }
 
-#[derive(Serialize)]
+impl SessionsBody {
+    pub(super) fn new(sessions: &[Session], current: SessionId) -> Self {
+        let view = |session| SessionView::new(session, current);
+        Self {
+            sessions: sessions.iter().map(view).collect(),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct SessionsPageBody {
+    #[serde(flatten)]
+    page: SessionsBody,
+    /// What to ask for the next page with; null on the last.
+    #[schema(value_type = Option<String>)]
+    next_cursor: Option<Cursor<SessionId>>,
+}
+
+impl SessionsPageBody {
+    pub(super) fn new(page: &Page<Session, SessionId>, current: SessionId) -> Self {
+        Self {
+            page: SessionsBody::new(&page.items, current),
+            next_cursor: page.next,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct EventsBody<'a> {
+    events: Vec<EventView<'a>>,
+    /// What to ask for the next page with; null on the last.
+    #[schema(value_type = Option<String>)]
+    next_cursor: Option<Cursor<EventId>>,
+}
+
+impl<'a> From<&'a Page<Recorded, EventId>> for EventsBody<'a> {
+    fn from(page: &'a Page<Recorded, EventId>) -> Self {
+        Self {
+            events: page.items.iter().map(EventView::from).collect(),
+            next_cursor: page.next,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
 pub(super) struct RevokedBody {
+    /// How many sessions were in use and have been ended.
+    #[schema(example = 2)]
     pub(super) revoked: usize,
 }

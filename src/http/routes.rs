@@ -8,18 +8,23 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{Data, ServiceConfig, resource, route, to};
 use actix_web::{FromRequest, Handler, Resource, Responder, ResponseError as _, Route};
 
+use super::api::admin::{
+    self, create_user, delete_user, get_session, get_user, issue_password_link, list_events,
+    list_user_sessions, list_users, lock_user, revoke_user_sessions, set_role, unlock_user,
+};
 use super::api::{
-    change_password, delete_account, health, list_sessions, login, logout, register,
-    revoke_session, revoke_sessions, update_account, whoami,
+    change_password, delete_account, health, list_sessions, login, logout, redeem_password,
+    register, revoke_session, revoke_sessions, update_account, whoami,
 };
 use super::carrier::carry;
 use super::edge::{self, Deadline};
 use super::gate::Gate;
+use super::pages::{docs, password, problems, setup, style};
 use super::problem::{Kind, Problem};
 use super::services::Services;
 
 impl Services {
-    /// Adds the API under `/api` and `/health`, and what [`Services::attach`] adds.
+    /// Adds the API under `/api` and `/health`, the pages, and what [`Services::attach`] adds.
     #[rustfmt::skip]
     pub fn mount(&self, app: &mut ServiceConfig) {
         self.attach(app);
@@ -30,7 +35,25 @@ impl Services {
            .service(plain("/api/sessions", Deadline::USUAL, [gated(get(list_sessions::list_sessions)), gated(delete(revoke_sessions::revoke_sessions))]))
            .service(plain("/api/sessions/{id}", Deadline::USUAL, [gated(delete(revoke_session::revoke_session))]))
            .service(carried(self, "/api/password", Deadline::HASHING, [gated(post(change_password::change_password))]))
+           .service(plain("/api/password/redeem", Deadline::HASHING, [post(redeem_password::redeem_password_link)]))
            .service(carried(self, "/api/account", Deadline::HASHING, [gated(patch(update_account::update_account)), gated(delete(delete_account::delete_account))]))
+           .service(plain("/api/admin/users", Deadline::USUAL, [admins(get(list_users::list_users)), admins(post(create_user::create_user))]))
+           .service(plain("/api/admin/users/{id}", Deadline::USUAL, [admins(get(get_user::get_user)), admins(delete(delete_user::delete_user))]))
+           .service(plain("/api/admin/users/{id}/password-link", Deadline::USUAL, [admins(post(issue_password_link::issue_password_link))]))
+           .service(plain("/api/admin/users/{id}/lock", Deadline::USUAL, [admins(post(lock_user::lock_user))]))
+           .service(plain("/api/admin/users/{id}/unlock", Deadline::USUAL, [admins(post(unlock_user::unlock_user))]))
+           .service(plain("/api/admin/users/{id}/role", Deadline::USUAL, [admins(put(set_role::set_role))]))
+           .service(plain("/api/admin/users/{id}/sessions", Deadline::USUAL, [admins(get(list_user_sessions::list_user_sessions)), admins(delete(revoke_user_sessions::revoke_user_sessions))]))
+           .service(plain("/api/admin/sessions", Deadline::USUAL, [admins(get(admin::list_sessions::list_all_sessions))]))
+           .service(plain("/api/admin/sessions/revoke", Deadline::BULK, [admins(post(admin::revoke_sessions::revoke_matching_sessions))]))
+           .service(plain("/api/admin/sessions/{id}", Deadline::USUAL, [admins(get(get_session::get_session)), admins(delete(admin::revoke_session::revoke_anyones_session))]))
+           .service(plain("/api/admin/events", Deadline::USUAL, [admins(get(list_events::list_events))]))
+           .service(plain("/setup", Deadline::HASHING, [get(setup::get_setup), post(setup::set_up)]))
+           .service(plain("/password", Deadline::HASHING, [get(password::get_password), post(password::set_password)]))
+           .service(plain("/problems/{code}", Deadline::USUAL, [get(problems::get_problem)]))
+           .service(plain("/docs", Deadline::USUAL, [get(docs::get_docs)]))
+           .service(plain("/openapi.json", Deadline::USUAL, [get(docs::get_openapi)]))
+           .service(plain("/assets/gatelodge.css", Deadline::USUAL, [get(style::get_style)]))
            .service(plain("/health/alive", Deadline::USUAL, [get(health::get_alive)]))
            .service(plain("/health/ready", Deadline::USUAL, [get(health::get_ready)]));
     }
@@ -80,6 +103,14 @@ fn carried<const N: usize>(
 fn gated(verb: Verb) -> Verb {
     Verb {
         route: verb.route.wrap(Gate::session()),
+        ..verb
+    }
+}
+
+/// For administrators.
+fn admins(verb: Verb) -> Verb {
+    Verb {
+        route: verb.route.wrap(Gate::admin()),
         ..verb
     }
 }
@@ -135,4 +166,4 @@ macro_rules! verbs {
     };
 }
 
-verbs!(post: POST, patch: PATCH, delete: DELETE);
+verbs!(post: POST, put: PUT, patch: PATCH, delete: DELETE);

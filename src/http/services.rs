@@ -8,6 +8,7 @@ use actix_web::web::{Data, ServiceConfig};
 use super::cookie::SessionCookie;
 use super::cross_site::OwnOrigins;
 use super::inner_cookie::InnerCookie;
+use super::links::Links;
 use super::store::Store;
 use super::trusted_proxies::TrustedProxies;
 use crate::accounts::Accounts;
@@ -23,14 +24,21 @@ pub struct Services {
     pub(super) cookie: SessionCookie,
     pub(super) inner_cookie: InnerCookie,
     pub(super) own_origins: OwnOrigins,
+    pub(super) links: Links,
     pub(super) trusted_proxies: TrustedProxies,
     pub(super) password_min_length: usize,
     pub(super) body_timeout: Duration,
+    pub(super) shows_docs: bool,
 }
 
 impl Services {
     #[must_use]
-    pub fn new(accounts: Arc<Accounts>, sessions: Arc<Sessions>, settings: &Settings) -> Self {
+    pub fn new(
+        accounts: Arc<Accounts>,
+        sessions: Arc<Sessions>,
+        links: Links,
+        settings: &Settings,
+    ) -> Self {
         let server = &settings.server;
         Self {
             accounts,
@@ -38,15 +46,32 @@ impl Services {
             cookie: SessionCookie::new(&server.public_url, &settings.cookie),
             inner_cookie: InnerCookie::new(),
             own_origins: OwnOrigins::new(&server.public_url, server.bind.port()),
+            links,
             trusted_proxies: TrustedProxies::new(server.trusted_proxies.clone()),
             password_min_length: settings.password.min_length,
             body_timeout: server.body_timeout,
+            shows_docs: settings.docs.enabled,
         }
     }
 
     /// Lets an app use [`Gate`](super::Gate) and the extractors.
     pub fn attach(&self, app: &mut ServiceConfig) {
         app.app_data(Data::new(self.clone()));
+    }
+
+    #[must_use]
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    #[must_use]
+    pub const fn links(&self) -> &Links {
+        &self.links
     }
 
     /// For an app that uses actix-session's middleware itself.

@@ -7,6 +7,7 @@ use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, Upd
 use actix_web::cookie::time::Duration;
 use anyhow::anyhow;
 
+use crate::domain::audit::Actor;
 use crate::domain::token::Token;
 use crate::sessions::Sessions;
 
@@ -81,7 +82,8 @@ impl SessionStore for Store {
 
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
         if let Some(token) = self.token(key) {
-            self.sessions.log_out(token.digest(), None).await?;
+            let act = self.sessions.act(Actor::Stranger, None);
+            self.sessions.log_out(token.digest(), act).await?;
         }
         Ok(())
     }

@@ -1,8 +1,9 @@
-//! Where a user is logged in.
+//! Where users are logged in.
 
 use super::Sessions;
-use crate::domain::id::UserId;
-use crate::domain::session::Session;
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::page::{Page, PageOf};
+use crate::domain::session::{Session, SessionFilter};
 use crate::store::Unavailable;
 
 impl Sessions {
@@ -12,5 +13,26 @@ impl Sessions {
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn list(&self, user: UserId) -> Result<Vec<Session>, Unavailable> {
         self.ledger.list_sessions(user, self.clock.now()).await
+    }
+
+    /// Anybody's live sessions that the filter is for, newest first.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn list_all(
+        &self,
+        filter: &SessionFilter,
+        page: PageOf<SessionId>,
+    ) -> Result<Page<Session, SessionId>, Unavailable> {
+        let now = self.clock.now();
+        self.ledger.list_all_sessions(filter, now, page).await
+    }
+
+    /// One live session, whosever it is.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn find(&self, session: SessionId) -> Result<Option<Session>, Unavailable> {
+        self.ledger.session(session, self.clock.now()).await
     }
 }

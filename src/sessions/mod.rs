@@ -20,8 +20,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::domain::audit::Act;
-use crate::domain::id::UserId;
+use crate::domain::audit::{Act, Actor};
 use crate::domain::keys::KeyRing;
 use crate::domain::session::Lifetime;
 use crate::store::Unavailable;
@@ -30,7 +29,7 @@ use crate::store::ledger::Ledger;
 
 pub use clock::Clock;
 pub use issue::Issued;
-pub use revoke::Revoked;
+pub use revoke::{Revoked, Swept};
 
 use tail::Tail;
 use touch::Touches;
@@ -53,6 +52,8 @@ pub struct Policy {
     pub view_capacity: usize,
     /// How many checks may ask the ledger at once.
     pub ledger_reads: usize,
+    /// How long the audit log goes back.
+    pub audit_retention: Duration,
 }
 
 pub struct Sessions {
@@ -135,7 +136,7 @@ impl Sessions {
 
     /// An act of now.
     #[must_use]
-    pub fn act(&self, actor: Option<UserId>, address: Option<IpAddr>) -> Act {
+    pub fn act(&self, actor: Actor, address: Option<IpAddr>) -> Act {
         Act {
             at: self.clock.now(),
             actor,

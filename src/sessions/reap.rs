@@ -1,9 +1,11 @@
-//! Removes expired sessions from the ledger. Checks do not depend on it.
+//! Removes from the ledger what is over: sessions, links, old events. Nothing
+//! else depends on it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Sessions;
+use crate::store::Unavailable;
 
 const INTERVAL: Duration = Duration::from_mins(1);
 /// Small enough to hold no lock for long.
@@ -17,23 +19,28 @@ pub(super) fn reap_forever(sessions: &Arc<Sessions>) {
             let Some(sessions) = sessions.upgrade() else {
                 break;
             };
-            sessions.reap().await;
+            if let Err(error) = sessions.reap().await {
+                tracing::warn!(%error, "what is over was left in the ledger");
+            }
         }
     });
 }
 
 impl Sessions {
-    async fn reap(&self) {
-        loop {
-            let now = self.clock.now();
-            match self.ledger.delete_expired_sessions(now, BATCH).await {
-                Ok(deleted) if deleted >= BATCH.into() => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "expired sessions were left");
-                    break;
-                }
-            }
-        }
+    async fn reap(&self) -> Result<(), Unavailable> {
+        let (ledger, now) = (&self.ledger, self.clock.now());
+        let forgotten = now - self.policy.audit_retention;
+        in_batches(|| ledger.delete_expired_sessions(now, BATCH)).await?;
+        in_batches(|| ledger.delete_everyones_sessions(BATCH)).await?;
+        in_batches(|| ledger.delete_events(forgotten, BATCH)).await?;
+        ledger.delete_expired_links(now).await
     }
+}
+
+async fn in_batches<F>(delete: impl Fn() -> F) -> Result<(), Unavailable>
+where
+    F: Future<Output = Result<u64, Unavailable>>,
+{
+    while delete().await? >= BATCH.into() {}
+    Ok(())
 }

@@ -2,15 +2,20 @@
 //! the hot store, the answer. Without a commit nothing has changed. Begun, it
 //! is carried to its end even if the client hangs up, and it is idempotent.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Sessions;
+use crate::domain::audit::Act;
 use crate::domain::digest::TokenDigest;
-use crate::domain::id::SessionId;
-use crate::domain::session::Record;
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::session::{Record, Selection};
+use crate::domain::text::Line;
+use crate::domain::time::Timestamp;
 use crate::store::Unavailable;
 use crate::store::ledger::Committed;
+
+/// How often a step of a bulk revocation is tried: it can lose a race for locks.
+const ATTEMPTS: usize = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -18,6 +23,15 @@ pub enum Revoked {
     Done,
     /// There was no such session, or not any more.
     NotFound,
+}
+
+/// What a filter has found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Sessions that were in use.
+    pub matched: usize,
+    /// Those of them that this has ended; the others ended by themselves meanwhile.
+    pub revoked: usize,
 }
 
 impl Sessions {
@@ -29,11 +43,10 @@ impl Sessions {
     pub async fn log_out(
         self: &Arc<Self>,
         digest: TokenDigest,
-        address: Option<IpAddr>,
+        act: Act,
     ) -> Result<(), Unavailable> {
         let this = Arc::clone(self);
         self.uncut(async move {
-            let act = this.act(None, address);
             if let Some(committed) = this.ledger.log_out(digest, act).await? {
                 this.publish(committed).await;
             }
@@ -42,20 +55,19 @@ impl Sessions {
         .await
     }
 
-    /// Ends one of the user's own sessions.
+    /// Ends one session of a user.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer; it may or may not have
     /// been done, and can be asked for again.
     pub async fn revoke(
         self: &Arc<Self>,
-        by: &Record,
+        user: UserId,
         session: SessionId,
-        address: Option<IpAddr>,
+        act: Act,
     ) -> Result<Revoked, Unavailable> {
-        let (this, user) = (Arc::clone(self), by.user.id);
+        let this = Arc::clone(self);
         self.uncut(async move {
-            let act = this.act(Some(user), address);
             match this.ledger.revoke_session(user, session, act).await? {
                 Some(committed) => {
                     this.publish(committed).await;
@@ -67,6 +79,22 @@ impl Sessions {
         .await
     }
 
+    /// Ends one session, whosever it is.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer; it may or may not have
+    /// been done, and can be asked for again.
+    pub async fn revoke_anyones(
+        self: &Arc<Self>,
+        session: SessionId,
+        act: Act,
+    ) -> Result<Revoked, Unavailable> {
+        match self.ledger.owner_of(session).await? {
+            Some(user) => self.revoke(user, session, act).await,
+            None => Ok(Revoked::NotFound),
+        }
+    }
+
     /// Ends the user's sessions but the one that asks; says how many were in
     /// use. `None` if the one that asks has ended itself.
     ///
@@ -76,11 +104,10 @@ impl Sessions {
     pub async fn revoke_others(
         self: &Arc<Self>,
         by: &Record,
-        address: Option<IpAddr>,
+        act: Act,
     ) -> Result<Option<usize>, Unavailable> {
         let (this, user, spared) = (Arc::clone(self), by.user.id, by.session.id);
         self.uncut(async move {
-            let act = this.act(Some(user), address);
             let revoked = this.ledger.revoke_other_sessions(user, spared, act).await?;
             let Some((count, committed)) = revoked else {
                 return Ok(None);
@@ -91,24 +118,108 @@ impl Sessions {
         .await
     }
 
-    /// Ends all sessions of the user who asks; says how many were in use.
+    /// Ends all sessions of a user; says how many were in use.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer; it may or may not have
     /// been done, and can be asked for again.
     pub async fn revoke_all(
         self: &Arc<Self>,
-        by: &Record,
-        address: Option<IpAddr>,
+        user: UserId,
+        act: Act,
     ) -> Result<usize, Unavailable> {
-        let (this, user) = (Arc::clone(self), by.user.id);
+        let this = Arc::clone(self);
         self.uncut(async move {
-            let act = this.act(Some(user), address);
             let (count, committed) = this.ledger.revoke_all_sessions(user, act).await?;
             this.publish(committed).await;
             Ok(count)
         })
         .await
+    }
+
+    /// Ends the sessions that a filter is for, step by step.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer; some may have been ended,
+    /// and it can be asked for again.
+    pub async fn revoke_matching(
+        self: &Arc<Self>,
+        selection: Selection,
+        reason: Option<Line>,
+        act: Act,
+    ) -> Result<Swept, Unavailable> {
+        let this = Arc::clone(self);
+        self.uncut(async move {
+            let (mut swept, mut after, mut failures) = (Swept::default(), None, 0);
+            loop {
+                let step = this
+                    .ledger
+                    .revoke_matching(&selection, after, reason.as_ref(), act)
+                    .await;
+                let (batch, revoked, committed) = match step {
+                    Ok(step) => step,
+                    Err(error) => {
+                        failures += 1;
+                        if failures == ATTEMPTS {
+                            return Err(error);
+                        }
+                        continue;
+                    }
+                };
+                failures = 0;
+                this.publish(committed).await;
+                swept.matched += batch.matched;
+                swept.revoked += revoked;
+                after = batch.next;
+                if after.is_none() {
+                    return Ok(swept);
+                }
+            }
+        })
+        .await
+    }
+
+    /// How many sessions [`Sessions::revoke_matching`] would end.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn count_matching(&self, selection: &Selection) -> Result<usize, Unavailable> {
+        let now = self.clock.now();
+        let (mut matched, mut after) = (0, None);
+        loop {
+            let batch = self.ledger.count_matching(selection, after, now).await?;
+            matched += batch.matched;
+            after = batch.next;
+            if after.is_none() {
+                return Ok(matched);
+            }
+        }
+    }
+
+    /// Ends everyone's sessions, however many there are.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer; it may or may not have
+    /// been done, and can be asked for again.
+    pub async fn revoke_everyone(
+        self: &Arc<Self>,
+        reason: Option<Line>,
+        act: Act,
+    ) -> Result<(), Unavailable> {
+        let this = Arc::clone(self);
+        self.uncut(async move {
+            let committed = this.ledger.revoke_everyone(reason, act).await?;
+            this.publish(committed).await;
+            Ok(())
+        })
+        .await
+    }
+
+    /// From when on no instance accepts what has been ended by now, whatever has
+    /// broken: an instance that has not heard of it by then believes no copy.
+    #[must_use]
+    pub fn effective_at(&self) -> Timestamp {
+        self.clock.now() + self.policy.lease
     }
 
     /// Makes a committed revocation hold on this instance at once, and drops the

@@ -26,7 +26,19 @@ const ARROWS: &[(&str, &[&str])] = &[
             "http", "accounts", "sessions", "store", "domain", "config", "entropy",
         ],
     ),
-    ("cli", &["startup", "config", "telemetry"]),
+    (
+        "cli",
+        &[
+            "cli",
+            "startup",
+            "http",
+            "accounts",
+            "sessions",
+            "domain",
+            "config",
+            "telemetry",
+        ],
+    ),
     ("main", &[]),
     ("lib", &[]),
 ];
@@ -39,7 +51,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("deadpool_redis", &["store/hot"]),
     ("redis", &["store/hot"]),
     ("bcrypt", &["domain/password.rs"]),
-    ("clap", &["cli.rs"]),
+    ("clap", &["cli"]),
+    ("utoipa", &["http"]),
+    ("askama", &["http"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use gatelodge::domain::audit::Act;
+use gatelodge::domain::audit::{Act, Actor};
 use gatelodge::domain::client::{Client, UserAgent};
 use gatelodge::domain::digest::TokenDigest;
 use gatelodge::domain::email::Email;
@@ -74,16 +74,20 @@ async fn place(backend: Backend) -> (String, TempDir, Option<TestDatabase>) {
 fn act() -> Act {
     Act {
         at: NOW,
-        actor: None,
+        actor: Actor::Stranger,
         address: Some("203.0.113.9".parse().unwrap()),
     }
 }
 
 fn draft() -> Draft {
+    draft_at(NOW)
+}
+
+fn draft_at(issued_at: Timestamp) -> Draft {
     Draft {
-        id: SessionId::new(NOW, entropy::random()),
+        id: SessionId::new(issued_at, entropy::random()),
         digest: TokenDigest::from_bytes(entropy::random()),
-        issued_at: NOW,
+        issued_at,
         lifetime: Lifetime {
             idle: Duration::from_hours(2),
             absolute: Duration::from_hours(24),
@@ -106,7 +110,7 @@ fn new_user(email: &str) -> NewUser {
             status: Status::Active,
             created_at: NOW,
         },
-        password_hash: hash("1"),
+        password_hash: Some(hash("1")),
     }
 }
 
@@ -539,10 +543,7 @@ async fn only_the_living_are_listed_newest_first(#[values(Postgres, Sqlite)] bac
     let (first, issue) = registered(&ledger, "ada@example.com").await;
     let user = issue.user.id;
     registered(&ledger, "bob@example.com").await;
-    let later = Draft {
-        issued_at: NOW + Duration::from_hours(1),
-        ..draft()
-    };
+    let later = draft_at(NOW + Duration::from_hours(1));
     let issue = ledger
         .issue_session(user, CURRENT, &later, None, None, act())
         .await
@@ -643,19 +644,13 @@ async fn the_limit_ends_the_oldest_however_many_there_are(
     let (first, issue) = registered(&ledger, "ada@example.com").await;
     let user = issue.user.id;
     for minute in 1..60 {
-        let draft = Draft {
-            issued_at: NOW + Duration::from_mins(minute),
-            ..draft()
-        };
+        let draft = draft_at(NOW + Duration::from_mins(minute));
         let issue = ledger
             .issue_session(user, CURRENT, &draft, None, None, act())
             .await;
         assert!(issue.unwrap().is_some());
     }
-    let newest = Draft {
-        issued_at: NOW + Duration::from_hours(1),
-        ..draft()
-    };
+    let newest = draft_at(NOW + Duration::from_hours(1));
     let issue = ledger
         .issue_session(user, CURRENT, &newest, None, Some(3), act())
         .await

@@ -1,6 +1,7 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::domain::password::{NewPassword, Password};
@@ -11,13 +12,28 @@ use crate::http::gate::CurrentSession;
 use crate::http::problem::Problem;
 use crate::http::services::Services;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PasswordChange)]
 #[serde(deny_unknown_fields)]
 pub struct Body {
+    #[schema(required, value_type = String, example = "correct horse battery staple")]
     current_password: Option<Zeroizing<String>>,
+    #[schema(required, value_type = String, example = "a longer horse battery staple")]
     new_password: Option<Zeroizing<String>>,
 }
 
+/// Change my password
+///
+/// Ends all my other sessions; this one goes on under a new cookie.
+#[utoipa::path(
+    post, path = "/api/password", tag = "account", request_body = Body,
+    responses(
+        (status = 204, description = "With the new session's cookie."),
+        (status = 403, description = "`wrong_password`"),
+        (status = 503, description = "`busy`"),
+    ),
+    security(("session" = [])),
+)]
 pub async fn change_password(
     request: HttpRequest,
     current: CurrentSession,

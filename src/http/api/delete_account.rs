@@ -1,6 +1,7 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::domain::password::Password;
@@ -11,12 +12,25 @@ use crate::http::gate::CurrentSession;
 use crate::http::problem::Problem;
 use crate::http::services::Services;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = AccountDeletion)]
 #[serde(deny_unknown_fields)]
 pub struct Body {
+    #[schema(required, value_type = String, example = "correct horse battery staple")]
     password: Option<Zeroizing<String>>,
 }
 
+/// Delete my account
+#[utoipa::path(
+    delete, path = "/api/account", tag = "account", request_body = Body,
+    responses(
+        (status = 204, description = "The cookie is removed."),
+        (status = 403, description = "`wrong_password`"),
+        (status = 409, description = "`last_admin`"),
+        (status = 503, description = "`busy`"),
+    ),
+    security(("session" = [])),
+)]
 pub async fn delete_account(
     request: HttpRequest,
     current: CurrentSession,

@@ -1,22 +1,31 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::http::problem::{Kind, Problem};
 use crate::http::services::Services;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Health {
+    #[schema(example = "ready")]
     status: &'static str,
 }
 
-/// The process runs.
+/// Whether the process runs
+#[utoipa::path(
+    get, path = "/health/alive", tag = "health", responses((status = 200, body = Health)),
+)]
 pub async fn get_alive() -> HttpResponse {
     HttpResponse::Ok().json(Health { status: "alive" })
 }
 
-/// Session checks are answered: the revocation view is fresh, which takes a
-/// ledger that answers.
+/// Whether session checks are answered
+///
+/// The revocation view is fresh, which takes a ledger that answers.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "health", responses((status = 200, body = Health)),
+)]
 pub async fn get_ready(services: Data<Services>) -> Result<HttpResponse, Problem> {
     if services.sessions.is_ready() {
         Ok(HttpResponse::Ok().json(Health { status: "ready" }))

@@ -3,17 +3,18 @@ use actix_web::web::Data;
 
 use crate::http::gate::CurrentSession;
 use crate::http::problem::Problem;
-use crate::http::representation::{SessionBody, SessionsBody};
+use crate::http::representation::SessionsBody;
 use crate::http::services::Services;
 
+/// Where I am logged in, newest first
+#[utoipa::path(
+    get, path = "/api/sessions", tag = "account",
+    responses((status = 200, body = SessionsBody)), security(("session" = [])),
+)]
 pub async fn list_sessions(
     current: CurrentSession,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let sessions = services.sessions.list(current.user().id).await?;
-    let sessions = sessions
-        .iter()
-        .map(|session| SessionBody::new(session, current.session().id))
-        .collect();
-    Ok(HttpResponse::Ok().json(SessionsBody { sessions }))
+    Ok(HttpResponse::Ok().json(SessionsBody::new(&sessions, current.session().id)))
 }

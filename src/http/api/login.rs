@@ -1,6 +1,7 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::accounts::LogIn;
@@ -13,15 +14,29 @@ use crate::http::problem::Problem;
 use crate::http::representation::IdentityBody;
 use crate::http::services::Services;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = LogIn)]
 #[serde(deny_unknown_fields)]
 pub struct Body {
+    #[schema(required, value_type = String, example = "ada@example.com")]
     email: Option<String>,
+    #[schema(required, value_type = String, example = "correct horse battery staple")]
     password: Option<Zeroizing<String>>,
     #[serde(default)]
     remember_me: bool,
 }
 
+/// Log in
+///
+/// The session this browser had before is ended.
+#[utoipa::path(
+    post, path = "/api/login", tag = "account", request_body = Body,
+    responses(
+        (status = 200, body = IdentityBody, description = "With the session's cookie."),
+        (status = 401, description = "`invalid_credentials`"),
+        (status = 503, description = "`busy`"),
+    ),
+)]
 pub async fn create_session(
     request: HttpRequest,
     services: Data<Services>,

@@ -3,7 +3,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::http::carrier::{Presented, carry_ended};
-use crate::http::client::address_of;
+use crate::http::client::strangers_act;
 use crate::http::problem::Problem;
 use crate::http::services::Services;
 
@@ -12,13 +12,20 @@ const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 /// Not `"cookies"`: that would take the cookies of every app on the domain.
 const CLEARED: &str = "\"cache\", \"storage\"";
 
+/// Log out
+///
+/// Done also without a session.
+#[utoipa::path(
+    post, path = "/api/logout", tag = "account",
+    responses((status = 204, description = "The cookie is removed.")),
+)]
 pub async fn delete_current_session(
     request: HttpRequest,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     if let Some(digest) = Presented::of(&request, &services) {
-        let address = address_of(&request, &services);
-        services.sessions.log_out(digest, address).await?;
+        let act = strangers_act(&request, &services);
+        services.sessions.log_out(digest, act).await?;
     }
     carry_ended(&request);
     Ok(HttpResponse::NoContent()

@@ -1,6 +1,7 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::accounts::Register;
@@ -14,14 +15,28 @@ use crate::http::problem::Problem;
 use crate::http::representation::IdentityBody;
 use crate::http::services::Services;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Registration)]
 #[serde(deny_unknown_fields)]
 pub struct Body {
+    #[schema(required, value_type = String, example = "ada@example.com")]
     email: Option<String>,
+    #[schema(required, value_type = String, example = "Ada Lovelace")]
     name: Option<String>,
+    #[schema(required, value_type = String, example = "correct horse battery staple")]
     password: Option<Zeroizing<String>>,
 }
 
+/// Create an account, and log in
+#[utoipa::path(
+    post, path = "/api/register", tag = "account", request_body = Body,
+    responses(
+        (status = 201, body = IdentityBody, description = "With the session's cookie."),
+        (status = 403, description = "`registration_closed`"),
+        (status = 409, description = "`email_taken`"),
+        (status = 503, description = "`busy`"),
+    ),
+)]
 pub async fn register_user(
     request: HttpRequest,
     services: Data<Services>,

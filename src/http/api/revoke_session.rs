@@ -1,25 +1,30 @@
-use actix_web::web::{Data, Path};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::domain::id::SessionId;
-use crate::http::client::address_of;
+use crate::http::body::Id;
+use crate::http::client::act_of;
 use crate::http::gate::CurrentSession;
 use crate::http::problem::{Kind, Problem};
 use crate::http::services::Services;
 use crate::sessions::Revoked;
 
+/// End one of my sessions
+#[utoipa::path(
+    delete, path = "/api/sessions/{id}", tag = "account",
+    params(("id" = String, Path, format = Uuid)),
+    responses((status = 204), (status = 404, description = "`not_found`")),
+    security(("session" = [])),
+)]
 pub async fn revoke_session(
     request: HttpRequest,
     current: CurrentSession,
     services: Data<Services>,
-    id: Path<String>,
+    Id(id): Id<SessionId>,
 ) -> Result<HttpResponse, Problem> {
-    let id: SessionId = id.parse().map_err(|_| Kind::NotFound)?;
-    let address = address_of(&request, &services);
-    let revoked = services
-        .sessions
-        .revoke(current.record(), id, address)
-        .await?;
+    let user = current.user().id;
+    let act = act_of(&request, &services, user);
+    let revoked = services.sessions.revoke(user, id, act).await?;
     match revoked {
         Revoked::Done => Ok(HttpResponse::NoContent().finish()),
         Revoked::NotFound => Err(Kind::NotFound.into()),

@@ -1,21 +1,29 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::http::body::Query;
-use crate::http::client::address_of;
+use crate::http::client::act_of;
 use crate::http::gate::CurrentSession;
 use crate::http::problem::{Kind, Problem};
 use crate::http::representation::RevokedBody;
 use crate::http::services::Services;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Parameters {
+    /// Whether to end the one that asks as well.
     #[serde(default)]
     include_current: bool,
 }
 
+/// End all my other sessions
+#[utoipa::path(
+    delete, path = "/api/sessions", tag = "account", params(Parameters),
+    responses((status = 200, body = RevokedBody)), security(("session" = [])),
+)]
 pub async fn revoke_sessions(
     request: HttpRequest,
     current: CurrentSession,
@@ -23,11 +31,11 @@ pub async fn revoke_sessions(
     Query(parameters): Query<Parameters>,
 ) -> Result<HttpResponse, Problem> {
     let (sessions, by) = (&services.sessions, current.record());
-    let address = address_of(&request, &services);
+    let act = act_of(&request, &services, by.user.id);
     let revoked = if parameters.include_current {
-        sessions.revoke_all(by, address).await?
+        sessions.revoke_all(by.user.id, act).await?
     } else {
-        let others = sessions.revoke_others(by, address).await?;
+        let others = sessions.revoke_others(by, act).await?;
         others.ok_or(Kind::Unauthenticated)?
     };
     Ok(HttpResponse::Ok().json(RevokedBody { revoked }))

@@ -1,6 +1,7 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::domain::email::Email;
@@ -13,11 +14,15 @@ use crate::http::problem::Problem;
 use crate::http::representation::UserBody;
 use crate::http::services::Services;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = AccountChange)]
 #[serde(deny_unknown_fields)]
 pub struct Body {
+    #[schema(value_type = String, example = "Ada Lovelace")]
     name: Option<String>,
+    #[schema(value_type = String, example = "ada@example.com")]
     email: Option<String>,
+    #[schema(value_type = String, example = "correct horse battery staple")]
     password: Option<Zeroizing<String>>,
 }
 
@@ -26,6 +31,20 @@ enum Change {
     Email(Email, Password),
 }
 
+/// Change my name, or my e-mail address
+///
+/// Either `name`, or `email` together with `password`. A new address ends my
+/// other sessions.
+#[utoipa::path(
+    patch, path = "/api/account", tag = "account", request_body = Body,
+    responses(
+        (status = 200, body = UserBody),
+        (status = 403, description = "`wrong_password`"),
+        (status = 409, description = "`email_taken`"),
+        (status = 503, description = "`busy`"),
+    ),
+    security(("session" = [])),
+)]
 pub async fn update_account(
     request: HttpRequest,
     current: CurrentSession,
@@ -41,7 +60,7 @@ pub async fn update_account(
             accounts.change_email(by, email, password, address).await?
         }
     };
-    Ok(HttpResponse::Ok().json(UserBody { user: &user }))
+    Ok(HttpResponse::Ok().json(UserBody::from(&user)))
 }
 
 impl Body {

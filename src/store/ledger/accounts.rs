@@ -2,7 +2,8 @@
 
 use super::connection::Transaction;
 use super::ending::Ending;
-use super::{Committed, Ledger, bounded, statements};
+use super::users::{is_last_admin, refuse};
+use super::{Committed, Ledger, Refusal, bounded, statements};
 use crate::domain::audit::{Act, Action};
 use crate::domain::email::Email;
 use crate::domain::id::{SessionId, UserId};
@@ -16,15 +17,6 @@ pub enum ChangedEmail {
     Changed(User, Committed),
     EmailTaken,
     Refused(Refusal),
-}
-
-/// Why what was asked for does not hold any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// The session that asked has ended, or its user is gone or locked.
-    SessionEnded,
-    /// The credential that was verified has been changed meanwhile.
-    CredentialChanged,
 }
 
 impl Ledger {
@@ -69,7 +61,7 @@ impl Ledger {
         bounded(async {
             let mut tx = self.begin().await?;
             let before = match lock_asking(&mut tx, user, by, verified, act.at).await? {
-                Ok(user) => user,
+                Ok(before) => before.user,
                 Err(refusal) => {
                     tx.abandon().await?;
                     return Ok(ChangedEmail::Refused(refusal));
@@ -142,9 +134,13 @@ impl Ledger {
     ) -> Result<Result<Committed, Refusal>, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
-            if let Err(refusal) = lock_asking(&mut tx, user, by, verified, act.at).await? {
-                tx.abandon().await?;
-                return Ok(Err(refusal));
+            statements::users::lock_roster(tx.link()).await?;
+            let before = match lock_asking(&mut tx, user, by, verified, act.at).await? {
+                Ok(before) => before,
+                Err(refusal) => return refuse(tx, refusal).await,
+            };
+            if is_last_admin(&mut tx, &before).await? {
+                return refuse(tx, Refusal::LastAdmin).await;
             }
             let mut ending = Ending::default();
             ending.all_but(&mut tx, user, None, act.at).await?;
@@ -187,11 +183,11 @@ pub(super) async fn lock_asking(
     by: SessionId,
     verified: CredentialVersion,
     now: Timestamp,
-) -> Result<Result<User, Refusal>, sqlx::Error> {
+) -> Result<Result<Credentials, Refusal>, sqlx::Error> {
     let active = lock_active(tx, user).await?;
     let is_alive = lock_alive(tx, user, by, now).await?;
     Ok(match active {
-        Some(current) if is_alive && current.version == verified => Ok(current.user),
+        Some(current) if is_alive && current.version == verified => Ok(current),
         Some(_) if is_alive => Err(Refusal::CredentialChanged),
         Some(_) | None => Err(Refusal::SessionEnded),
     })

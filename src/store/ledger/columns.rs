@@ -14,6 +14,7 @@ use crate::domain::client::UserAgent;
 use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
 use crate::domain::id::{EventId, SessionId, UserId};
+use crate::domain::link::LinkDigest;
 use crate::domain::password::PasswordHash;
 use crate::domain::revocation::{LogNumber, Mark};
 use crate::domain::time::Timestamp;
@@ -98,22 +99,17 @@ column!(
     }
 );
 column!(
-    Role as String,
-    |role| role.as_str().to_owned(),
-    |text| match text.as_str() {
-        "user" => Ok(Self::User),
-        "admin" => Ok(Self::Admin),
-        _ => Err("an unknown role".into()),
-    }
+    LinkDigest as Vec<u8>,
+    |digest| digest.as_bytes().to_vec(),
+    |_| Err("a link's digest is not read".into())
 );
+column!(Role as String, |role| role.as_str().to_owned(), |text| Ok(
+    Self::parse(&text)?
+));
 column!(
     Status as String,
     |status| status.as_str().to_owned(),
-    |text| match text.as_str() {
-        "active" => Ok(Self::Active),
-        "locked" => Ok(Self::Locked),
-        _ => Err("an unknown status".into()),
-    }
+    |text| Ok(Self::parse(&text)?)
 );
 
 column!(

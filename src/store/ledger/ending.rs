@@ -107,6 +107,26 @@ impl Ending {
         Ok(())
     }
 
+    /// Ends sessions of whomever, those that are still there; says which.
+    pub(super) async fn whichever(
+        &mut self,
+        tx: &mut Transaction,
+        ids: &[SessionId],
+    ) -> Result<Vec<(UserId, SessionId)>, sqlx::Error> {
+        let deleted = statements::lists::delete_sessions(tx.link(), ids).await?;
+        let mut ended = Vec::with_capacity(deleted.len());
+        for (session, user, digest) in deleted {
+            self.session(session, digest);
+            ended.push((user, session));
+        }
+        Ok(ended)
+    }
+
+    /// Ends the sessions that everyone has now, by one row.
+    pub(super) fn everyone(&mut self) {
+        self.log.push(Revocation::EveryoneEnded);
+    }
+
     pub(super) async fn commit(self, tx: Transaction) -> Result<Committed, sqlx::Error> {
         Ok(Committed {
             appended: tx.commit(&self.log).await?,

@@ -1,10 +1,11 @@
 //! The use cases that create a session: registering, logging in, changing the
 //! password. No other does.
 
-use super::accounts::{Refusal, lock_asking, lock_verified};
+use super::accounts::{lock_asking, lock_verified};
 use super::connection::Transaction;
 use super::ending::Ending;
-use super::{Committed, Ledger, bounded, statements};
+use super::users::refuse;
+use super::{Committed, Ledger, NewUser, Refusal, bounded, statements};
 use crate::domain::audit::{Act, Action};
 use crate::domain::digest::TokenDigest;
 use crate::domain::id::{SessionId, UserId};
@@ -13,11 +14,6 @@ use crate::domain::revocation::Vouched;
 use crate::domain::session::{Draft, Session};
 use crate::domain::user::{CredentialVersion, User};
 use crate::store::Unavailable;
-
-pub struct NewUser {
-    pub user: User,
-    pub password_hash: PasswordHash,
-}
 
 /// A session that the ledger has inserted.
 #[derive(Debug)]
@@ -45,8 +41,7 @@ impl Ledger {
     ) -> Result<Option<Issue>, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
-            if statements::users::insert_user(tx.link(), &new.user, &new.password_hash).await? == 0
-            {
+            if statements::users::insert_user(tx.link(), new).await? == 0 {
                 tx.abandon().await?;
                 return Ok(None);
             }
@@ -118,11 +113,8 @@ impl Ledger {
         bounded(async {
             let mut tx = self.begin().await?;
             let current = match lock_asking(&mut tx, user, by, verified, act.at).await? {
-                Ok(user) => user,
-                Err(refusal) => {
-                    tx.abandon().await?;
-                    return Ok(Err(refusal));
-                }
+                Ok(current) => current.user,
+                Err(refusal) => return refuse(tx, refusal).await,
             };
             statements::users::set_password(tx.link(), user, hash).await?;
             let mut ending = Ending::default();

@@ -1,8 +1,8 @@
 //! The ledger: users, sessions, the revocation log and the audit log. One
 //! method is one transaction is one use case.
 //!
-//! Lock order, in every transaction: the user, then sessions, then the log's
-//! head, whose lock is taken in the same round trip as the commit. A session that
+//! Lock order, in every transaction: the roster of admins, the user, then
+//! sessions, then the log's head, whose lock is taken in the same round trip as the commit. A session that
 //! a browser presents with a log-in may be another user's, whose lock is not
 //! taken for it.
 
@@ -10,7 +10,9 @@ mod accounts;
 mod columns;
 mod connection;
 mod ending;
+mod events;
 mod issue;
+mod links;
 mod log;
 mod postgres;
 mod rows;
@@ -18,17 +20,23 @@ mod schema;
 mod sessions;
 mod sqlite;
 mod statements;
+mod users;
 
 use std::future::Future;
 use std::time::Duration;
 
 use crate::domain::digest::TokenDigest;
+use crate::domain::password::PasswordHash;
 use crate::domain::revocation::Appended;
+use crate::domain::user::User;
 use crate::store::Unavailable;
 
-pub use accounts::{ChangedEmail, Refusal};
-pub use issue::{Issue, NewUser};
+pub use accounts::ChangedEmail;
+pub use issue::Issue;
+pub use links::{Earlier, FirstAdmin, NewLink};
 pub use log::{LogPage, LogReader};
+pub use sessions::Batch;
+pub use users::Administered;
 
 /// No method of the ledger takes longer; then it is [`Unavailable`].
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -37,6 +45,25 @@ const DEADLINE: Duration = Duration::from_secs(1);
 pub enum Ledger {
     Postgres(postgres::Database),
     Sqlite(sqlite::Database),
+}
+
+pub struct NewUser {
+    pub user: User,
+    /// `None`: a link will set it.
+    pub password_hash: Option<PasswordHash>,
+}
+
+/// Why what was asked for does not hold, or not any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The session that asked has ended, or its user is gone or locked.
+    SessionEnded,
+    /// The credential that was verified has been changed meanwhile.
+    CredentialChanged,
+    /// There is no such user.
+    NotFound,
+    /// Nobody else could administer.
+    LastAdmin,
 }
 
 /// What a committed transaction has ended: what the instances must hear of, and
@@ -107,7 +134,8 @@ impl Ledger {
 }
 
 async fn bounded<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Unavailable> {
-    tokio::time::timeout(DEADLINE, work)
+    // Boxed: these futures are large, and every caller's would be as well.
+    tokio::time::timeout(DEADLINE, Box::pin(work))
         .await
         .map_err(Unavailable::ledger)?
         .map_err(Unavailable::ledger)

@@ -162,6 +162,13 @@ impl Drop for Transaction {
 /// are numbers, UUIDs and the names of kinds.
 fn append_and_commit(log: &[Revocation]) -> String {
     let count = log.len();
+    // Assignments see the row as it was.
+    let everyone = log
+        .iter()
+        .rposition(|entry| *entry == Revocation::EveryoneEnded);
+    let everyone = everyone.map_or_else(String::new, |index| {
+        format!(", everyone_ended = number + {}", index + 1)
+    });
     let mut values = String::new();
     for (position, revocation) in (1..).zip(log) {
         let RevocationColumns {
@@ -178,7 +185,8 @@ fn append_and_commit(log: &[Revocation]) -> String {
         let _ = write!(values, "{comma}({position}, '{kind}', {user}, {session})");
     }
     format!(
-        "with head as (update revocation_head set number = number + {count} returning number), \
+        "with head as \
+         (update revocation_head set number = number + {count}{everyone} returning number), \
          appended as (insert into revocations (number, kind, user_id, session_id) \
          select head.number - {count} + entry.position, entry.kind, entry.user_id, entry.session_id \
          from head, (values {values}) as entry (position, kind, user_id, session_id) \

@@ -5,9 +5,10 @@ use std::time::Duration;
 use sqlx::FromRow;
 
 use super::columns::Address;
+use crate::domain::audit::{Actor, Recorded};
 use crate::domain::client::{Client, UserAgent};
 use crate::domain::email::Email;
-use crate::domain::id::{SessionId, UserId};
+use crate::domain::id::{EventId, SessionId, UserId};
 use crate::domain::password::PasswordHash;
 use crate::domain::revocation::{Entry, LogNumber, Mark, Revocation, Vouched};
 use crate::domain::session::{Record, Session};
@@ -175,6 +176,40 @@ impl From<Revocation> for RevocationColumns {
             kind,
             user,
             session,
+        }
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct EventRow {
+    id: EventId,
+    at: Timestamp,
+    action: String,
+    actor_id: Option<UserId>,
+    by_operator: bool,
+    subject_id: Option<UserId>,
+    session_id: Option<SessionId>,
+    address: Option<Address>,
+    reason: Option<String>,
+    detail: Option<String>,
+}
+
+impl From<EventRow> for Recorded {
+    fn from(row: EventRow) -> Self {
+        Self {
+            id: row.id,
+            at: row.at,
+            action: row.action,
+            actor: match row.actor_id {
+                Some(user) => Actor::User(user),
+                None if row.by_operator => Actor::Operator,
+                None => Actor::Stranger,
+            },
+            subject: row.subject_id,
+            session: row.session_id,
+            address: row.address.map(|address| address.0),
+            reason: row.reason,
+            detail: row.detail,
         }
     }
 }

@@ -6,9 +6,34 @@ use super::{Committed, Ledger, bounded, statements};
 use crate::domain::audit::{Act, Action};
 use crate::domain::digest::TokenDigest;
 use crate::domain::id::{SessionId, UserId};
-use crate::domain::session::{Record, Session};
+use crate::domain::page::{Page, PageOf};
+use crate::domain::session::{Record, Selection, Session, SessionFilter};
+use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
 use crate::store::Unavailable;
+
+/// How many sessions one transaction ends.
+const ENDED: i64 = 1000;
+/// How many sessions one statement counts.
+const COUNTED: i64 = 10_000;
+
+/// One step through the sessions of a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    pub matched: usize,
+    /// Where the next step goes on; `None` if this was the last.
+    pub next: Option<SessionId>,
+}
+
+impl Batch {
+    fn of(ids: &[SessionId], limit: i64) -> Self {
+        let is_full = usize::try_from(limit).is_ok_and(|limit| ids.len() >= limit);
+        Self {
+            matched: ids.len(),
+            next: ids.last().copied().filter(|_| is_full),
+        }
+    }
+}
 
 impl Ledger {
     /// The session of that digest and its user, vouched at the log's head.
@@ -45,6 +70,130 @@ impl Ledger {
             .map(Session::from)
             .filter(|session| session.may_be_in_use(now))
             .collect())
+    }
+
+    /// Sessions of anybody that may be in use at `now`, the newest first.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn list_all_sessions(
+        &self,
+        filter: &SessionFilter,
+        now: Timestamp,
+        page: PageOf<SessionId>,
+    ) -> Result<Page<Session, SessionId>, Unavailable> {
+        let rows = bounded(async {
+            let mut connection = self.reader().await?;
+            statements::lists::sessions(connection.link(), filter, now, &page).await
+        });
+        let sessions = rows.await?.into_iter().map(Session::from).collect();
+        Ok(Page::cut(sessions, page.limit, |session: &Session| {
+            session.id
+        }))
+    }
+
+    /// How many sessions may be in use at `now`, among those of the filter after
+    /// `after`; looks at as many as one page has.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn count_matching(
+        &self,
+        selection: &Selection,
+        after: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<Batch, Unavailable> {
+        let ids = bounded(async {
+            let mut connection = self.reader().await?;
+            let filter = selection.filter();
+            statements::lists::session_ids(connection.link(), filter, now, after, COUNTED).await
+        });
+        Ok(Batch::of(&ids.await?, COUNTED))
+    }
+
+    /// Ends sessions of a filter, the newest first, as many as make a small
+    /// transaction. The first records what was asked for.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer; it may or may not have
+    /// been done.
+    pub async fn revoke_matching(
+        &self,
+        selection: &Selection,
+        after: Option<SessionId>,
+        reason: Option<&Line>,
+        act: Act,
+    ) -> Result<(Batch, usize, Committed), Unavailable> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            let filter = selection.filter();
+            let ids =
+                statements::lists::session_ids(tx.link(), filter, act.at, after, ENDED).await?;
+            let mut events = Vec::with_capacity(ids.len() + 1);
+            if after.is_none() {
+                let event = act.did_to_nobody(Action::MatchingSessionsRevoked);
+                events.push(event.with(filter.to_string()).because(reason.cloned()));
+            }
+            let mut ending = Ending::default();
+            for (user, session) in ending.whichever(&mut tx, &ids).await? {
+                let event = act.did(Action::SessionRevoked, user, Some(session));
+                events.push(event.because(reason.cloned()));
+            }
+            statements::log::insert_events(tx.link(), &events).await?;
+            let committed = ending.commit(tx).await?;
+            Ok((Batch::of(&ids, ENDED), committed.ended.len(), committed))
+        })
+        .await
+    }
+
+    /// Ends everyone's sessions, by one row.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer; it may or may not have
+    /// been done.
+    pub async fn revoke_everyone(
+        &self,
+        reason: Option<Line>,
+        act: Act,
+    ) -> Result<Committed, Unavailable> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            let mut ending = Ending::default();
+            ending.everyone();
+            let event = act.did_to_nobody(Action::EveryoneRevoked).because(reason);
+            statements::log::insert_event(tx.link(), &event).await?;
+            ending.commit(tx).await
+        })
+        .await
+    }
+
+    /// The session of that id, if it may be in use at `now`.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn session(
+        &self,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, Unavailable> {
+        let row = bounded(async {
+            let mut connection = self.reader().await?;
+            statements::sessions::session(connection.link(), session).await
+        });
+        let session = row.await?.map(Session::from);
+        Ok(session.filter(|session| session.may_be_in_use(now)))
+    }
+
+    /// Whose session it is, whatever has become of it.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn owner_of(&self, session: SessionId) -> Result<Option<UserId>, Unavailable> {
+        bounded(async {
+            let mut connection = self.reader().await?;
+            statements::sessions::owner_of(connection.link(), session).await
+        })
+        .await
     }
 
     /// Records that a session was seen. Never creates one, and never moves the
@@ -178,6 +327,18 @@ impl Ledger {
         bounded(async {
             let mut connection = self.writer().await?;
             statements::sessions::delete_expired(connection.link(), now, limit.into()).await
+        })
+        .await
+    }
+
+    /// Deletes up to `limit` sessions that ended with everyone's; says how many.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn delete_everyones_sessions(&self, limit: u32) -> Result<u64, Unavailable> {
+        bounded(async {
+            let mut connection = self.writer().await?;
+            statements::sessions::delete_everyones(connection.link(), limit.into()).await
         })
         .await
     }

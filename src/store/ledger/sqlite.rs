@@ -143,9 +143,13 @@ pub(super) async fn commit(
             user,
             session,
         } = (*revocation).into();
-        sqlx::query("update revocation_head set number = number + 1")
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::query(
+            "update revocation_head set number = number + 1, \
+             everyone_ended = iif($1, number + 1, everyone_ended)",
+        )
+        .bind(*revocation == Revocation::EveryoneEnded)
+        .execute(&mut *transaction)
+        .await?;
         let AppendedRow {
             number,
             mark,

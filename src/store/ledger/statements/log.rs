@@ -3,12 +3,14 @@
 use sqlx::{Postgres, QueryBuilder, Sqlite};
 
 use super::Result;
-use crate::domain::audit::Event;
+use crate::domain::audit::{Actor, Event};
 use crate::domain::id::EventId;
 use crate::domain::revocation::LogNumber;
+use crate::domain::text::Line;
+use crate::domain::time::Timestamp;
 use crate::entropy;
 use crate::store::ledger::columns::Address;
-use crate::store::ledger::connection::{Link, fetch};
+use crate::store::ledger::connection::{Link, execute, fetch};
 use crate::store::ledger::rows::LogRow;
 
 pub(in crate::store::ledger) async fn insert_event(link: Link<'_>, event: &Event) -> Result<()> {
@@ -20,8 +22,8 @@ pub(in crate::store::ledger) async fn insert_events(
     link: Link<'_>,
     events: &[Event],
 ) -> Result<()> {
-    const INSERT: &str =
-        "insert into events (id, at, action, actor_id, subject_id, session_id, address) ";
+    const INSERT: &str = "insert into events (id, at, action, actor_id, by_operator, \
+        subject_id, session_id, address, reason, detail) ";
     macro_rules! insert {
         ($database:ty, $connection:expr) => {
             for batch in events.chunks(1000) {
@@ -30,10 +32,13 @@ pub(in crate::store::ledger) async fn insert_events(
                     row.push_bind(EventId::new(event.act.at, entropy::random()))
                         .push_bind(event.act.at)
                         .push_bind(event.action.as_str())
-                        .push_bind(event.act.actor)
+                        .push_bind(event.act.actor.user())
+                        .push_bind(event.act.actor == Actor::Operator)
                         .push_bind(event.subject)
                         .push_bind(event.session)
-                        .push_bind(event.act.address.map(Address));
+                        .push_bind(event.act.address.map(Address))
+                        .push_bind(event.reason.as_ref().map(Line::as_str))
+                        .push_bind(event.detail.as_deref());
                 });
                 insert.build().execute(&mut *$connection).await?;
             }
@@ -70,4 +75,19 @@ pub(in crate::store::ledger) async fn log_page(
     const POSTGRES: &str = select!("clock_timestamp()", "pg_is_in_recovery()");
     const SQLITE: &str = select!("cast(unixepoch('subsec') * 1000 as integer)", "false");
     fetch!(link, fetch_all::<LogRow>, [POSTGRES, SQLITE], known, limit)
+}
+
+/// Deletes up to `limit` events older than that.
+pub(in crate::store::ledger) async fn delete_events(
+    link: Link<'_>,
+    before: Timestamp,
+    limit: i64,
+) -> Result<u64> {
+    execute!(
+        link,
+        "delete from events where id in \
+         (select e.id from events e where e.id < $1 order by e.id limit $2)",
+        EventId::first_at(before),
+        limit,
+    )
 }

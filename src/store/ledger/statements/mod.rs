@@ -1,6 +1,8 @@
 //! The ledger's statements, one function each. Both databases run them; what
 //! differs between the two is written side by side.
 
+pub(super) mod links;
+pub(super) mod lists;
 pub(super) mod log;
 pub(super) mod sessions;
 pub(super) mod users;

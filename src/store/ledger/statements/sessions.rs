@@ -1,4 +1,5 @@
-//! Sessions. One lives only in its user's present generation.
+//! Sessions. One lives only in its user's present generation, and only if it was
+//! born since everyone's were ended.
 
 use super::{Result, user_columns};
 use crate::domain::digest::TokenDigest;
@@ -18,16 +19,33 @@ macro_rules! session_columns {
     };
 }
 
-/// `Session::may_be_in_use`, as a condition on `$2`.
-macro_rules! in_use {
-    (postgres) => {
-        "s.expires_at > $2 and s.last_seen_at + interval '1 second' \
-         + s.idle_timeout_ms * interval '1.05 milliseconds' > $2"
-    };
-    (sqlite) => {
-        "s.expires_at > $2 and s.last_seen_at + 1000 + s.idle_timeout_ms * 105 / 100 > $2"
+/// Sessions that nobody has ended, with their users and the log's head.
+macro_rules! not_ended {
+    () => {
+        "sessions s join users u on u.id = s.user_id and u.session_generation = s.generation \
+         join revocation_head h on h.everyone_ended <= s.born"
     };
 }
+
+/// Until when a session may be in use unless it is seen again, as
+/// `Session::may_be_in_use` has it.
+macro_rules! idle_end {
+    (postgres) => {
+        "s.last_seen_at + interval '1 second' + s.idle_timeout_ms * interval '1.05 milliseconds'"
+    };
+    (sqlite) => {
+        "s.last_seen_at + 1000 + s.idle_timeout_ms * 105 / 100"
+    };
+}
+
+/// `Session::may_be_in_use`, as a condition on `$1`.
+macro_rules! in_use {
+    ($dialect:ident) => {
+        concat!("s.expires_at > $1 and ", idle_end!($dialect), " > $1")
+    };
+}
+
+pub(super) use {idle_end, not_ended, session_columns};
 
 /// The session as it was born, and the mark of the log's head at that number.
 pub(in crate::store::ledger) async fn insert_session(
@@ -74,10 +92,9 @@ pub(in crate::store::ledger) async fn record(
         session_columns!(),
         ", ",
         user_columns!(),
-        ", h.number as vouched, r.mark as vouched_mark \
-         from sessions s join users u on u.id = s.user_id and u.session_generation = s.generation \
-         cross join revocation_head h join revocations r on r.number = h.number \
-         where s.digest = $1"
+        ", h.number as vouched, r.mark as vouched_mark from ",
+        not_ended!(),
+        " join revocations r on r.number = h.number where s.digest = $1"
     );
     fetch!(link, fetch_optional::<RecordRow>, [SQL, SQL], digest)
 }
@@ -91,10 +108,25 @@ pub(in crate::store::ledger) async fn sessions_of(
     const SQL: &str = concat!(
         "select ",
         session_columns!(),
-        " from sessions s join users u on u.id = s.user_id and u.session_generation = s.generation \
-         where s.user_id = $1 order by s.issued_at desc, s.id desc limit 1000"
+        " from ",
+        not_ended!(),
+        " where s.user_id = $1 order by s.id desc limit 1000"
     );
     fetch!(link, fetch_all::<SessionRow>, [SQL, SQL], user)
+}
+
+pub(in crate::store::ledger) async fn session(
+    link: Link<'_>,
+    id: SessionId,
+) -> Result<Option<SessionRow>> {
+    const SQL: &str = concat!(
+        "select ",
+        session_columns!(),
+        " from ",
+        not_ended!(),
+        " where s.id = $1"
+    );
+    fetch!(link, fetch_optional::<SessionRow>, [SQL, SQL], id)
 }
 
 /// When the session ends at the latest, if the user has such a session. Holds
@@ -107,9 +139,9 @@ pub(in crate::store::ledger) async fn lock_session(
     macro_rules! select {
         ($lock:literal) => {
             concat!(
-                "select s.expires_at from sessions s \
-                 join users u on u.id = s.user_id and u.session_generation = s.generation \
-                 where s.id = $2 and s.user_id = $1",
+                "select s.expires_at from ",
+                not_ended!(),
+                " where s.id = $2 and s.user_id = $1",
                 $lock
             )
         };
@@ -135,8 +167,9 @@ pub(in crate::store::ledger) async fn delete_session(
     let row = fetch!(
         link,
         fetch_optional::<(TokenDigest,)>,
-        "delete from sessions where id = $2 and user_id = $1 and generation = \
-         (select u.session_generation from users u where u.id = $1) returning digest",
+        "delete from sessions where id = $2 and user_id = $1 \
+         and generation = (select u.session_generation from users u where u.id = $1) \
+         and born >= (select h.everyone_ended from revocation_head h) returning digest",
         user,
         session,
     )?;
@@ -157,6 +190,20 @@ pub(in crate::store::ledger) async fn delete_session_by_digest(
     )
 }
 
+/// Whose session it is, whatever has become of it.
+pub(in crate::store::ledger) async fn owner_of(
+    link: Link<'_>,
+    session: SessionId,
+) -> Result<Option<UserId>> {
+    let row = fetch!(
+        link,
+        fetch_optional::<(UserId,)>,
+        "select user_id from sessions where id = $1",
+        session,
+    )?;
+    Ok(row.map(|(user,)| user))
+}
+
 /// How many of a user's sessions may be in use.
 pub(in crate::store::ledger) async fn count_sessions(
     link: Link<'_>,
@@ -166,16 +213,16 @@ pub(in crate::store::ledger) async fn count_sessions(
     macro_rules! select {
         ($dialect:ident) => {
             concat!(
-                "select count(*) from sessions s \
-                 join users u on u.id = s.user_id and u.session_generation = s.generation \
-                 where s.user_id = $1 and ",
+                "select count(*) from ",
+                not_ended!(),
+                " where s.user_id = $2 and ",
                 in_use!($dialect)
             )
         };
     }
     const POSTGRES: &str = select!(postgres);
     const SQLITE: &str = select!(sqlite);
-    let (count,): (i64,) = fetch!(link, fetch_one::<(i64,)>, [POSTGRES, SQLITE], user, now)?;
+    let (count,): (i64,) = fetch!(link, fetch_one::<(i64,)>, [POSTGRES, SQLITE], now, user)?;
     Ok(count)
 }
 
@@ -189,11 +236,11 @@ pub(in crate::store::ledger) async fn delete_surplus(
     macro_rules! delete {
         ($dialect:ident) => {
             concat!(
-                "delete from sessions where id in (select s.id from sessions s \
-                 join users u on u.id = s.user_id and u.session_generation = s.generation \
-                 where s.user_id = $1 and ",
+                "delete from sessions where id in (select s.id from ",
+                not_ended!(),
+                " where s.user_id = $2 and ",
                 in_use!($dialect),
-                " order by s.issued_at desc, s.id desc limit 1000 offset $3) returning id, digest"
+                " order by s.id desc limit 1000 offset $3) returning id, digest"
             )
         };
     }
@@ -204,8 +251,8 @@ pub(in crate::store::ledger) async fn delete_surplus(
         link,
         fetch_all::<(SessionId, TokenDigest)>,
         [POSTGRES, SQLITE],
-        user,
         now,
+        user,
         keep,
     )
 }
@@ -236,6 +283,17 @@ pub(in crate::store::ledger) async fn touch(
         "update sessions set last_seen_at = $2 where id = $1 and last_seen_at < $2",
         session,
         seen_at,
+    )
+}
+
+/// Deletes those of the oldest sessions that ended with everyone's. Ids are in
+/// the order of time, so none is left once the oldest are all alive.
+pub(in crate::store::ledger) async fn delete_everyones(link: Link<'_>, limit: i64) -> Result<u64> {
+    execute!(
+        link,
+        "delete from sessions where id in (select s.id from sessions s order by s.id limit $1) \
+         and born < (select h.everyone_ended from revocation_head h)",
+        limit,
     )
 }
 

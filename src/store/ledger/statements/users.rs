@@ -4,7 +4,8 @@ use super::{Result, user_columns};
 use crate::domain::email::Email;
 use crate::domain::id::UserId;
 use crate::domain::password::PasswordHash;
-use crate::domain::user::{User, UserName};
+use crate::domain::user::{Role, Status, UserName};
+use crate::store::ledger::NewUser;
 use crate::store::ledger::connection::{Link, execute, fetch};
 use crate::store::ledger::rows::CredentialsRow;
 
@@ -55,8 +56,10 @@ pub(in crate::store::ledger) async fn lock_user(
 /// Changes no row if the e-mail address is taken.
 pub(in crate::store::ledger) async fn insert_user(
     link: Link<'_>,
-    user: &User,
-    hash: &PasswordHash,
+    NewUser {
+        user,
+        password_hash,
+    }: &NewUser,
 ) -> Result<u64> {
     execute!(
         link,
@@ -67,7 +70,7 @@ pub(in crate::store::ledger) async fn insert_user(
         &user.name,
         user.role,
         user.status,
-        hash,
+        password_hash.as_ref(),
         user.created_at,
     )
 }
@@ -105,6 +108,50 @@ pub(in crate::store::ledger) async fn set_name(
     name: &UserName,
 ) -> Result<u64> {
     execute!(link, "update users set name = $2 where id = $1", user, name)
+}
+
+pub(in crate::store::ledger) async fn set_role(
+    link: Link<'_>,
+    user: UserId,
+    role: Role,
+) -> Result<u64> {
+    execute!(link, "update users set role = $2 where id = $1", user, role)
+}
+
+pub(in crate::store::ledger) async fn set_status(
+    link: Link<'_>,
+    user: UserId,
+    status: Status,
+) -> Result<u64> {
+    execute!(
+        link,
+        "update users set status = $2 where id = $1",
+        user,
+        status
+    )
+}
+
+/// Taken before any user's lock by whatever may take the last admin away, or
+/// make the first.
+pub(in crate::store::ledger) async fn lock_roster(link: Link<'_>) -> Result<()> {
+    const POSTGRES: &str = "select true from admin_roster for update";
+    const SQLITE: &str = "select true from admin_roster";
+    fetch!(link, fetch_one::<(bool,)>, [POSTGRES, SQLITE]).map(|_| ())
+}
+
+/// Whether there is an admin who can log in, other than `except`.
+pub(in crate::store::ledger) async fn has_admin(
+    link: Link<'_>,
+    except: Option<UserId>,
+) -> Result<bool> {
+    let admin = fetch!(
+        link,
+        fetch_optional::<(UserId,)>,
+        "select id from users where role = 'admin' and status = 'active' \
+         and password_hash is not null and ($1 is null or id <> $1) limit 1",
+        except,
+    )?;
+    Ok(admin.is_some())
 }
 
 pub(in crate::store::ledger) async fn delete_user(link: Link<'_>, user: UserId) -> Result<u64> {

@@ -1,0 +1,49 @@
+-- Administration: password links, "end everyone", and lists that an index answers.
+
+-- Names, addresses and user agents are searched by what they contain. The
+-- extension is a trusted one: the database's owner may create it.
+create extension if not exists pg_trgm;
+
+-- SHA-256 of the secret in a link that sets a password, once.
+create table password_links (
+    digest bytea primary key check (octet_length(digest) = 32),
+    -- Whose password it sets; null: it makes the first admin.
+    user_id uuid constraint password_links_user_key unique references users (id) on delete cascade,
+    -- Dead when this is no longer the user's.
+    credential_version bigint,
+    expires_at timestamptz not null
+);
+
+-- One row: its lock, taken before any user's, is held by whatever may take the
+-- last admin away or make the first.
+create table admin_roster (
+    singleton boolean primary key default true check (singleton)
+);
+
+insert into admin_roster default values;
+
+-- Sessions born before this number of the log are dead.
+alter table revocation_head add column everyone_ended bigint not null default 0;
+
+create index users_by_text on users using gin (email gin_trgm_ops, name gin_trgm_ops);
+create index admins on users (id) where role = 'admin';
+
+-- Ids are in the order of time. No index has last_seen_at, and the pages have
+-- room: so a touch changes none of them.
+alter table sessions set (fillfactor = 90);
+drop index sessions_by_user;
+create index sessions_by_user on sessions (user_id, generation, id);
+create index sessions_by_address on sessions (address, id);
+create index sessions_by_user_agent on sessions using gin (user_agent gin_trgm_ops);
+
+-- Null: it concerned nobody in particular.
+alter table events alter column subject_id drop not null;
+-- An operator, on the command line; actor_id is null then.
+alter table events add column by_operator boolean not null default false;
+-- Given by who acted.
+alter table events add column reason text;
+-- What more there is to say, such as the new role.
+alter table events add column detail text;
+create index events_by_actor on events (actor_id, id);
+create index events_by_subject on events (subject_id, id);
+create index events_by_action on events (action, id);

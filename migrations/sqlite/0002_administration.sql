@@ -1,0 +1,55 @@
+-- Administration: password links, "end everyone", and lists that an index answers.
+
+-- SHA-256 of the secret in a link that sets a password, once.
+create table password_links (
+    digest blob primary key check (length(digest) = 32),
+    -- Whose password it sets; null: it makes the first admin.
+    user_id blob constraint password_links_user_key unique references users (id) on delete cascade,
+    -- Dead when this is no longer the user's.
+    credential_version integer,
+    expires_at integer not null
+) strict, without rowid;
+
+-- One row, as PostgreSQL has it, where its lock matters.
+create table admin_roster (
+    singleton integer primary key default 1 check (singleton = 1)
+) strict;
+
+insert into admin_roster default values;
+
+-- Sessions born before this number of the log are dead.
+alter table revocation_head add column everyone_ended integer not null default 0;
+
+create index admins on users (id) where role = 'admin';
+
+-- Ids are in the order of time.
+drop index sessions_by_user;
+create index sessions_by_user on sessions (user_id, generation, id);
+create index sessions_by_address on sessions (address, id);
+
+create table events_0002 (
+    id blob primary key,
+    at integer not null,
+    action text not null,
+    -- Who acted; null for an operator and for somebody not known yet.
+    actor_id blob,
+    -- Null: it concerned nobody in particular.
+    subject_id blob,
+    session_id blob,
+    address text,
+    -- An operator, on the command line.
+    by_operator integer not null default 0,
+    -- Given by who acted.
+    reason text,
+    -- What more there is to say, such as the new role.
+    detail text
+) strict, without rowid;
+
+insert into events_0002 (id, at, action, actor_id, subject_id, session_id, address)
+select id, at, action, actor_id, subject_id, session_id, address from events;
+drop table events;
+alter table events_0002 rename to events;
+
+create index events_by_actor on events (actor_id, id);
+create index events_by_subject on events (subject_id, id);
+create index events_by_action on events (action, id);

@@ -1,0 +1,31 @@
+//! `gatelodge config`.
+
+use clap::Subcommand;
+
+use super::print::print;
+use crate::config::{Settings, env_example, reference_page};
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Tell all that is wrong with the configuration
+    Check,
+    /// Print what can be configured, in Markdown
+    Reference,
+    /// Print the variables that are read, as a file to copy to .env
+    Env,
+}
+
+pub(super) fn run(
+    command: &Command,
+    settings: impl FnOnce() -> anyhow::Result<Settings>,
+) -> anyhow::Result<()> {
+    match command {
+        Command::Check => {
+            settings()?;
+            print("the configuration is right");
+        }
+        Command::Reference => print(reference_page().trim_end()),
+        Command::Env => print(env_example().trim_end()),
+    }
+    Ok(())
+}

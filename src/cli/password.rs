@@ -1,0 +1,33 @@
+//! Passwords come from the terminal or from standard input, never from arguments,
+//! which every user of a machine can read.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+
+use anyhow::{Context as _, ensure};
+use zeroize::Zeroizing;
+
+use crate::domain::password::NewPassword;
+
+/// Longer than any password there can be.
+const LONGEST_LINE: u64 = 64 * 1024;
+
+/// Asked for twice on a terminal; elsewhere the first line of standard input.
+pub(super) fn read_new(min_length: usize) -> anyhow::Result<NewPassword> {
+    let text = if io::stdin().is_terminal() {
+        let ask = |prompt| rpassword::prompt_password(prompt).map(Zeroizing::new);
+        let text = ask("Password: ")?;
+        ensure!(ask("Password, again: ")? == text, "the two are not alike");
+        text
+    } else {
+        let mut line = Zeroizing::new(String::new());
+        io::stdin().lock().take(LONGEST_LINE).read_line(&mut line)?;
+        ensure!(
+            !line.is_empty(),
+            "no password: standard input takes one line (or use --invite)"
+        );
+        let end = line.trim_end_matches(['\r', '\n']).len();
+        line.truncate(end);
+        line
+    };
+    NewPassword::parse(&text, min_length).context("the password cannot be taken: it")
+}

@@ -1,0 +1,194 @@
+//! `gatelodge users`.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::password;
+use super::print::{print, print_json, print_table};
+use crate::accounts::{self, IssuedLink, NewAccount};
+use crate::domain::audit::{Act, Actor};
+use crate::domain::email::Email;
+use crate::domain::page::{Limit, PageOf};
+use crate::domain::text::Fragment;
+use crate::domain::user::{Role, Status, User, UserName};
+use crate::http::UserView;
+use crate::startup::Operator;
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Create a user
+    ///
+    /// The password is asked for twice on a terminal, and otherwise read from the
+    /// first line of standard input.
+    Create(Create),
+    /// List users, the newest first
+    List {
+        /// Those in whose name or e-mail address this is found
+        #[arg(long, value_parser = Fragment::parse)]
+        search: Option<Fragment>,
+        /// As JSON, like the API
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lock an account, and end its sessions at once
+    Lock(Whom),
+    /// Unlock an account; its sessions stay ended
+    Unlock(Whom),
+    /// Make somebody an admin, or no longer one
+    SetRole {
+        #[command(flatten)]
+        whom: Whom,
+        /// user or admin
+        #[arg(value_parser = Role::parse)]
+        role: Role,
+    },
+    /// Print a link by which a user sets a new password, once, within an hour
+    PasswordLink(Whom),
+    /// Delete a user, and end their sessions
+    Delete(Whom),
+}
+
+#[derive(Args)]
+pub(super) struct Create {
+    #[arg(long, value_parser = Email::parse)]
+    email: Email,
+    #[arg(long, value_parser = UserName::parse)]
+    name: UserName,
+    /// user or admin
+    #[arg(long, default_value = "user", value_parser = Role::parse)]
+    role: Role,
+    /// Ask for no password: print a link by which the user sets one
+    #[arg(long)]
+    invite: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Whom {
+    /// The user's e-mail address or id
+    user: String,
+}
+
+pub(super) async fn run(
+    command: Command,
+    operator: &Operator,
+    min_length: usize,
+) -> anyhow::Result<()> {
+    let act = operator.sessions.act(Actor::Operator, None);
+    let accounts = &operator.accounts;
+    match command {
+        Command::Create(new) => create(new, operator, min_length, act).await,
+        Command::List { search, json } => list(search.as_ref(), json, operator).await,
+        Command::Lock(whom) => {
+            let user = find(operator, &whom.user).await?;
+            let user = accounts.set_status(user.id, Status::Locked, act).await?;
+            done(&user, "is locked");
+            Ok(())
+        }
+        Command::Unlock(whom) => {
+            let user = find(operator, &whom.user).await?;
+            let user = accounts.set_status(user.id, Status::Active, act).await?;
+            done(&user, "is unlocked");
+            Ok(())
+        }
+        Command::SetRole { whom, role } => {
+            let user = find(operator, &whom.user).await?;
+            let user = accounts.set_role(user.id, role, act).await?;
+            done(&user, &format!("has the role {}", role.as_str()));
+            Ok(())
+        }
+        Command::PasswordLink(whom) => {
+            let user = find(operator, &whom.user).await?;
+            let link = accounts.issue_password_link(user.id, act).await?;
+            print_link(operator, &link);
+            Ok(())
+        }
+        Command::Delete(whom) => {
+            let user = find(operator, &whom.user).await?;
+            let user = accounts.delete_user(user.id, act).await?;
+            done(&user, "is deleted");
+            Ok(())
+        }
+    }
+}
+
+async fn create(
+    new: Create,
+    operator: &Operator,
+    min_length: usize,
+    act: Act,
+) -> anyhow::Result<()> {
+    let account = NewAccount {
+        email: new.email,
+        name: new.name,
+        role: new.role,
+    };
+    if new.invite {
+        let created = operator.accounts.invite(account, act).await?;
+        done(&created.user, "is invited");
+        print_link(operator, &created.invitation);
+    } else {
+        let password = password::read_new(min_length)?;
+        let user = operator
+            .accounts
+            .create_user(account, password, act)
+            .await?;
+        done(&user, "is created");
+    }
+    Ok(())
+}
+
+async fn list(search: Option<&Fragment>, json: bool, operator: &Operator) -> anyhow::Result<()> {
+    let (mut users, mut page) = (Vec::new(), PageOf::first(Limit::MAX));
+    loop {
+        let found = operator.accounts.list_users(search, page).await?;
+        users.extend(found.items);
+        page.after = found.next;
+        if page.after.is_none() {
+            break;
+        }
+    }
+    if json {
+        let users: Vec<_> = users.iter().map(UserView::from).collect();
+        return print_json(&json!({ "users": users }));
+    }
+    let row = |user: &User| {
+        [
+            user.id.to_string(),
+            user.email.to_string(),
+            user.role.as_str().to_owned(),
+            user.status.as_str().to_owned(),
+            user.created_at.to_string(),
+            user.name.to_string(),
+        ]
+    };
+    let rows: Vec<_> = users.iter().map(row).collect();
+    print_table(["ID", "EMAIL", "ROLE", "STATUS", "CREATED", "NAME"], &rows);
+    Ok(())
+}
+
+/// The user of that id or e-mail address.
+pub(super) async fn find(operator: &Operator, whom: &str) -> anyhow::Result<User> {
+    let found = if let Ok(id) = whom.parse() {
+        operator.accounts.user(id).await
+    } else {
+        let email = Email::parse(whom)
+            .map_err(|_| anyhow::anyhow!("{whom:?} is no e-mail address and no user's id"))?;
+        operator.accounts.user_by_email(&email).await
+    };
+    match found {
+        Err(accounts::Error::NotFound) => anyhow::bail!("there is no user {whom:?}"),
+        found => Ok(found?),
+    }
+}
+
+fn done(user: &User, what: &str) {
+    print(&format!("{} ({}) {what}", user.email, user.id));
+}
+
+fn print_link(operator: &Operator, link: &IssuedLink) {
+    print(&format!(
+        "{}\n(works once, until {})",
+        operator.links.password(&link.token),
+        link.expires_at
+    ));
+}

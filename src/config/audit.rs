@@ -1,0 +1,23 @@
+//! `audit.*`: the log of who did what.
+
+use std::time::Duration;
+
+use super::reader::{Reader, duration};
+
+#[derive(Clone)]
+pub struct Audit {
+    pub retention: Duration,
+}
+
+impl Audit {
+    pub(super) fn read(from: &mut Reader) -> Self {
+        Self {
+            retention: from.value(
+                "audit.retention",
+                "400d",
+                "How long the audit log goes back",
+                duration,
+            ),
+        }
+    }
+}

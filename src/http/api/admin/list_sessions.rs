@@ -1,0 +1,80 @@
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::http::body::{Fields, Query, given};
+use crate::http::gate::AdminSession;
+use crate::http::listing::{Given, page_of, session_filter};
+use crate::http::problem::Problem;
+use crate::http::representation::SessionsPageBody;
+use crate::http::services::Services;
+
+#[derive(Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct Parameters {
+    /// Whose.
+    #[serde(deserialize_with = "given")]
+    user_id: Option<String>,
+    /// An address, or a range such as `203.0.113.0/24`.
+    #[serde(deserialize_with = "given")]
+    ip: Option<String>,
+    /// What the user agent has in it, upper and lower case alike, three
+    /// characters at least.
+    #[serde(deserialize_with = "given")]
+    user_agent: Option<String>,
+    /// RFC 3339.
+    #[serde(deserialize_with = "given")]
+    issued_before: Option<String>,
+    /// RFC 3339.
+    #[serde(deserialize_with = "given")]
+    issued_after: Option<String>,
+    /// RFC 3339. What the ledger knows of this is up to 5 % of the idle timeout old.
+    #[serde(deserialize_with = "given")]
+    last_seen_before: Option<String>,
+    /// `next_cursor` of the page before.
+    #[serde(deserialize_with = "given")]
+    cursor: Option<String>,
+    /// How many at most, 1 to 200.
+    #[serde(deserialize_with = "given")]
+    #[param(default = "50")]
+    limit: Option<String>,
+}
+
+/// Sessions of everybody, newest first
+///
+/// Those that everything given holds for.
+#[utoipa::path(
+    get, path = "/api/admin/sessions", tag = "sessions", params(Parameters),
+    responses((status = 200, body = SessionsPageBody)), security(("session" = ["admin"])),
+)]
+pub async fn list_all_sessions(
+    admin: AdminSession,
+    services: Data<Services>,
+    Query(parameters): Query<Parameters>,
+) -> Result<HttpResponse, Problem> {
+    let mut fields = Fields::default();
+    let filter = session_filter(&mut fields, &parameters.filter());
+    let page = page_of(
+        &mut fields,
+        parameters.cursor.as_ref(),
+        parameters.limit.as_ref(),
+    );
+    fields.finish()?;
+    let page = services.sessions.list_all(&filter, page).await?;
+    Ok(HttpResponse::Ok().json(SessionsPageBody::new(&page, admin.session().id)))
+}
+
+impl Parameters {
+    fn filter(&self) -> Given<'_> {
+        Given {
+            user_id: self.user_id.as_ref(),
+            ip: self.ip.as_ref(),
+            user_agent: self.user_agent.as_ref(),
+            issued_after: self.issued_after.as_ref(),
+            issued_before: self.issued_before.as_ref(),
+            last_seen_before: self.last_seen_before.as_ref(),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The API's description, written from the endpoints themselves.
+
+use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::{Components, Content, OpenApi, Ref, RefOr, Response};
+use utoipa::{Modify, OpenApi as _};
+
+use super::api::admin::{
+    create_user, delete_user, get_session, get_user, issue_password_link, list_events,
+    list_sessions as list_all_sessions, list_user_sessions, list_users, lock_user,
+    revoke_session as revoke_anyones_session, revoke_sessions as revoke_matching_sessions,
+    revoke_user_sessions, set_role, unlock_user,
+};
+use super::api::{
+    change_password, delete_account, health, list_sessions, login, logout, redeem_password,
+    register, revoke_session, revoke_sessions, update_account, whoami,
+};
+use super::problem::{Document, Kind};
+
+/// The API's description, as `OpenAPI` 3.1.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    Description::openapi()
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Gatelodge",
+        description = "Sessions you can revoke, as fast as a JWT.",
+        license(name = "MIT", identifier = "MIT"),
+    ),
+    tags(
+        (name = "account", description = "Logging in and out, one's own account and sessions"),
+        (name = "users", description = "Administration: users"),
+        (name = "sessions", description = "Administration: sessions of everybody"),
+        (name = "events", description = "Administration: the audit log"),
+        (name = "health", description = "For load balancers and orchestrators"),
+    ),
+    paths(
+        register::register_user,
+        login::create_session,
+        logout::delete_current_session,
+        whoami::get_current_session,
+        list_sessions::list_sessions,
+        revoke_sessions::revoke_sessions,
+        revoke_session::revoke_session,
+        change_password::change_password,
+        redeem_password::redeem_password_link,
+        update_account::update_account,
+        delete_account::delete_account,
+        list_users::list_users,
+        create_user::create_user,
+        get_user::get_user,
+        delete_user::delete_user,
+        issue_password_link::issue_password_link,
+        lock_user::lock_user,
+        unlock_user::unlock_user,
+        set_role::set_role,
+        list_user_sessions::list_user_sessions,
+        revoke_user_sessions::revoke_user_sessions,
+        list_all_sessions::list_all_sessions,
+        revoke_matching_sessions::revoke_matching_sessions,
+        get_session::get_session,
+        revoke_anyones_session::revoke_anyones_session,
+        list_events::list_events,
+        health::get_alive,
+        health::get_ready,
+    ),
+    components(schemas(Document)),
+    modifiers(&TheCookie, &Problems),
+)]
+struct Description;
+
+/// How requests say whose they are.
+struct TheCookie;
+
+impl Modify for TheCookie {
+    fn modify(&self, api: &mut OpenApi) {
+        let cookie = ApiKeyValue::with_description(
+            "__Host-gatelodge_session",
+            "Set by logging in. __Secure-gatelodge_session with cookie.domain, and \
+             gatelodge_session on plain http with a loopback address.",
+        );
+        let components = api.components.get_or_insert_with(Components::new);
+        components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    }
+}
+
+/// The errors that an operation can be answered with because of what it is, and
+/// the form of all errors.
+struct Problems;
+
+impl Modify for Problems {
+    fn modify(&self, api: &mut OpenApi) {
+        for (path, item) in &mut api.paths.paths {
+            let changing = [
+                &mut item.post,
+                &mut item.put,
+                &mut item.patch,
+                &mut item.delete,
+            ];
+            for operation in changing.into_iter().flatten() {
+                add(operation, Kind::CsrfFailed);
+                complete(operation, path);
+            }
+            if let Some(operation) = &mut item.get {
+                complete(operation, path);
+            }
+        }
+    }
+}
+
+fn complete(operation: &mut Operation, path: &str) {
+    if operation.request_body.is_some() {
+        add(operation, Kind::MalformedJson);
+        add(operation, Kind::ContentTooLarge);
+        add(operation, Kind::UnsupportedMediaType);
+    }
+    if operation.request_body.is_some() || takes_query(operation) {
+        add(operation, Kind::InvalidInput);
+    }
+    if operation.security.is_some() {
+        add(operation, Kind::Unauthenticated);
+    }
+    if path.starts_with("/api/admin/") {
+        add(operation, Kind::Forbidden);
+    }
+    if path != "/health/alive" {
+        add(operation, Kind::Unavailable);
+    }
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && status.as_str() >= "400"
+        {
+            let schema = Ref::from_schema_name("Problem");
+            let content = RefOr::T(Content::new(Some(schema)));
+            let media_type = "application/problem+json".to_owned();
+            response.content.insert(media_type, content);
+        }
+    }
+}
+
+fn takes_query(operation: &Operation) -> bool {
+    operation
+        .parameters
+        .iter()
+        .flatten()
+        .any(|parameter| match parameter {
+            RefOr::T(parameter) => matches!(parameter.parameter_in, ParameterIn::Query),
+            RefOr::Ref(_) => false,
+        })
+}
+
+/// Answers of one status are told apart by their code.
+fn add(operation: &mut Operation, kind: Kind) {
+    let code = format!("`{}`", kind.code());
+    let status = kind.status().as_str().to_owned();
+    let answers = &mut operation.responses.responses;
+    match answers
+        .entry(status)
+        .or_insert_with(|| RefOr::T(Response::new("")))
+    {
+        RefOr::T(known) if known.description.is_empty() => known.description = code,
+        RefOr::T(known) => known.description = format!("{}, {code}", known.description),
+        RefOr::Ref(_) => {}
+    }
+}

@@ -1,0 +1,123 @@
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::{Message, dead_link, mistake, mistakes, page};
+use crate::accounts::{NewAccount, SetUp};
+use crate::domain::email::Email;
+use crate::domain::link::LinkToken;
+use crate::domain::password::NewPassword;
+use crate::domain::user::{Role, UserName};
+use crate::http::body::{Fields, Form, Query};
+use crate::http::client::strangers_act;
+use crate::http::problem::{FieldError, Problem};
+use crate::http::services::Services;
+
+#[derive(Template)]
+#[template(path = "setup.html")]
+struct SetupForm<'a> {
+    token: &'a str,
+    email: &'a str,
+    name: &'a str,
+    min_length: usize,
+    errors: Vec<FieldError>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    token: Zeroizing<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Body {
+    token: Zeroizing<String>,
+    email: String,
+    name: String,
+    password: Zeroizing<String>,
+}
+
+pub async fn get_setup(
+    services: Data<Services>,
+    Query(parameters): Query<Parameters>,
+) -> Result<HttpResponse, Problem> {
+    let is_usable = match LinkToken::parse(&parameters.token) {
+        Ok(token) => services.accounts.is_setup_link(&token).await?,
+        Err(_) => false,
+    };
+    if !is_usable {
+        return dead_link();
+    }
+    let form = SetupForm {
+        token: &parameters.token,
+        email: "",
+        name: "",
+        min_length: services.password_min_length,
+        errors: Vec::new(),
+    };
+    page(StatusCode::OK, &form)
+}
+
+pub async fn set_up(
+    request: HttpRequest,
+    services: Data<Services>,
+    Form(body): Form<Body>,
+) -> Result<HttpResponse, Problem> {
+    let Ok(token) = LinkToken::parse(&body.token) else {
+        return dead_link();
+    };
+    let errors = match create(&request, &services, &token, &body).await {
+        Ok(()) => {
+            let message = Message {
+                title: "All set",
+                text: "You are the administrator of this Gatelodge. Log in with the e-mail \
+                       address and the password you have just chosen.",
+            };
+            return page(StatusCode::OK, &message);
+        }
+        Err(problem) => mistakes(problem)?,
+    };
+    if mistake(&errors, "token").is_some() {
+        return dead_link();
+    }
+    let form = SetupForm {
+        token: &body.token,
+        email: &body.email,
+        name: &body.name,
+        min_length: services.password_min_length,
+        errors,
+    };
+    page(StatusCode::UNPROCESSABLE_ENTITY, &form)
+}
+
+async fn create(
+    request: &HttpRequest,
+    services: &Services,
+    token: &LinkToken,
+    body: &Body,
+) -> Result<(), Problem> {
+    let mut fields = Fields::default();
+    let email = fields.parse("email", Some(&body.email), Email::parse);
+    let name = fields.parse("name", Some(&body.name), UserName::parse);
+    let password = fields.parse("password", Some(&*body.password), |text| {
+        NewPassword::parse(text, services.password_min_length)
+    });
+    let (Some(email), Some(name), Some(password)) = (email, name, password) else {
+        return Err(fields.into_problem());
+    };
+    let by = SetUp {
+        account: NewAccount {
+            email,
+            name,
+            role: Role::Admin,
+        },
+        password,
+    };
+    let act = strangers_act(request, services);
+    services.accounts.set_up(token, by, act).await?;
+    Ok(())
+}

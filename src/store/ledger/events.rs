@@ -1,0 +1,39 @@
+//! Use cases of the audit log: reading it, and forgetting what is old.
+
+use super::{Ledger, bounded, statements};
+use crate::domain::audit::{EventFilter, Recorded};
+use crate::domain::id::EventId;
+use crate::domain::page::{Page, PageOf};
+use crate::domain::time::Timestamp;
+use crate::store::Unavailable;
+
+impl Ledger {
+    /// What was done, the latest first.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn list_events(
+        &self,
+        filter: EventFilter,
+        page: PageOf<EventId>,
+    ) -> Result<Page<Recorded, EventId>, Unavailable> {
+        let rows = bounded(async {
+            let mut connection = self.reader().await?;
+            statements::lists::events(connection.link(), filter, &page).await
+        });
+        let events = rows.await?.into_iter().map(Recorded::from).collect();
+        Ok(Page::cut(events, page.limit, |event: &Recorded| event.id))
+    }
+
+    /// Deletes up to `limit` events older than that; says how many.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn delete_events(&self, before: Timestamp, limit: u32) -> Result<u64, Unavailable> {
+        bounded(async {
+            let mut connection = self.writer().await?;
+            statements::log::delete_events(connection.link(), before, limit.into()).await
+        })
+        .await
+    }
+}

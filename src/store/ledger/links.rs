@@ -1,0 +1,265 @@
+//! Use cases of links that set a password: the invitation, the reset, and the
+//! setup of the first admin. Each works once.
+
+use super::accounts::lock_verified;
+use super::connection::Transaction;
+use super::ending::Ending;
+use super::statements::links::Bearer;
+use super::users::refuse;
+use super::{Committed, Ledger, NewUser, Refusal, bounded, statements};
+use crate::domain::audit::{Act, Action};
+use crate::domain::id::UserId;
+use crate::domain::link::LinkDigest;
+use crate::domain::password::PasswordHash;
+use crate::domain::time::Timestamp;
+use crate::domain::user::Credentials;
+use crate::store::Unavailable;
+
+/// A link to be: what its token is known by, and how long it lives.
+#[derive(Clone, Copy, Debug)]
+pub struct NewLink {
+    pub digest: LinkDigest,
+    pub expires_at: Timestamp,
+}
+
+impl NewLink {
+    pub(super) async fn insert(
+        &self,
+        tx: &mut Transaction,
+        bearer: Bearer,
+    ) -> Result<u64, sqlx::Error> {
+        statements::links::insert_link(tx.link(), &self.digest, bearer, self.expires_at).await
+    }
+}
+
+/// What becomes of the setup links there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Earlier {
+    Kept,
+    Replaced,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum FirstAdmin {
+    Created,
+    /// There is an admin already.
+    Exists,
+    EmailTaken,
+}
+
+impl Ledger {
+    /// Makes a link for a user, in the place of any there was. `false` if there
+    /// is no such user.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn issue_link(
+        &self,
+        user: UserId,
+        link: &NewLink,
+        act: Act,
+    ) -> Result<bool, Unavailable> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            let Some(locked) = statements::users::lock_user(tx.link(), user).await? else {
+                tx.abandon().await?;
+                return Ok(false);
+            };
+            let version = Credentials::from(locked).version;
+            statements::links::delete_link_of(tx.link(), user).await?;
+            link.insert(&mut tx, Some((user, version))).await?;
+            let event = act.did(Action::PasswordLinkIssued, user, None);
+            statements::log::insert_event(tx.link(), &event).await?;
+            tx.commit(&[]).await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Whether there is an admin who can log in.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn has_admin(&self) -> Result<bool, Unavailable> {
+        bounded(async {
+            let mut connection = self.reader().await?;
+            statements::users::has_admin(connection.link(), None).await
+        })
+        .await
+    }
+
+    /// Makes a link by which the first admin is set up. `false` if there is an
+    /// admin.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn issue_setup_link(
+        &self,
+        link: &NewLink,
+        earlier: Earlier,
+    ) -> Result<bool, Unavailable> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            statements::users::lock_roster(tx.link()).await?;
+            if statements::users::has_admin(tx.link(), None).await? {
+                tx.abandon().await?;
+                return Ok(false);
+            }
+            if earlier == Earlier::Replaced {
+                statements::links::delete_setup_links(tx.link()).await?;
+            }
+            link.insert(&mut tx, None).await?;
+            tx.commit(&[]).await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Whether the link of that digest sets a user's password.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn is_password_link(
+        &self,
+        digest: &LinkDigest,
+        now: Timestamp,
+    ) -> Result<bool, Unavailable> {
+        let found = self.find_link(digest, now).await?;
+        Ok(found.is_some_and(|bearer| bearer.is_some()))
+    }
+
+    /// Whether the link of that digest sets up the first admin.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn is_setup_link(
+        &self,
+        digest: &LinkDigest,
+        now: Timestamp,
+    ) -> Result<bool, Unavailable> {
+        let found = self.find_link(digest, now).await?;
+        Ok(found.is_some_and(|bearer| bearer.is_none()))
+    }
+
+    async fn find_link(
+        &self,
+        digest: &LinkDigest,
+        now: Timestamp,
+    ) -> Result<Option<Bearer>, Unavailable> {
+        bounded(async {
+            let mut connection = self.reader().await?;
+            statements::links::find_link(connection.link(), digest, now).await
+        })
+        .await
+    }
+
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn delete_expired_links(&self, now: Timestamp) -> Result<(), Unavailable> {
+        bounded(async {
+            let mut connection = self.writer().await?;
+            statements::links::delete_expired_links(connection.link(), now).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Sets the password of whom the link is for, and ends all their sessions.
+    /// Refused if the link is used up, replaced or expired, or its user locked.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn redeem_link(
+        &self,
+        digest: &LinkDigest,
+        hash: &PasswordHash,
+        act: Act,
+    ) -> Result<Result<Committed, Refusal>, Unavailable> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            let found = statements::links::find_link(tx.link(), digest, act.at).await?;
+            let Some(Some((user, version))) = found else {
+                return refuse(tx, Refusal::NotFound).await;
+            };
+            let holder = lock_verified(&mut tx, user, version).await?;
+            // Another may have been issued while this waited for the user's lock.
+            let is_left = statements::links::delete_link(tx.link(), digest).await? > 0;
+            if holder.is_none() || !is_left {
+                return refuse(tx, Refusal::NotFound).await;
+            }
+            statements::users::set_password(tx.link(), user, hash).await?;
+            let mut ending = Ending::default();
+            ending.all_but(&mut tx, user, None, act.at).await?;
+            let event = act.by(user).did(Action::PasswordReset, user, None);
+            statements::log::insert_event(tx.link(), &event).await?;
+            Ok(Ok(ending.commit(tx).await?))
+        })
+        .await
+    }
+
+    /// Creates the first admin for who has a setup link; all of these are used
+    /// up then. `None` if the link cannot be used (any more).
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn set_up(
+        &self,
+        digest: &LinkDigest,
+        new: &NewUser,
+        act: Act,
+    ) -> Result<Option<FirstAdmin>, Unavailable> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            statements::users::lock_roster(tx.link()).await?;
+            let found = statements::links::find_link(tx.link(), digest, act.at).await?;
+            if found != Some(None) {
+                tx.abandon().await?;
+                return Ok(None);
+            }
+            create_first_admin(tx, new, act).await.map(Some)
+        })
+        .await
+    }
+
+    /// Creates the first admin, unless there is one.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn create_first_admin(
+        &self,
+        new: &NewUser,
+        act: Act,
+    ) -> Result<FirstAdmin, Unavailable> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            statements::users::lock_roster(tx.link()).await?;
+            create_first_admin(tx, new, act).await
+        })
+        .await
+    }
+}
+
+/// Under the roster's lock.
+async fn create_first_admin(
+    mut tx: Transaction,
+    new: &NewUser,
+    act: Act,
+) -> Result<FirstAdmin, sqlx::Error> {
+    let refusal = if statements::users::has_admin(tx.link(), None).await? {
+        Some(FirstAdmin::Exists)
+    } else if statements::users::insert_user(tx.link(), new).await? == 0 {
+        Some(FirstAdmin::EmailTaken)
+    } else {
+        None
+    };
+    if let Some(refusal) = refusal {
+        tx.abandon().await?;
+        return Ok(refusal);
+    }
+    statements::links::delete_setup_links(tx.link()).await?;
+    let event = act.did(Action::SetUp, new.user.id, None);
+    statements::log::insert_event(tx.link(), &event).await?;
+    tx.commit(&[]).await?;
+    Ok(FirstAdmin::Created)
+}

@@ -1,0 +1,71 @@
+//! Links that set a password, once.
+
+use super::Result;
+use crate::domain::id::UserId;
+use crate::domain::link::LinkDigest;
+use crate::domain::time::Timestamp;
+use crate::domain::user::CredentialVersion;
+use crate::store::ledger::connection::{Link, execute, fetch};
+
+/// Whom a link is for: a user, as long as that credential is theirs.
+pub(in crate::store::ledger) type Bearer = Option<(UserId, CredentialVersion)>;
+
+pub(in crate::store::ledger) async fn insert_link(
+    link: Link<'_>,
+    digest: &LinkDigest,
+    bearer: Bearer,
+    expires_at: Timestamp,
+) -> Result<u64> {
+    execute!(
+        link,
+        "insert into password_links (digest, user_id, credential_version, expires_at) \
+         values ($1, $2, $3, $4)",
+        digest,
+        bearer.map(|(user, _)| user),
+        bearer.map(|(_, version)| version),
+        expires_at,
+    )
+}
+
+/// The link of that digest, if it can still be used at `now`: whom it is for.
+pub(in crate::store::ledger) async fn find_link(
+    link: Link<'_>,
+    digest: &LinkDigest,
+    now: Timestamp,
+) -> Result<Option<Bearer>> {
+    let row = fetch!(
+        link,
+        fetch_optional::<(Option<UserId>, Option<CredentialVersion>)>,
+        "select user_id, credential_version from password_links \
+         where digest = $1 and expires_at > $2",
+        digest,
+        now,
+    )?;
+    Ok(row.map(|(user, version)| user.zip(version)))
+}
+
+pub(in crate::store::ledger) async fn delete_link(
+    link: Link<'_>,
+    digest: &LinkDigest,
+) -> Result<u64> {
+    execute!(link, "delete from password_links where digest = $1", digest)
+}
+
+pub(in crate::store::ledger) async fn delete_link_of(link: Link<'_>, user: UserId) -> Result<u64> {
+    execute!(link, "delete from password_links where user_id = $1", user)
+}
+
+pub(in crate::store::ledger) async fn delete_setup_links(link: Link<'_>) -> Result<u64> {
+    execute!(link, "delete from password_links where user_id is null")
+}
+
+pub(in crate::store::ledger) async fn delete_expired_links(
+    link: Link<'_>,
+    now: Timestamp,
+) -> Result<u64> {
+    execute!(
+        link,
+        "delete from password_links where expires_at <= $1",
+        now
+    )
+}

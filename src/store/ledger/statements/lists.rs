@@ -1,0 +1,258 @@
+//! Pages of users, sessions and events, newest first, by any filter. A condition
+//! is in the statement only if it was asked for, and each statement is planned
+//! for the values it has, so that there is an index for each page to go by.
+
+use sqlx::{Postgres, QueryBuilder, Sqlite};
+
+use super::sessions::{idle_end, not_ended, session_columns};
+use super::{Result, user_columns};
+use crate::domain::audit::{Action, Actor, EventFilter};
+use crate::domain::digest::TokenDigest;
+use crate::domain::id::{EventId, SessionId, UserId};
+use crate::domain::network::Network;
+use crate::domain::page::PageOf;
+use crate::domain::session::SessionFilter;
+use crate::domain::text::Fragment;
+use crate::domain::time::Timestamp;
+use crate::store::ledger::columns::Address;
+use crate::store::ledger::connection::Link;
+use crate::store::ledger::rows::{EventRow, SessionRow, UserRow};
+
+/// What the databases call the same thing.
+struct Dialect {
+    /// Between a text and a pattern: they match, upper and lower case alike.
+    like: &'static str,
+    escape: &'static str,
+    idle_end: &'static str,
+}
+
+const POSTGRES: Dialect = Dialect {
+    like: " ilike ",
+    escape: "",
+    idle_end: idle_end!(postgres),
+};
+
+const SQLITE: Dialect = Dialect {
+    like: " like ",
+    escape: " escape '\\'",
+    idle_end: idle_end!(sqlite),
+};
+
+/// All rows of the statement that the block writes, in the words of the link's
+/// database.
+macro_rules! list {
+    ($link:expr, $row:ty, |$query:ident, $dialect:ident| $write:block) => {
+        match $link {
+            Link::Postgres(connection) => {
+                list!(Postgres, POSTGRES, connection, $row, $query, $dialect, $write)
+            }
+            Link::Sqlite(connection) => {
+                list!(Sqlite, SQLITE, connection, $row, $query, $dialect, $write)
+            }
+        }
+    };
+    ($database:ty, $words:ident, $connection:ident, $row:ty, $query:ident, $dialect:ident, $write:block) => {{
+        let mut $query = QueryBuilder::<$database>::new("");
+        let $dialect = &$words;
+        $write
+        let rows = $query.build_query_as::<$row>().persistent(false);
+        rows.fetch_all(&mut *$connection).await
+    }};
+}
+
+/// ` and column operator value`, if there is a value.
+macro_rules! and {
+    ($query:ident, $condition:literal, $value:expr) => {
+        if let Some(value) = $value {
+            $query.push($condition).push_bind(value);
+        }
+    };
+}
+
+/// The sessions that may be in use and that the filter is for, after one of them.
+macro_rules! push_sessions {
+    ($query:ident, $dialect:ident, $filter:ident, $addresses:ident, $now:ident, $after:expr, $limit:expr) => {
+        $query
+            .push(concat!(" from ", not_ended!(), " where s.expires_at > "))
+            .push_bind($now);
+        $query
+            .push(" and ")
+            .push($dialect.idle_end)
+            .push(" > ")
+            .push_bind($now);
+        and!($query, " and s.id < ", $after);
+        and!($query, " and s.user_id = ", $filter.user);
+        and!(
+            $query,
+            " and s.id >= ",
+            $filter.issued_after.map(first_after)
+        );
+        and!(
+            $query,
+            " and s.id < ",
+            $filter.issued_before.map(SessionId::first_at)
+        );
+        and!($query, " and s.last_seen_at < ", $filter.last_seen_before);
+        // Who was not seen since then was issued before then.
+        and!(
+            $query,
+            " and s.id < ",
+            $filter.last_seen_before.map(SessionId::first_at)
+        );
+        match &$addresses {
+            Addresses::Any => {}
+            Addresses::Between(first, last) => {
+                $query.push(" and s.address between ").push_bind(*first);
+                $query.push(" and ").push_bind(*last);
+            }
+            Addresses::OneOf(addresses) => {
+                $query.push(" and s.address in (select value from json_each(");
+                $query.push_bind(addresses.clone()).push("))");
+            }
+        }
+        if let Some(part) = &$filter.user_agent {
+            $query.push(" and s.user_agent").push($dialect.like);
+            $query.push_bind(part.like_pattern()).push($dialect.escape);
+        }
+        $query.push(" order by s.id desc limit ").push_bind($limit);
+    };
+}
+
+fn first_after(time: Timestamp) -> SessionId {
+    SessionId::first_at(time + std::time::Duration::from_millis(1))
+}
+
+/// What `s.address` must be.
+enum Addresses {
+    Any,
+    Between(Address, Address),
+    /// A JSON array.
+    OneOf(String),
+}
+
+/// SQLite knows no order of addresses: those of the range are picked here.
+async fn addresses(link: &mut Link<'_>, network: Option<Network>) -> Result<Addresses> {
+    let Some(network) = network else {
+        return Ok(Addresses::Any);
+    };
+    let Link::Sqlite(connection) = link else {
+        return Ok(Addresses::Between(
+            Address(network.first()),
+            Address(network.last()),
+        ));
+    };
+    let known: Vec<(Address,)> =
+        sqlx::query_as("select distinct address from sessions where address is not null")
+            .fetch_all(&mut **connection)
+            .await?;
+    let inside = known
+        .iter()
+        .filter(|(address,)| network.contains(address.0));
+    let quoted: Vec<_> = inside
+        .map(|(address,)| format!("\"{}\"", address.0))
+        .collect();
+    Ok(Addresses::OneOf(format!("[{}]", quoted.join(","))))
+}
+
+pub(in crate::store::ledger) async fn sessions(
+    mut link: Link<'_>,
+    filter: &SessionFilter,
+    now: Timestamp,
+    page: &PageOf<SessionId>,
+) -> Result<Vec<SessionRow>> {
+    let addresses = addresses(&mut link, filter.network).await?;
+    list!(link, SessionRow, |query, dialect| {
+        query.push(concat!("select ", session_columns!()));
+        let after = page.after.map(|cursor| cursor.0);
+        push_sessions!(query, dialect, filter, addresses, now, after, page.rows());
+    })
+}
+
+pub(in crate::store::ledger) async fn session_ids(
+    mut link: Link<'_>,
+    filter: &SessionFilter,
+    now: Timestamp,
+    after: Option<SessionId>,
+    limit: i64,
+) -> Result<Vec<SessionId>> {
+    let addresses = addresses(&mut link, filter.network).await?;
+    let rows = list!(link, (SessionId,), |query, dialect| {
+        query.push("select s.id");
+        push_sessions!(query, dialect, filter, addresses, now, after, limit);
+    })?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
+/// Deletes sessions whatever their state; returns those that were there.
+pub(in crate::store::ledger) async fn delete_sessions(
+    link: Link<'_>,
+    ids: &[SessionId],
+) -> Result<Vec<(SessionId, UserId, TokenDigest)>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    list!(link, (SessionId, UserId, TokenDigest), |query, _dialect| {
+        query.push("delete from sessions where id in (");
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(") returning id, user_id, digest");
+    })
+}
+
+pub(in crate::store::ledger) async fn users(
+    link: Link<'_>,
+    search: Option<&Fragment>,
+    page: &PageOf<UserId>,
+) -> Result<Vec<UserRow>> {
+    list!(link, UserRow, |query, dialect| {
+        query.push(concat!(
+            "select ",
+            user_columns!(),
+            " from users u where true"
+        ));
+        and!(query, " and u.id < ", page.after.map(|cursor| cursor.0));
+        if let Some(search) = search {
+            query.push(" and (u.email").push(dialect.like);
+            query.push_bind(search.like_pattern()).push(dialect.escape);
+            query.push(" or u.name").push(dialect.like);
+            query.push_bind(search.like_pattern()).push(dialect.escape);
+            query.push(")");
+        }
+        query
+            .push(" order by u.id desc limit ")
+            .push_bind(page.rows());
+    })
+}
+
+pub(in crate::store::ledger) async fn events(
+    link: Link<'_>,
+    filter: EventFilter,
+    page: &PageOf<EventId>,
+) -> Result<Vec<EventRow>> {
+    list!(link, EventRow, |query, _dialect| {
+        query.push(
+            "select e.id, e.at, e.action, e.actor_id, e.by_operator, e.subject_id, \
+             e.session_id, e.address, e.reason, e.detail from events e where true",
+        );
+        and!(query, " and e.id < ", page.after.map(|cursor| cursor.0));
+        match filter.actor {
+            Some(Actor::User(actor)) => {
+                query.push(" and e.actor_id = ").push_bind(actor);
+            }
+            Some(Actor::Operator) => {
+                query.push(" and e.by_operator");
+            }
+            Some(Actor::Stranger) => {
+                query.push(" and e.actor_id is null and not e.by_operator");
+            }
+            None => {}
+        }
+        and!(query, " and e.subject_id = ", filter.subject);
+        and!(query, " and e.action = ", filter.action.map(Action::as_str));
+        query
+            .push(" order by e.id desc limit ")
+            .push_bind(page.rows());
+    })
+}

@@ -1,0 +1,192 @@
+//! Use cases of administration: finding, creating, locking and deleting users.
+//! There is always an admin left who can log in.
+
+use super::connection::Transaction;
+use super::ending::Ending;
+use super::links::NewLink;
+use super::{Committed, Ledger, NewUser, Refusal, bounded, statements};
+use crate::domain::audit::{Act, Action};
+use crate::domain::id::UserId;
+use crate::domain::page::{Page, PageOf};
+use crate::domain::text::Fragment;
+use crate::domain::user::{CredentialVersion, Credentials, Role, Status, User};
+use crate::store::Unavailable;
+
+/// A user as a use case has left them, and what it has ended.
+pub type Administered = Result<(User, Committed), Refusal>;
+
+impl Ledger {
+    /// Users, the newest first; with `search`, those in whose name or e-mail
+    /// address it is found.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn list_users(
+        &self,
+        search: Option<&Fragment>,
+        page: PageOf<UserId>,
+    ) -> Result<Page<User, UserId>, Unavailable> {
+        let rows = bounded(async {
+            let mut connection = self.reader().await?;
+            statements::lists::users(connection.link(), search, &page).await
+        });
+        let users = rows.await?.into_iter().map(User::from).collect();
+        Ok(Page::cut(users, page.limit, |user: &User| user.id))
+    }
+
+    /// Creates a user, who is invited by the link if one is given. `false` if the
+    /// e-mail address is taken.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn create_user(
+        &self,
+        new: &NewUser,
+        invitation: Option<&NewLink>,
+        act: Act,
+    ) -> Result<bool, Unavailable> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            if statements::users::insert_user(tx.link(), new).await? == 0 {
+                tx.abandon().await?;
+                return Ok(false);
+            }
+            if let Some(link) = invitation {
+                let bearer = Some((new.user.id, CredentialVersion::FIRST));
+                link.insert(&mut tx, bearer).await?;
+            }
+            let event = act
+                .did(Action::UserCreated, new.user.id, None)
+                .with(new.user.role.as_str());
+            statements::log::insert_event(tx.link(), &event).await?;
+            tx.commit(&[]).await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Locks an account and ends its sessions and its link, or unlocks it, which
+    /// revives none.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn set_status(
+        &self,
+        user: UserId,
+        status: Status,
+        act: Act,
+    ) -> Result<Administered, Unavailable> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            let Some(before) = lock(&mut tx, user).await? else {
+                return refuse(tx, Refusal::NotFound).await;
+            };
+            if before.user.status == status {
+                tx.abandon().await?;
+                return Ok(Ok((before.user, Committed::default())));
+            }
+            if status == Status::Locked && is_last_admin(&mut tx, &before).await? {
+                return refuse(tx, Refusal::LastAdmin).await;
+            }
+            statements::users::set_status(tx.link(), user, status).await?;
+            let mut ending = Ending::default();
+            let action = match status {
+                Status::Active => Action::UserUnlocked,
+                Status::Locked => {
+                    ending.all_but(&mut tx, user, None, act.at).await?;
+                    statements::links::delete_link_of(tx.link(), user).await?;
+                    Action::UserLocked
+                }
+            };
+            ending.copies_of(user);
+            let event = act.did(action, user, None);
+            statements::log::insert_event(tx.link(), &event).await?;
+            let after = User {
+                status,
+                ..before.user
+            };
+            Ok(Ok((after, ending.commit(tx).await?)))
+        })
+        .await
+    }
+
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn set_role(
+        &self,
+        user: UserId,
+        role: Role,
+        act: Act,
+    ) -> Result<Administered, Unavailable> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            let Some(before) = lock(&mut tx, user).await? else {
+                return refuse(tx, Refusal::NotFound).await;
+            };
+            if before.user.role == role {
+                tx.abandon().await?;
+                return Ok(Ok((before.user, Committed::default())));
+            }
+            if role != Role::Admin && is_last_admin(&mut tx, &before).await? {
+                return refuse(tx, Refusal::LastAdmin).await;
+            }
+            statements::users::set_role(tx.link(), user, role).await?;
+            let mut ending = Ending::default();
+            ending.copies_of(user);
+            let event = act.did(Action::RoleChanged, user, None).with(role.as_str());
+            statements::log::insert_event(tx.link(), &event).await?;
+            let after = User {
+                role,
+                ..before.user
+            };
+            Ok(Ok((after, ending.commit(tx).await?)))
+        })
+        .await
+    }
+
+    /// Deletes a user and all that is theirs but the audit log.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn delete_user(&self, user: UserId, act: Act) -> Result<Administered, Unavailable> {
+        bounded(async {
+            let mut tx = self.begin().await?;
+            let Some(before) = lock(&mut tx, user).await? else {
+                return refuse(tx, Refusal::NotFound).await;
+            };
+            if is_last_admin(&mut tx, &before).await? {
+                return refuse(tx, Refusal::LastAdmin).await;
+            }
+            let mut ending = Ending::default();
+            ending.all_but(&mut tx, user, None, act.at).await?;
+            statements::users::delete_user(tx.link(), user).await?;
+            let event = act.did(Action::UserDeleted, user, None);
+            statements::log::insert_event(tx.link(), &event).await?;
+            Ok(Ok((before.user, ending.commit(tx).await?)))
+        })
+        .await
+    }
+}
+
+/// The user; they and the roster are locked until the transaction ends.
+async fn lock(tx: &mut Transaction, user: UserId) -> Result<Option<Credentials>, sqlx::Error> {
+    statements::users::lock_roster(tx.link()).await?;
+    let locked = statements::users::lock_user(tx.link(), user).await?;
+    Ok(locked.map(Credentials::from))
+}
+
+/// Whether nobody could administer without this user. Under the roster's lock.
+pub(super) async fn is_last_admin(
+    tx: &mut Transaction,
+    of: &Credentials,
+) -> Result<bool, sqlx::Error> {
+    Ok(of.can_administer() && !statements::users::has_admin(tx.link(), Some(of.user.id)).await?)
+}
+
+pub(super) async fn refuse<T>(
+    tx: Transaction,
+    refusal: Refusal,
+) -> Result<Result<T, Refusal>, sqlx::Error> {
+    tx.abandon().await?;
+    Ok(Err(refusal))
+}
