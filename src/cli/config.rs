@@ -2,8 +2,9 @@
 
 use clap::Subcommand;
 
-use super::print::print;
+use super::print::{print, print_json};
 use crate::config::{Settings, env_example, reference_page};
+use crate::http::openapi;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -13,6 +14,8 @@ pub(super) enum Command {
     Reference,
     /// Print the variables that are read, as a file to copy to .env
     Env,
+    /// Print the API's description, in `OpenAPI`
+    Openapi,
 }
 
 pub(super) fn run(
@@ -26,6 +29,7 @@ pub(super) fn run(
         }
         Command::Reference => print(reference_page().trim_end()),
         Command::Env => print(env_example().trim_end()),
+        Command::Openapi => print_json(&openapi())?,
     }
     Ok(())
 }

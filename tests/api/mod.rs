@@ -1,10 +1,12 @@
 //! The API over HTTP, a file per endpoint or rule.
 
 mod account;
+mod admin;
 mod change_password;
 mod cookie;
 mod cost;
 mod cross_site;
+mod documents;
 mod edge;
 mod gate;
 mod health;
@@ -14,7 +16,9 @@ mod list_sessions;
 mod login;
 mod logout;
 mod outages;
+mod redeem_password;
 mod register;
 mod revoke_session;
 mod revoke_sessions;
+mod setup;
 mod whoami;

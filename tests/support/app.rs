@@ -27,6 +27,8 @@ pub struct TestApp {
     pub address: std::net::SocketAddr,
     pub clock: Clock,
     environment: BTreeMap<String, String>,
+    /// Where the first admin is set up, if there is none.
+    pub setup_link: Option<String>,
     handle: actix_web::dev::ServerHandle,
     _stores: Option<Stores>,
 }
@@ -51,6 +53,8 @@ impl TestApp {
                 ("GATELODGE_SERVER__WORKERS", "1"),
                 ("GATELODGE_PASSWORD__BCRYPT_COST", "4"),
                 ("GATELODGE_DATABASE__MAX_CONNECTIONS", "5"),
+                ("GATELODGE_BOOTSTRAP_ADMIN_EMAIL", ADMIN),
+                ("GATELODGE_BOOTSTRAP_ADMIN_PASSWORD", PASSWORD),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
@@ -100,11 +104,13 @@ impl TestApp {
             .await
             .expect("the application builds");
         let (address, handle) = (application.address(), application.handle());
+        let setup_link = application.setup_link().map(str::to_owned);
         tokio::spawn(application.run());
         Self {
             address,
             clock,
             environment,
+            setup_link,
             handle,
             _stores: stores,
         }
@@ -149,6 +155,11 @@ impl TestApp {
         browser
     }
 
+    /// A browser logged in as the admin there is from the start.
+    pub async fn admin(&self) -> Browser {
+        self.logged_in(ADMIN).await
+    }
+
     pub fn let_pass(&self, time: Duration) {
         self.clock.advance(time);
     }
@@ -162,6 +173,15 @@ impl Drop for TestApp {
         drop(self.handle.stop(false));
     }
 }
+
+/// Who is an admin from the start, unless a test is about having none.
+pub const ADMIN: &str = "root@example.com";
+
+/// Settings for an instance without an admin.
+pub const NO_ADMIN: [(&str, &str); 2] = [
+    ("GATELODGE_BOOTSTRAP_ADMIN_EMAIL", ""),
+    ("GATELODGE_BOOTSTRAP_ADMIN_PASSWORD", ""),
+];
 
 /// An empty database with a name of its own. On a server that is not ours it is
 /// dropped again.

@@ -142,7 +142,26 @@ impl Browser {
         answer
     }
 
-    async fn post(&mut self, path: &str, body: &Value) -> Answer {
+    pub async fn get(&mut self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn put(&mut self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::PUT, path).json(body)).await
+    }
+
+    pub async fn delete(&mut self, path: &str) -> Answer {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
+    /// Sends a form as a page of the service's own would.
+    pub async fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let form = self.request(Method::POST, path).form(fields);
+        self.send(form.header("sec-fetch-site", "same-origin"))
+            .await
+    }
+
+    pub async fn post(&mut self, path: &str, body: &Value) -> Answer {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
@@ -207,6 +226,15 @@ impl Browser {
         let body = json!({ "password": password });
         self.send(self.request(Method::DELETE, "/api/account").json(&body))
             .await
+    }
+
+    /// The id of the user this browser is logged in as.
+    pub async fn user_id(&mut self) -> String {
+        let whoami = self.whoami().await;
+        whoami.json()["user"]["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned()
     }
 
     /// The public id of the session this browser has.

@@ -1,5 +1,7 @@
 //! The two logs: revocations and events.
 
+use std::sync::atomic::{AtomicU16, Ordering};
+
 use sqlx::{Postgres, QueryBuilder, Sqlite};
 
 use super::Result;
@@ -29,7 +31,7 @@ pub(in crate::store::ledger) async fn insert_events(
             for batch in events.chunks(1000) {
                 let mut insert = QueryBuilder::<$database>::new(INSERT);
                 insert.push_values(batch, |mut row, event| {
-                    row.push_bind(EventId::new(event.act.at, entropy::random()))
+                    row.push_bind(next_id(event.act.at))
                         .push_bind(event.act.at)
                         .push_bind(event.action.as_str())
                         .push_bind(event.act.actor.user())
@@ -50,6 +52,19 @@ pub(in crate::store::ledger) async fn insert_events(
     }
     Ok(())
 }
+
+/// Events of one millisecond stay in the order in which this process wrote them:
+/// a counter takes the place of the first random bits (RFC 9562, 6.2, method 1).
+fn next_id(at: Timestamp) -> EventId {
+    static WRITTEN: AtomicU16 = AtomicU16::new(0);
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed) % COUNTED_TO;
+    let mut bits: [u8; 10] = entropy::random();
+    bits[..2].copy_from_slice(&number.to_be_bytes());
+    EventId::new(at, bits)
+}
+
+/// The twelve bits there are.
+const COUNTED_TO: u16 = 1 << 12;
 
 /// The log's head and up to `limit` entries after `known`, all read at one
 /// moment; a row even if there is no entry.

@@ -1,0 +1,174 @@
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::support::Stack::{self, Embedded, Scaled};
+use crate::support::app::PASSWORD;
+use crate::support::{Browser, TestApp};
+
+async fn events(admin: &mut Browser, query: &str) -> Vec<Value> {
+    let answer = admin.get(&format!("/api/admin/events?{query}")).await;
+    assert_eq!(answer.status, 200, "{query}: {}", answer.text);
+    answer.json()["events"].as_array().unwrap().clone()
+}
+
+fn actions(events: &[Value]) -> Vec<&str> {
+    events
+        .iter()
+        .map(|event| event["action"].as_str().unwrap())
+        .collect()
+}
+
+#[rstest]
+#[tokio::test]
+async fn every_act_leaves_one_event(#[values(Embedded, Scaled)] stack: Stack) {
+    let app = TestApp::spawn(stack).await;
+    let mut root = app.admin().await;
+    let root_id = root.user_id().await;
+    let body = json!({ "email": "ada@example.com", "name": "Ada" });
+    let created = root.post("/api/admin/users", &body).await.json();
+    let ada = created["user"]["id"].as_str().unwrap().to_owned();
+    let (_, token) = created["password_link"]
+        .as_str()
+        .unwrap()
+        .split_once('=')
+        .unwrap();
+    let redeem = json!({ "token": token, "new_password": PASSWORD });
+    assert_eq!(
+        app.browser()
+            .post("/api/password/redeem", &redeem)
+            .await
+            .status,
+        204
+    );
+    let mut browser = app.logged_in("ada@example.com").await;
+    let session = browser.session_id().await;
+    let user = format!("/api/admin/users/{ada}");
+    root.put(&format!("{user}/role"), &json!({ "role": "admin" }))
+        .await;
+    root.put(&format!("{user}/role"), &json!({ "role": "admin" }))
+        .await;
+    root.delete(&format!("/api/admin/sessions/{session}")).await;
+    app.logged_in("ada@example.com").await.log_out().await;
+    root.post(&format!("{user}/password-link"), &json!({}))
+        .await;
+    root.post(&format!("{user}/lock"), &json!({})).await;
+    root.post(&format!("{user}/unlock"), &json!({})).await;
+    root.delete(&format!("{user}/sessions")).await;
+    root.delete(&user).await;
+
+    let of_ada = events(&mut root, &format!("subject={ada}")).await;
+    assert_eq!(
+        actions(&of_ada),
+        [
+            "user_deleted",
+            "all_sessions_revoked",
+            "user_unlocked",
+            "user_locked",
+            "password_link_issued",
+            "logged_out",
+            "logged_in",
+            "session_revoked",
+            "role_changed",
+            "logged_in",
+            "password_reset",
+            "user_created",
+        ]
+    );
+    for event in &of_ada {
+        let by_ada = ["logged_out", "logged_in", "password_reset"];
+        let is_adas = by_ada.contains(&event["action"].as_str().unwrap());
+        assert_eq!(event["actor_id"], if is_adas { &*ada } else { &*root_id });
+        assert_eq!(event["subject_id"], *ada);
+        assert_eq!(event["ip"], "127.0.0.1");
+        assert_eq!(event["by_operator"], false);
+    }
+    let revoked = &of_ada[7];
+    assert_eq!(revoked["session_id"], *session);
+    assert_eq!(of_ada[8]["detail"], "admin");
+    let by_root = events(&mut root, &format!("actor={root_id}&action=role_changed")).await;
+    assert_eq!(by_root, [of_ada[8].clone()]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_bulk_revocation_says_what_and_why(#[values(Embedded, Scaled)] stack: Stack) {
+    let app = TestApp::spawn(stack).await;
+    let mut root = app.admin().await;
+    let mut ada = app.registered("ada@example.com").await;
+    let id = ada.user_id().await;
+    let body = json!({ "filter": { "user_id": id }, "reason": "stolen laptop" });
+    assert_eq!(
+        root.post("/api/admin/sessions/revoke", &body).await.status,
+        200
+    );
+    let asked = events(&mut root, "action=matching_sessions_revoked").await;
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0]["reason"], "stolen laptop");
+    assert_eq!(asked[0]["detail"], format!("user_id={id}"));
+    assert_eq!(asked[0]["subject_id"], Value::Null);
+    let ended = events(&mut root, &format!("action=session_revoked&subject={id}")).await;
+    assert_eq!(ended.len(), 1);
+    assert_eq!(ended[0]["reason"], "stolen laptop");
+
+    let body = json!({ "filter": { "everyone": true }, "reason": "drill" });
+    assert_eq!(
+        root.post("/api/admin/sessions/revoke", &body).await.status,
+        200
+    );
+    let mut root = app.admin().await;
+    let everyone = events(&mut root, "action=everyone_revoked").await;
+    assert_eq!(everyone[0]["reason"], "drill");
+}
+
+#[rstest]
+#[tokio::test]
+async fn events_come_in_pages(#[values(Embedded, Scaled)] stack: Stack) {
+    let app = TestApp::spawn(stack).await;
+    let mut root = app.admin().await;
+    for n in 0..4 {
+        app.registered(&format!("user{n}@example.com")).await;
+    }
+    let all = events(&mut root, "").await;
+    assert_eq!(
+        actions(&all),
+        [
+            "registered",
+            "registered",
+            "registered",
+            "registered",
+            "logged_in",
+            "set_up"
+        ]
+    );
+    assert_eq!(all[5]["by_operator"], true);
+    let operators = events(&mut root, "actor=operator").await;
+    assert_eq!(actions(&operators), ["set_up"]);
+    let first = root.get("/api/admin/events?limit=4").await.json();
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = root
+        .get(&format!("/api/admin/events?limit=4&cursor={cursor}"))
+        .await
+        .json();
+    assert_eq!(second["next_cursor"], Value::Null);
+    let both = [
+        first["events"].as_array().unwrap().clone(),
+        second["events"].as_array().unwrap().clone(),
+    ];
+    assert_eq!(both.concat(), all);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_query_is_said() {
+    let app = TestApp::spawn(Embedded).await;
+    let mut root = app.admin().await;
+    for (query, field) in [
+        ("actor=root@example.com", "actor"),
+        ("subject=x", "subject"),
+        ("action=nonsense", "action"),
+        ("cursor=AAAA", "cursor"),
+        ("since=2026", "since"),
+    ] {
+        let answer = root.get(&format!("/api/admin/events?{query}")).await;
+        assert_eq!(answer.wrong_fields(), [field], "{query}");
+    }
+}

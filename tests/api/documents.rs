@@ -1,0 +1,130 @@
+//! What the service says of itself.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::Stack::Embedded;
+use crate::support::TestApp;
+
+/// After a change that is meant, `gatelodge config openapi > docs/openapi.json`.
+#[tokio::test]
+async fn the_description_is_the_one_that_was_agreed() {
+    let app = TestApp::spawn(Embedded).await;
+    let answer = app.browser().get("/openapi.json").await;
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    let agreed = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
+    let agreed: Value = serde_json::from_slice(&std::fs::read(agreed).unwrap()).unwrap();
+    assert_eq!(answer.json(), agreed);
+}
+
+/// The paths and methods of the table of routes, read off its text.
+fn routes() -> BTreeSet<String> {
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/routes.rs");
+    let table = std::fs::read_to_string(table).unwrap();
+    let mut routes = BTreeSet::new();
+    for line in table.lines().filter(|line| line.contains(".service(")) {
+        let path = line.split('"').nth(1).unwrap();
+        for method in ["get", "post", "put", "patch", "delete"] {
+            if line.contains(&format!("({method}(")) || line.contains(&format!("[{method}(")) {
+                routes.insert(format!("{method} {path}"));
+            }
+        }
+    }
+    routes
+}
+
+#[tokio::test]
+async fn every_route_is_described_and_no_other() {
+    let app = TestApp::spawn(Embedded).await;
+    let document = app.browser().get("/openapi.json").await.json();
+    let mut described = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            described.insert(format!("{method} {path}"));
+        }
+    }
+    let of_api = |route: &String| route.contains(" /api/") || route.contains(" /health/");
+    let routes: BTreeSet<_> = routes().into_iter().filter(of_api).collect();
+    assert!(routes.len() > 25);
+    assert_eq!(routes, described);
+}
+
+#[tokio::test]
+async fn the_documentation_shows_every_operation_and_needs_nothing_from_elsewhere() {
+    let app = TestApp::spawn(Embedded).await;
+    let mut browser = app.browser();
+    let page = browser.get("/docs").await;
+    assert_eq!(page.status, 200);
+    let document = browser.get("/openapi.json").await.json();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(page.text.contains(&format!("id=\"{id}\"")), "{id}");
+            let line = format!("<code>{} {path}</code>", method.to_uppercase());
+            assert!(page.text.contains(&line), "{line}");
+        }
+    }
+    assert!(!page.text.contains("<script") && !page.text.contains("src="));
+    let sheet = browser.get("/assets/gatelodge.css").await;
+    assert_eq!(
+        sheet.header("content-type"),
+        Some("text/css; charset=utf-8")
+    );
+    assert!(!sheet.text.contains("url(") && !sheet.text.contains("@import"));
+}
+
+#[tokio::test]
+async fn the_documentation_can_be_turned_off() {
+    let app = TestApp::spawn_with(Embedded, &[("GATELODGE_DOCS__ENABLED", "false")]).await;
+    for path in ["/docs", "/openapi.json"] {
+        app.browser()
+            .get(path)
+            .await
+            .assert_problem(404, "not_found");
+    }
+}
+
+#[tokio::test]
+async fn every_problem_leads_to_a_page() {
+    let app = TestApp::spawn(Embedded).await;
+    let mut browser = app.browser();
+    for code in [
+        "malformed_json",
+        "unauthenticated",
+        "invalid_credentials",
+        "forbidden",
+        "wrong_password",
+        "csrf_failed",
+        "registration_closed",
+        "not_found",
+        "method_not_allowed",
+        "request_timeout",
+        "email_taken",
+        "last_admin",
+        "content_too_large",
+        "uri_too_long",
+        "unsupported_media_type",
+        "invalid_input",
+        "headers_too_large",
+        "internal",
+        "unavailable",
+        "busy",
+    ] {
+        let page = browser.get(&format!("/problems/{code}")).await;
+        assert_eq!(page.status, 200, "{code}");
+        assert_eq!(
+            page.header("content-type"),
+            Some("text/html; charset=utf-8")
+        );
+        assert!(page.text.contains("<h2>What to do</h2>"), "{code}");
+    }
+    let refused = browser.whoami().await.json();
+    let page = browser.get(refused["type"].as_str().unwrap()).await;
+    assert_eq!(page.status, 200);
+    browser
+        .get("/problems/nonsense")
+        .await
+        .assert_problem(404, "not_found");
+}
