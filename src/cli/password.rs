@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use zeroize::Zeroizing;
 
 use crate::domain::password::NewPassword;
@@ -29,5 +29,5 @@ pub(super) fn read_new(min_length: usize) -> anyhow::Result<NewPassword> {
         line.truncate(end);
         line
     };
-    NewPassword::parse(&text, min_length).context("the password cannot be taken: it")
+    NewPassword::parse(&text, min_length).map_err(|error| anyhow::anyhow!("the password {error}"))
 }

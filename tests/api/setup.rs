@@ -120,7 +120,11 @@ async fn mistakes_are_shown_and_use_nothing_up() {
     app.registered("grace@example.com").await;
     let refused = set_up(&app, &token, "grace@example.com").await;
     assert_eq!(refused.status, 422);
-    assert!(refused.text.contains("There is an account"), "{}", refused.text);
+    assert!(
+        refused.text.contains("There is an account"),
+        "{}",
+        refused.text
+    );
     assert_eq!(set_up(&app, &token, "root@example.com").await.status, 200);
 }
 

@@ -1,0 +1,409 @@
+//! Commands beside a running service, on both ledgers.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use rstest::rstest;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Program, command, outcome, outcome_of_input, run};
+use crate::support::Stack::{self, Embedded, Scaled};
+use crate::support::app::{ADMIN, PASSWORD};
+use crate::support::{Browser, TestApp, within};
+
+/// A service, and a way to run commands beside it.
+struct Beside {
+    app: TestApp,
+    folder: TempDir,
+}
+
+impl Beside {
+    async fn a_service(stack: Stack) -> Self {
+        Self {
+            app: TestApp::spawn(stack).await,
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = command(self.folder.path());
+        command.envs(self.app.environment()).args(arguments);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        outcome(&mut self.command(arguments))
+    }
+
+    /// What a command that must succeed prints.
+    #[track_caller]
+    fn says(&self, arguments: &[&str]) -> String {
+        said(self.run(arguments))
+    }
+}
+
+#[track_caller]
+fn said(output: Output) -> String {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .trim_end()
+        .to_owned()
+}
+
+#[track_caller]
+fn failed(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1));
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+async fn is_refused_in_time(browser: &mut Browser) {
+    within(
+        Duration::from_secs(1),
+        "the session is refused",
+        async || browser.whoami().await.status == 401,
+    )
+    .await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn users_are_created_with_a_password_of_standard_input(
+    #[values(Embedded, Scaled)] stack: Stack,
+) {
+    let beside = Beside::a_service(stack).await;
+    let create = [
+        "users",
+        "create",
+        "--email",
+        "ada@example.com",
+        "--name",
+        "Ada",
+    ];
+    let input = format!("{PASSWORD}\nmore\n");
+    let created = said(outcome_of_input(&mut beside.command(&create), &input));
+    assert!(created.starts_with("ada@example.com (") && created.ends_with("is created"));
+    let mut ada = beside.app.logged_in("ada@example.com").await;
+    assert_eq!(ada.whoami().await.json()["user"]["role"], "user");
+
+    let again = outcome_of_input(&mut beside.command(&create), &input);
+    assert!(failed(&again).contains("the e-mail address is taken"));
+    for (input, mistake) in [
+        ("", "no password: standard input takes one line"),
+        ("short\n", "the password must be at least 15 characters"),
+        ("\n", "the password must not be empty"),
+    ] {
+        let create = [
+            "users",
+            "create",
+            "--email",
+            "bob@example.com",
+            "--name",
+            "Bob",
+        ];
+        let refused = failed(&outcome_of_input(&mut beside.command(&create), input));
+        assert!(refused.contains(mistake), "{refused}");
+    }
+    let unknown = beside.run(&["users", "lock", "bob@example.com"]);
+    assert!(failed(&unknown).contains("there is no user \"bob@example.com\""));
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_can_be_invited(#[values(Embedded, Scaled)] stack: Stack) {
+    let beside = Beside::a_service(stack).await;
+    let said = beside.says(&[
+        "users",
+        "create",
+        "--email",
+        "ada@example.com",
+        "--name",
+        "Ada",
+        "--role",
+        "admin",
+        "--invite",
+    ]);
+    let (_, token) = said
+        .lines()
+        .nth(1)
+        .unwrap()
+        .split_once("/password?token=")
+        .unwrap();
+    let redeem = json!({ "token": token, "new_password": PASSWORD });
+    let mut ada = beside.app.browser();
+    assert_eq!(ada.post("/api/password/redeem", &redeem).await.status, 204);
+    let mut ada = beside.app.logged_in("ada@example.com").await;
+    assert_eq!(ada.get("/api/admin/users").await.status, 200);
+
+    let link = beside.says(&["users", "password-link", "ada@example.com"]);
+    assert!(
+        link.starts_with("http://localhost:8080/password?token="),
+        "{link}"
+    );
+    assert!(link.contains("works once, until 2"), "{link}");
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_commands_change_holds_on_the_running_service(
+    #[values(Embedded, Scaled)] stack: Stack,
+) {
+    let beside = Beside::a_service(stack).await;
+    let mut root = beside.app.admin().await;
+    let mut ada = beside.app.registered("ada@example.com").await;
+    let id = ada.user_id().await;
+    assert_eq!(ada.whoami().await.status, 200);
+
+    beside.says(&["users", "set-role", "ada@example.com", "admin"]);
+    within(Duration::from_secs(1), "the role holds", async || {
+        ada.get("/api/admin/users").await.status == 200
+    })
+    .await;
+    let last = beside.run(&["users", "set-role", ADMIN, "user"]);
+    assert_eq!(last.status.code(), Some(0), "there is another");
+    let last = beside.run(&["users", "lock", &id]);
+    assert!(failed(&last).contains("this is the last admin"));
+    beside.says(&["users", "set-role", ADMIN, "admin"]);
+
+    beside.says(&["users", "lock", &id]);
+    is_refused_in_time(&mut ada).await;
+    let locked = beside
+        .app
+        .browser()
+        .log_in("ada@example.com", PASSWORD)
+        .await;
+    locked.assert_problem(401, "invalid_credentials");
+    beside.says(&["users", "unlock", "Ada@Example.com"]);
+    let mut ada = beside.app.logged_in("ada@example.com").await;
+    beside.says(&["users", "delete", "ada@example.com"]);
+    is_refused_in_time(&mut ada).await;
+    let events = root
+        .get("/api/admin/events?actor=operator&limit=3")
+        .await
+        .json();
+    let actions: Vec<_> = events["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["action"].clone())
+        .collect();
+    assert_eq!(actions, ["user_deleted", "user_unlocked", "user_locked"]);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_listed_and_ended(#[values(Embedded, Scaled)] stack: Stack) {
+    let beside = Beside::a_service(stack).await;
+    let mut ada = beside.app.registered("ada@example.com").await;
+    let mut elsewhere = beside.app.logged_in("ada@example.com").await;
+    let mut bob = beside.app.registered("bob@example.com").await;
+    let ids = |output: String| -> Vec<String> {
+        let listed: Value = serde_json::from_str(&output).unwrap();
+        let sessions = listed["sessions"].as_array().unwrap().clone();
+        sessions
+            .iter()
+            .map(|session| session["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let of_ada = beside.says(&["sessions", "list", "--user", "ada@example.com", "--json"]);
+    let expected = [elsewhere.session_id().await, ada.session_id().await];
+    assert_eq!(ids(of_ada), expected);
+    let local = beside.says(&["sessions", "list", "--ip", "127.0.0.0/8", "--json"]);
+    assert_eq!(ids(local).len(), 3);
+    let table = beside.says(&["sessions", "list", "--user-agent", "nothing"]);
+    assert_eq!(table, "ID  USER  LAST SEEN  IP  DEVICE");
+
+    let one = ["sessions", "revoke", "--id", &expected[0]];
+    assert_eq!(
+        beside.says(&[&one[..], &["--dry-run"]].concat()),
+        "would have ended 1 session"
+    );
+    assert_eq!(elsewhere.whoami().await.status, 200);
+    assert_eq!(beside.says(&one), "ended 1 session");
+    is_refused_in_time(&mut elsewhere).await;
+    assert!(failed(&beside.run(&one)).contains("there is no session"));
+
+    let of_user = ["sessions", "revoke", "--user", "ada@example.com"];
+    let would = beside.says(&[&of_user[..], &["--dry-run"]].concat());
+    assert_eq!(would, "would have ended 1 sessions of ada@example.com");
+    beside.says(&of_user);
+    is_refused_in_time(&mut ada).await;
+    assert_eq!(bob.whoami().await.status, 200);
+
+    beside.says(&["sessions", "revoke", "--everyone", "--dry-run"]);
+    assert_eq!(bob.whoami().await.status, 200);
+    beside.says(&["sessions", "revoke", "--everyone", "--reason", "drill"]);
+    is_refused_in_time(&mut bob).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn misuse_ends_nobodys_session() {
+    let beside = Beside::a_service(Embedded).await;
+    let mut ada = beside.app.registered("ada@example.com").await;
+    let id = ada.session_id().await;
+    for arguments in [
+        &["sessions", "revoke"][..],
+        &["sessions", "revoke", "--dry-run"],
+        &["sessions", "revoke", "--id", &id, "--everyone"],
+        &[
+            "sessions",
+            "revoke",
+            "--user",
+            "ada@example.com",
+            "--everyone",
+        ],
+        &["sessions", "revoke", "--id", "*"],
+        &["sessions", "revoke", "everyone"],
+        &["users", "set-role", "ada@example.com", "king"],
+        &["users", "create", "--email", "x", "--name", "X"],
+        &[
+            "users",
+            "create",
+            "--email",
+            "x@example.com",
+            "--name",
+            "X",
+            "--password",
+            PASSWORD,
+        ],
+    ] {
+        assert_eq!(
+            beside.run(arguments).status.code(),
+            Some(2),
+            "{arguments:?}"
+        );
+    }
+    for whom in ["", "*", "ada", "bob@example.com"] {
+        failed(&beside.run(&["sessions", "revoke", "--user", whom]));
+    }
+    assert_eq!(ada.whoami().await.status, 200);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn users_are_listed(#[values(Embedded, Scaled)] stack: Stack) {
+    let beside = Beside::a_service(stack).await;
+    let mut ada = beside.app.registered("ada@example.com").await;
+    let listed: Value = serde_json::from_str(&beside.says(&["users", "list", "--json"])).unwrap();
+    let mut user = ada.whoami().await.json()["user"].clone();
+    assert_eq!(listed["users"][0], user.take());
+    assert_eq!(listed["users"].as_array().unwrap().len(), 2);
+    let table = beside.says(&["users", "list", "--search", "ADA@"]);
+    let lines: Vec<_> = table.lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(
+        lines[0].starts_with("ID ") && lines[1].contains("ada@example.com"),
+        "{table}"
+    );
+}
+
+#[tokio::test]
+async fn the_first_start_prints_a_link_and_setup_link_a_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = Program::start(folder.path());
+    assert!(program.line().starts_with("ledger: SQLite"));
+    assert!(program.line().starts_with("there is no admin yet"));
+    let first = program.line();
+    assert!(
+        first.starts_with("http://localhost:8080/setup?token="),
+        "{first}"
+    );
+    let second = said(run(folder.path(), &["setup-link"]));
+    assert_ne!(first, second);
+    let token = |link: &str| link.split_once("token=").unwrap().1.to_owned();
+    let mut browser = program.browser();
+    let page = browser
+        .get(&format!("/setup?token={}", token(&first)))
+        .await;
+    assert_eq!(page.status, 404, "an earlier link is dead");
+    let fields = [
+        ("token", &*token(&second)),
+        ("email", "root@example.com"),
+        ("name", "Root"),
+        ("password", PASSWORD),
+    ];
+    assert_eq!(browser.submit("/setup", &fields).await.status, 200);
+    let over = failed(&run(folder.path(), &["setup-link"]));
+    assert!(over.contains("there is an admin already"), "{over}");
+}
+
+#[tokio::test]
+async fn a_health_check_needs_nothing_but_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path());
+    let check = |bind: String| {
+        let mut command = command(folder.path());
+        outcome(
+            command
+                .env("GATELODGE_SERVER__BIND", bind)
+                .arg("healthcheck"),
+        )
+    };
+    let port = program.address.port();
+    assert_eq!(said(check(program.address.to_string())), "ready");
+    assert_eq!(said(check(format!("0.0.0.0:{port}"))), "ready");
+    drop(program);
+    assert!(failed(&check(format!("127.0.0.1:{port}"))).contains("nothing answers at"));
+}
+
+#[test]
+fn a_key_is_written_once_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    let generate = ["keys", "generate", "--out", path.to_str().unwrap()];
+    said(run(folder.path(), &generate));
+    let key = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(said(run(folder.path(), &generate)).ends_with("is there already"));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), key);
+    let nowhere = ["keys", "generate", "--out", "nowhere/key"];
+    assert!(failed(&run(folder.path(), &nowhere)).contains("cannot write nowhere/key"));
+}
+
+#[test]
+fn a_cost_is_named_for_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = said(run(
+        folder.path(),
+        &["hash", "calibrate", "--time", "500ms"],
+    ));
+    let lines: Vec<_> = named.lines().collect();
+    assert!(lines[0].starts_with("cost 10: "), "{named}");
+    assert!(
+        lines
+            .last()
+            .unwrap()
+            .starts_with("set password.bcrypt_cost = "),
+        "{named}"
+    );
+    let impossible = failed(&run(folder.path(), &["hash", "calibrate", "--time", "1ms"]));
+    assert!(impossible.contains("choose a longer time"), "{impossible}");
+    let misused = run(folder.path(), &["hash", "calibrate", "--time", "soon"]);
+    assert_eq!(misused.status.code(), Some(2));
+}
+
+/// Every command is explained.
+#[test]
+fn help_teaches() {
+    let help = |arguments: &[&str]| said(run(Path::new("."), arguments));
+    let all = help(&["--help"]);
+    for command in [
+        "serve",
+        "migrate",
+        "config",
+        "setup-link",
+        "healthcheck",
+        "users",
+        "sessions",
+        "hash",
+        "keys",
+    ] {
+        assert!(all.contains(&format!("\n  {command}")), "{command}: {all}");
+    }
+    assert!(help(&["users", "create", "--help"]).contains("standard input"));
+    assert!(help(&["sessions", "revoke", "--help"]).contains("--everyone"));
+}

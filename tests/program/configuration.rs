@@ -1,0 +1,195 @@
+//! What the program says of its configuration.
+
+use std::path::Path;
+
+use super::{command, outcome, run};
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join(".env"),
+        "DATABASE_URL='postgres://u:hunter2@host/x\n",
+    )
+    .unwrap();
+    let dotenv = run(folder.path(), &["serve"]);
+    std::fs::remove_file(folder.path().join(".env")).unwrap();
+    std::fs::write(
+        folder.path().join("gatelodge.toml"),
+        "[database]\nurl = \"postgres://u:hunter2@host/x\n",
+    )
+    .unwrap();
+    let toml = run(folder.path(), &["serve"]);
+    for refused in [dotenv, toml] {
+        assert_eq!(refused.status.code(), Some(1));
+        let error = String::from_utf8(refused.stderr).unwrap();
+        assert!(
+            error.contains(".env: assignment 1") || error.contains("line 2"),
+            "{error}"
+        );
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn a_dotenv_file_is_read_in_its_own_folder_only() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join(".env"),
+        "GATELODGE_PASSWORD__BCRYPT_COST=99\n",
+    )
+    .unwrap();
+    let below = folder.path().join("below");
+    std::fs::create_dir(&below).unwrap();
+    let serve = |folder: &Path| {
+        let mut command = command(folder);
+        outcome(
+            command
+                .env_remove("GATELODGE_PASSWORD__BCRYPT_COST")
+                .arg("migrate"),
+        )
+    };
+    assert_eq!(serve(folder.path()).status.code(), Some(1));
+    assert_eq!(serve(&below).status.code(), Some(0));
+}
+
+#[test]
+fn all_mistakes_in_the_configuration_are_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = "[session]\nidle_timeout = 30\nlease = \"9s\"\n[nonsense]\nx = 1\n[server]\npublic_url = \"http://auth.example.com\"\n";
+    std::fs::write(folder.path().join("gatelodge.toml"), file).unwrap();
+    let output = outcome(
+        command(folder.path())
+            .env("GATELODGE_PASSWORD__BCRYPT_COST", "99")
+            .env("GATELODGE_SECRETS__KEYS", "c2VjcmV0")
+            .env("GATELODGE_SESION__LEASE", "1s"),
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    for mistake in [
+        "session.idle_timeout is \"30\"; it takes a duration",
+        "session.lease is longer than 5s",
+        "nonsense.x is not a key",
+        "sesion.lease is not a key",
+        "password.bcrypt_cost is \"99\"; it takes a whole number from 4 to 31",
+        "server.public_url is \"http://auth.example.com\"; it takes https://",
+        "secrets.keys is not usable; it takes 64 random bytes",
+    ] {
+        assert!(error.contains(mistake), "{mistake}\n{error}");
+    }
+    assert!(!error.contains("c2VjcmV0"), "a secret is not shown");
+}
+
+#[test]
+fn sections_are_held_against_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = |variables: &[(&str, &str)]| {
+        let output = outcome(command(folder.path()).envs(variables.iter().copied()));
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let missing = error(&[("DATABASE_URL", "postgres://localhost/x")]);
+    assert!(missing.contains("secrets.keys is missing"), "{missing}");
+    let redis = error(&[("REDIS_URL", "redis://localhost")]);
+    assert!(
+        redis.contains("redis.url is set, but database.url is SQLite"),
+        "{redis}"
+    );
+    let password = error(&[("DATABASE_URL", "mysql://root:hunter2@localhost/x")]);
+    assert!(
+        password.contains("database.url is not usable"),
+        "{password}"
+    );
+    assert!(!password.contains("hunter2"), "{password}");
+}
+
+/// After a change that is meant, `gatelodge config env > .env.example` and
+/// `gatelodge config reference > docs/configuration.md`.
+#[test]
+fn what_is_documented_is_what_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for (command, file) in [
+        ("env", ".env.example"),
+        ("reference", "docs/configuration.md"),
+    ] {
+        let printed = run(folder.path(), &["config", command]).stdout;
+        let written = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let written = std::fs::read_to_string(written).unwrap();
+        assert_eq!(String::from_utf8(printed).unwrap(), written, "{file}");
+    }
+}
+
+#[test]
+fn a_configuration_can_be_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let right = run(folder.path(), &["config", "check"]);
+    assert_eq!(right.status.code(), Some(0));
+    assert!(
+        !folder.path().join("data").exists(),
+        "looking changes nothing"
+    );
+    let wrong = outcome(
+        command(folder.path())
+            .env("GATELODGE_SERVER__BIND", "nowhere")
+            .env("GATELODGE_BOOTSTRAP_ADMIN_EMAIL", "root@example.com")
+            .env("GATELODGE_AUDIT__RETENTION", "forever")
+            .args(["config", "check"]),
+    );
+    assert_eq!(wrong.status.code(), Some(1));
+    let error = String::from_utf8(wrong.stderr).unwrap();
+    for mistake in [
+        "server.bind is \"nowhere\"; it takes an address and a port",
+        "bootstrap_admin_password is missing",
+        "audit.retention is \"forever\"; it takes a duration",
+    ] {
+        assert!(error.contains(mistake), "{mistake}\n{error}");
+    }
+}
+
+#[test]
+fn the_first_admins_password_must_be_one_a_user_could_choose() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "hunter2\n").unwrap();
+    let refused = outcome(
+        command(folder.path())
+            .env("GATELODGE_BOOTSTRAP_ADMIN_EMAIL", "root@example.com")
+            .env("GATELODGE_BOOTSTRAP_ADMIN_PASSWORD_FILE", &file)
+            .args(["config", "check"]),
+    );
+    let error = String::from_utf8(refused.stderr).unwrap();
+    let expected = "bootstrap_admin_password is not usable: it must be at least 15 characters";
+    assert!(error.contains(expected), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn weak_keys_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = [
+        "short".to_owned(),
+        "A".repeat(86) + "==",
+        "QUFB".repeat(21) + "QQ==",
+    ];
+    for key in keys {
+        let refused = outcome(
+            command(folder.path())
+                .env("GATELODGE_SECRETS__KEYS", &key)
+                .args(["config", "check"]),
+        );
+        let error = String::from_utf8(refused.stderr).unwrap();
+        assert!(error.contains("secrets.keys is not usable"), "{error}");
+        assert!(!error.contains(&key), "{error}");
+    }
+}
+
+#[test]
+fn env_example_can_be_used_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join(".env.example");
+    std::fs::copy(example, folder.path().join(".env")).unwrap();
+    let migrated = outcome(command(folder.path()).env_clear().arg("migrate"));
+    let error = String::from_utf8_lossy(&migrated.stderr);
+    assert!(migrated.status.success(), "{error}");
+    assert!(folder.path().join("data/gatelodge.db").exists());
+}
