@@ -142,7 +142,7 @@ async fn first_admin(services: &Services, settings: &Settings) -> anyhow::Result
         services.sessions().act(Actor::Operator, None),
     );
     let Some(bootstrap) = &settings.bootstrap else {
-        let link = accounts.issue_setup_link(Earlier::Kept, act.at).await?;
+        let link = accounts.issue_setup_link(Earlier::Kept, act).await?;
         return Ok(link.map(|link| services.links().setup(&link.token)));
     };
     let by = SetUp {

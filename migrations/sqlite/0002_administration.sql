@@ -23,6 +23,9 @@ alter table revocation_head add column everyone_ended integer not null default 0
 create index admins on users (id) where role = 'admin';
 
 -- Ids are in the order of time.
+alter table sessions add column last_seen_hour integer
+    generated always as (last_seen_at / 3600000 * 3600000) virtual;
+create index sessions_by_last_seen on sessions (last_seen_hour);
 drop index sessions_by_user;
 create index sessions_by_user on sessions (user_id, generation, id);
 create index sessions_by_address on sessions (address, id);
@@ -51,5 +54,6 @@ drop table events;
 alter table events_0002 rename to events;
 
 create index events_by_actor on events (actor_id, id);
+create index events_by_operator on events (id) where by_operator;
 create index events_by_subject on events (subject_id, id);
 create index events_by_action on events (action, id);

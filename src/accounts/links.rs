@@ -67,10 +67,13 @@ impl Accounts {
     pub async fn issue_setup_link(
         &self,
         earlier: Earlier,
-        now: Timestamp,
+        act: Act,
     ) -> Result<Option<IssuedLink>, Error> {
-        let link = IssuedLink::mint(now);
-        let is_issued = self.ledger.issue_setup_link(&link.to_be(), earlier).await?;
+        let link = IssuedLink::mint(act.at);
+        let is_issued = self
+            .ledger
+            .issue_setup_link(&link.to_be(), earlier, act)
+            .await?;
         Ok(is_issued.then_some(link))
     }
 

@@ -22,6 +22,7 @@ use clap::{Parser, Subcommand};
 
 use crate::accounts::Earlier;
 use crate::config::{Mistakes, Settings};
+use crate::domain::audit::Actor;
 use crate::startup::{self, Operator};
 use print::print;
 
@@ -155,10 +156,10 @@ async fn migrate(settings: Settings) -> anyhow::Result<()> {
 }
 
 async fn setup_link(operator: &Operator) -> anyhow::Result<()> {
-    let now = operator.sessions.clock().now();
+    let act = operator.sessions.act(Actor::Operator, None);
     let link = operator
         .accounts
-        .issue_setup_link(Earlier::Replaced, now)
+        .issue_setup_link(Earlier::Replaced, act)
         .await?;
     let Some(link) = link else {
         bail!("there is an admin already; `gatelodge users password-link` resets a password");

@@ -11,7 +11,7 @@ use crate::domain::client::UserAgent;
 use crate::domain::id::SessionId;
 use crate::domain::network::Network;
 use crate::domain::page::{Limit, PageOf};
-use crate::domain::session::{Session, SessionFilter};
+use crate::domain::session::{Selection, Session, SessionFilter};
 use crate::domain::text::{Fragment, Line};
 use crate::domain::time::Timestamp;
 use crate::http::SessionView;
@@ -59,7 +59,7 @@ pub(super) struct Revoke {
     #[arg(long)]
     dry_run: bool,
     /// For the audit log; with --everyone
-    #[arg(long, value_parser = Line::parse, requires = "everyone")]
+    #[arg(long, value_parser = Line::parse, conflicts_with_all = ["id", "user"])]
     reason: Option<Line>,
 }
 
@@ -146,7 +146,14 @@ async fn revoke(asked: Revoke, operator: &Operator) -> anyhow::Result<()> {
     } else if let Some(whom) = &asked.target.user {
         let user = users::find(operator, whom).await?.id;
         let count = if asked.dry_run {
-            sessions.list(user).await?.len()
+            let of_user = SessionFilter {
+                user: Some(user),
+                ..SessionFilter::default()
+            };
+            match Selection::of(of_user) {
+                Some(selection) => sessions.count_matching(&selection).await?,
+                None => 0,
+            }
         } else {
             sessions.revoke_all(user, act).await?
         };

@@ -108,6 +108,7 @@ actions! {
     UserUnlocked = "user_unlocked",
     RoleChanged = "role_changed",
     UserDeleted = "user_deleted",
+    SetupLinkIssued = "setup_link_issued",
     SetUp = "set_up",
 }
 

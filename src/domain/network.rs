@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 /// One address, or a range in CIDR notation (RFC 4632) that begins at its first
 /// address. IPv4 addresses written as IPv6 are taken for what they are.
@@ -24,7 +24,7 @@ impl Network {
     pub fn parse(text: &str) -> Result<Self, InvalidNetwork> {
         let network = match text.parse::<IpAddr>() {
             Ok(address) => IpNet::from(address.to_canonical()),
-            Err(_) => text.parse().map_err(|_| InvalidNetwork::Malformed)?,
+            Err(_) => canonical(text.parse().map_err(|_| InvalidNetwork::Malformed)?),
         };
         if network.trunc() != network {
             return Err(InvalidNetwork::NotTheFirst(network.trunc()));
@@ -51,6 +51,21 @@ impl Network {
     }
 }
 
+/// IPv4 for IPv4-mapped IPv6 (RFC 4291, 2.5.5.2).
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(v6) = network else {
+        return network;
+    };
+    let mapped = v6
+        .addr()
+        .to_ipv4_mapped()
+        .zip(v6.prefix_len().checked_sub(96));
+    match mapped.map(|(address, length)| Ipv4Net::new(address, length)) {
+        Some(Ok(v4)) => v4.into(),
+        _ => network,
+    }
+}
+
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.first() == self.last() {
@@ -70,6 +85,8 @@ mod tests {
         let one = Network::parse("203.0.113.9").unwrap();
         assert_eq!((one.first(), one.last()), (one.first(), one.first()));
         assert_eq!(Network::parse("::ffff:203.0.113.9"), Ok(one));
+        let mapped = Network::parse("::ffff:203.0.113.0/120");
+        assert_eq!(mapped, Network::parse("203.0.113.0/24"));
         let range = Network::parse("2001:db8::/32").unwrap();
         assert!(range.contains("2001:db8:ffff::1".parse().unwrap()));
         assert_eq!(

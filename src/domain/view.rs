@@ -8,9 +8,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::domain::id::{SessionId, UserId};
-use crate::domain::revocation::{
-    Appended, Entry, Head, LogNumber, MarkPrefix, Revocation, Vouched,
-};
+use crate::domain::revocation::{Entry, Head, LogNumber, Mark, MarkPrefix, Revocation, Vouched};
 
 /// What an instance knows of the log: everything in (floor, reached].
 ///
@@ -88,16 +86,16 @@ impl View {
         Ok(())
     }
 
-    /// Takes in what was appended just now, if it follows the very entry that the
-    /// view stands at.
+    /// Takes in entries that were appended just now, if they follow the very entry
+    /// that the view stands at.
     ///
     /// # Errors
-    /// [`Gap`] if it does not, or if that is not known.
-    pub fn follow(&mut self, appended: &Appended) -> Result<(), Gap> {
-        if appended.after != Some(self.head.mark) {
+    /// [`Gap`] if they do not, or if that is not known.
+    pub fn follow(&mut self, after: Option<Mark>, entries: &[Entry]) -> Result<(), Gap> {
+        if after != Some(self.head.mark) {
             return Err(Gap);
         }
-        self.advance(&appended.entries)
+        self.advance(entries)
     }
 
     /// Whether the log has ended the session.
@@ -224,7 +222,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::revocation::Mark;
     use crate::domain::time::Timestamp;
 
     fn user(n: u8) -> UserId {
@@ -269,14 +266,11 @@ mod tests {
     #[test]
     fn what_was_appended_to_another_log_does_not_follow() {
         let mut view = view(5, 100);
-        let appended = |after| Appended {
-            after,
-            entries: vec![entry(6, Revocation::EveryoneEnded)],
-        };
-        assert_eq!(view.follow(&appended(Some(Mark([9; 16])))), Err(Gap));
-        assert_eq!(view.follow(&appended(None)), Err(Gap));
+        let six = [entry(6, Revocation::EveryoneEnded)];
+        assert_eq!(view.follow(Some(Mark([9; 16])), &six), Err(Gap));
+        assert_eq!(view.follow(None, &six), Err(Gap));
         assert_eq!(view.reached(), number(5));
-        assert_eq!(view.follow(&appended(Some(Mark([0; 16])))), Ok(()));
+        assert_eq!(view.follow(Some(Mark([0; 16])), &six), Ok(()));
         assert_eq!(view.reached(), number(6));
     }
 

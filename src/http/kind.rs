@@ -138,7 +138,7 @@ kinds! {
     Internal {
         INTERNAL_SERVER_ERROR, "internal", "Internal error",
         "Something went wrong on our side.",
-        "The cause is in the service's log, under the id of the request."
+        "The cause is in the service's log."
     }
     Unavailable {
         SERVICE_UNAVAILABLE, "unavailable", "Unavailable",

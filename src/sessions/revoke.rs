@@ -3,6 +3,7 @@
 //! is carried to its end even if the client hangs up, and it is idempotent.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Sessions;
 use crate::domain::audit::Act;
@@ -152,6 +153,7 @@ impl Sessions {
         self.uncut(async move {
             let (mut swept, mut after, mut failures) = (Swept::default(), None, 0);
             loop {
+                let begun = Instant::now();
                 let step = this
                     .ledger
                     .revoke_matching(&selection, after, reason.as_ref(), act)
@@ -174,6 +176,8 @@ impl Sessions {
                 if after.is_none() {
                     return Ok(swept);
                 }
+                // Half of the time is everybody else's.
+                tokio::time::sleep(begun.elapsed()).await;
             }
         })
         .await

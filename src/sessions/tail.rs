@@ -7,7 +7,7 @@
 //! statement was sent.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 
 use super::Policy;
 use super::clock::{Clock, Uptime};
-use crate::domain::revocation::{Appended, Head, LogNumber};
+use crate::domain::revocation::{Appended, Entry, Head, LogNumber};
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
 use crate::domain::verdict::{self, Source, Verdict};
@@ -24,6 +24,9 @@ use crate::store::Unavailable;
 use crate::store::ledger::{Ledger, LogPage, LogReader};
 
 const NEVER: i64 = i64::MIN;
+
+/// How many entries the view takes in while checks wait for it.
+const AT_ONCE: usize = 100;
 
 /// How long a revocation waits for the view of its own instance.
 const CATCH_UP: Duration = Duration::from_secs(1);
@@ -87,12 +90,7 @@ impl Tail {
     }
 
     pub(super) fn verdict(&self, record: &Record, source: Source, now: Timestamp) -> Verdict {
-        let view = self
-            .shared
-            .view
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        verdict::verdict(record, source, &view, now)
+        verdict::verdict(record, source, &self.shared.view(), now)
     }
 
     /// Takes in what this instance has just appended to the log. If that does not
@@ -102,7 +100,7 @@ impl Tail {
         let Some(last) = appended.entries.last() else {
             return;
         };
-        if self.shared.change(|view| view.follow(appended)) == Err(Gap) {
+        if self.shared.follow(appended) == Err(Gap) {
             self.nudge.notify_one();
             let mut reached = self.reached.clone();
             let caught_up = reached.wait_for(|reached| *reached >= last.number);
@@ -122,16 +120,35 @@ impl Shared {
         outcome
     }
 
+    fn view(&self) -> RwLockReadGuard<'_, View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in entries just appended, a few at a time, each few only if the view
+    /// still stands at the entry before them.
+    fn follow(&self, appended: &Appended) -> Result<(), Gap> {
+        let mut after = appended.after;
+        for some in appended.entries.chunks(AT_ONCE) {
+            self.change(|view| view.follow(after, some))?;
+            after = some.last().map(|entry| entry.mark);
+        }
+        Ok(())
+    }
+
+    /// Takes in entries, a few at a time, so that no check waits long for the view.
+    fn advance(&self, entries: &[Entry]) -> Result<(), Gap> {
+        entries
+            .chunks(AT_ONCE)
+            .try_for_each(|some| self.change(|view| view.advance(some)))
+    }
+
     fn confirm(&self, asked_at: Uptime) {
         self.confirmed_at
             .store(asked_at.as_millis(), Ordering::Release);
     }
 
     fn head(&self) -> Head {
-        self.view
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .head()
+        self.view().head()
     }
 
     /// Takes in what a poll brought that was sent at `asked_at`, when the view
@@ -148,7 +165,7 @@ impl Shared {
                 "the revocation log is not the one it was; the view begins anew"
             );
             self.change(|view| *view = View::starting_at(page.head, self.view_capacity));
-        } else if self.change(|view| view.advance(&page.entries)) == Err(Gap) {
+        } else if self.advance(&page.entries) == Err(Gap) {
             tracing::error!(known = %known.number, "the revocation log has a gap");
             return true;
         }

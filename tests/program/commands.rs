@@ -257,6 +257,14 @@ async fn misuse_ends_nobodys_session() {
         ],
         &["sessions", "revoke", "--id", "*"],
         &["sessions", "revoke", "everyone"],
+        &[
+            "sessions",
+            "revoke",
+            "--user",
+            "ada@example.com",
+            "--reason",
+            "because",
+        ],
         &["users", "set-role", "ada@example.com", "king"],
         &["users", "create", "--email", "x", "--name", "X"],
         &[

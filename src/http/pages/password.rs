@@ -24,6 +24,7 @@ struct PasswordForm<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parameters {
+    #[serde(default)]
     token: Zeroizing<String>,
 }
 

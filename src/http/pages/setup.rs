@@ -29,6 +29,7 @@ struct SetupForm<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parameters {
+    #[serde(default)]
     token: Zeroizing<String>,
 }
 

@@ -98,6 +98,7 @@ impl Ledger {
         &self,
         link: &NewLink,
         earlier: Earlier,
+        act: Act,
     ) -> Result<bool, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
@@ -110,6 +111,8 @@ impl Ledger {
                 statements::links::delete_setup_links(tx.link()).await?;
             }
             link.insert(&mut tx, None).await?;
+            let event = act.did_to_nobody(Action::SetupLinkIssued);
+            statements::log::insert_event(tx.link(), &event).await?;
             tx.commit(&[]).await?;
             Ok(true)
         })

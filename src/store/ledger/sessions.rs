@@ -12,8 +12,8 @@ use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
 use crate::store::Unavailable;
 
-/// How many sessions one transaction ends.
-const ENDED: i64 = 1000;
+/// How many sessions one transaction ends: few enough to hold up nobody.
+const ENDED: i64 = 200;
 /// How many sessions one statement counts.
 const COUNTED: i64 = 10_000;
 

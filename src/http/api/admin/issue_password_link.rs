@@ -23,8 +23,8 @@ pub struct Answer {
 
 /// Make a link by which a user sets a password
 ///
-/// It works once, within an hour, in the place of any before. Using it ends the
-/// user's sessions.
+/// It works once, within an hour, in the place of any before, and not while the
+/// account is locked. Using it ends the user's sessions.
 #[utoipa::path(
     post, path = "/api/admin/users/{id}/password-link", tag = "users",
     params(("id" = String, Path, format = Uuid)),

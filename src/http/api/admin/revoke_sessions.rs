@@ -59,7 +59,7 @@ pub struct Answer {
     #[schema(example = 42)]
     revoked: Option<usize>,
     /// From when on no instance accepts them, whatever has broken; while all is
-    /// well, they are refused within a second. Null if nothing was to be ended.
+    /// well, they are refused within a second. Null with `dry_run`.
     #[schema(value_type = Option<String>, format = DateTime, example = "2026-09-21T15:20:05Z")]
     effective_at: Option<Timestamp>,
 }

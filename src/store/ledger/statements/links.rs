@@ -27,7 +27,7 @@ pub(in crate::store::ledger) async fn insert_link(
     )
 }
 
-/// The link of that digest, if it can still be used at `now`: whom it is for.
+/// The link of that digest, if it can be used at `now`: whom it is for.
 pub(in crate::store::ledger) async fn find_link(
     link: Link<'_>,
     digest: &LinkDigest,
@@ -36,8 +36,10 @@ pub(in crate::store::ledger) async fn find_link(
     let row = fetch!(
         link,
         fetch_optional::<(Option<UserId>, Option<CredentialVersion>)>,
-        "select user_id, credential_version from password_links \
-         where digest = $1 and expires_at > $2",
+        "select l.user_id, l.credential_version from password_links l \
+         left join users u on u.id = l.user_id where l.digest = $1 and l.expires_at > $2 \
+         and (l.user_id is null \
+         or u.status = 'active' and u.credential_version = l.credential_version)",
         digest,
         now,
     )?;

@@ -93,6 +93,11 @@ macro_rules! push_sessions {
             $filter.issued_before.map(SessionId::first_at)
         );
         and!($query, " and s.last_seen_at < ", $filter.last_seen_before);
+        and!(
+            $query,
+            " and s.last_seen_hour <= ",
+            $filter.last_seen_before.map(hour_of)
+        );
         // Who was not seen since then was issued before then.
         and!(
             $query,
@@ -116,6 +121,12 @@ macro_rules! push_sessions {
         }
         $query.push(" order by s.id desc limit ").push_bind($limit);
     };
+}
+
+/// The hour that a time is in.
+fn hour_of(time: Timestamp) -> Timestamp {
+    const HOUR: i64 = 3_600_000;
+    Timestamp::from_millis(time.as_millis().div_euclid(HOUR) * HOUR)
 }
 
 fn first_after(time: Timestamp) -> SessionId {

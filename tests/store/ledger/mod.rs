@@ -1,5 +1,7 @@
 //! What a ledger must do, whichever it is.
 
+mod administration;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -1,0 +1,446 @@
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use gatelodge::domain::audit::EventFilter;
+use gatelodge::domain::digest::TokenDigest;
+use gatelodge::domain::id::SessionId;
+use gatelodge::domain::link::LinkToken;
+use gatelodge::domain::page::{Limit, PageOf};
+use gatelodge::domain::revocation::Revocation;
+use gatelodge::domain::session::{Selection, SessionFilter};
+use gatelodge::domain::user::{Role, Status};
+use gatelodge::entropy;
+use gatelodge::store::ledger::{Earlier, FirstAdmin, Ledger, NewLink, NewUser, Refusal};
+use rstest::rstest;
+use sqlx::{Connection as _, PgConnection};
+use zeroize::Zeroizing;
+
+use super::Backend::{self, Postgres, Sqlite};
+use super::{
+    CURRENT, NOW, act, draft, draft_at, hash, is_alive, issued, log, new_user, open, place,
+    registered,
+};
+
+fn link() -> NewLink {
+    NewLink {
+        digest: LinkToken::new(Zeroizing::new(entropy::random())).digest(),
+        expires_at: NOW + Duration::from_hours(1),
+    }
+}
+
+fn admin(email: &str) -> NewUser {
+    let mut new = new_user(email);
+    new.user.role = Role::Admin;
+    new
+}
+
+/// A ledger with an admin in it.
+async fn with_admin(backend: Backend) -> (super::TestLedger, NewUser) {
+    let ledger = open(backend).await;
+    let root = admin("root@example.com");
+    let first = ledger.create_first_admin(&root, act()).await.unwrap();
+    assert_eq!(first, FirstAdmin::Created);
+    (ledger, root)
+}
+
+async fn everyone(ledger: &Ledger) {
+    let committed = ledger.revoke_everyone(None, act()).await.unwrap();
+    assert_eq!(committed.appended.entries.len(), 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn everyone_ends_who_was_born_before(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let (first, issue) = registered(&ledger, "ada@example.com").await;
+    let user = issue.user.id;
+    let second = issued(&ledger, user).await;
+    everyone(&ledger).await;
+    let after = issued(&ledger, user).await;
+
+    for dead in [&first, &second] {
+        assert!(!is_alive(&ledger, dead).await);
+        assert_eq!(ledger.session(dead.id, NOW).await.unwrap(), None);
+        let revoked = ledger.revoke_session(user, dead.id, act()).await.unwrap();
+        assert!(revoked.is_none(), "it has ended already");
+        let spared = ledger
+            .revoke_other_sessions(user, dead.id, act())
+            .await
+            .unwrap();
+        assert!(spared.is_none(), "the dead are not spared");
+        let change = ledger
+            .change_password(user, dead.id, CURRENT, &hash("2"), &draft(), act())
+            .await
+            .unwrap();
+        assert_eq!(change.unwrap_err(), Refusal::SessionEnded);
+    }
+    assert!(is_alive(&ledger, &after).await);
+    let listed = ledger.list_sessions(user, NOW).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    let (count, _) = ledger.revoke_all_sessions(user, act()).await.unwrap();
+    assert_eq!(count, 1);
+    everyone(&ledger).await;
+    assert!(!is_alive(&ledger, &after).await);
+    let entries = log(&ledger).await.entries;
+    let kinds: Vec<_> = entries.iter().map(|entry| entry.revocation).collect();
+    let ended = Revocation::UserEnded { user, spared: None };
+    assert_eq!(
+        kinds,
+        [Revocation::EveryoneEnded, ended, Revocation::EveryoneEnded]
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_ended_with_everyones_is_reaped(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let (_, issue) = registered(&ledger, "ada@example.com").await;
+    let user = issue.user.id;
+    for _ in 0..4 {
+        issued(&ledger, user).await;
+    }
+    assert_eq!(ledger.delete_everyones_sessions(10).await.unwrap(), 0);
+    everyone(&ledger).await;
+    let later = draft_at(NOW + Duration::from_secs(1));
+    let issue = ledger
+        .issue_session(user, CURRENT, &later, None, None, act())
+        .await;
+    assert!(issue.unwrap().is_some());
+    assert_eq!(ledger.delete_everyones_sessions(3).await.unwrap(), 3);
+    assert_eq!(ledger.delete_everyones_sessions(3).await.unwrap(), 2);
+    assert_eq!(ledger.delete_everyones_sessions(3).await.unwrap(), 0);
+    assert!(is_alive(&ledger, &later).await);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_selection_ends_in_steps(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let (_, issue) = registered(&ledger, "ada@example.com").await;
+    let user = issue.user.id;
+    let (other, _) = registered(&ledger, "bob@example.com").await;
+    let add = (0..300).map(|_| issued(&ledger, user));
+    join_all(add).await;
+    let filter = SessionFilter {
+        user: Some(user),
+        ..SessionFilter::default()
+    };
+    let selection = Selection::of(filter).unwrap();
+    let counted = ledger.count_matching(&selection, None, NOW).await.unwrap();
+    assert_eq!((counted.matched, counted.next), (301, None));
+
+    let (first, ended, committed) = ledger
+        .revoke_matching(&selection, None, None, act())
+        .await
+        .unwrap();
+    assert_eq!(
+        (first.matched, ended, committed.ended.len()),
+        (200, 200, 200)
+    );
+    assert_eq!(committed.appended.entries.len(), 200);
+    let (second, ended, _) = ledger
+        .revoke_matching(&selection, first.next, None, act())
+        .await
+        .unwrap();
+    assert_eq!((second.matched, ended, second.next), (101, 101, None));
+    assert!(is_alive(&ledger, &other).await);
+    let (again, ended, committed) = ledger
+        .revoke_matching(&selection, None, None, act())
+        .await
+        .unwrap();
+    assert_eq!((again.matched, ended, again.next), (0, 0, None));
+    assert!(committed.appended.entries.is_empty());
+}
+
+/// While a selection is swept, the user ends all others and spares one that it
+/// is for: it ends all the same.
+#[tokio::test]
+async fn a_sweep_that_waits_for_a_spared_session_ends_it() {
+    let (url, _data, _database) = place(Postgres).await;
+    let ledger = Ledger::connect(&url, 5).await.unwrap();
+    ledger.migrate().await.unwrap();
+    let (spared, issue) = registered(&ledger, "ada@example.com").await;
+    let user = issue.user.id;
+    let mut meanwhile = PgConnection::connect(&url).await.unwrap();
+    let id = spared.id;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+        "begin; update users set session_generation = 2 where id = '{user}'; \
+         update sessions set generation = 2 where id = '{id}'"
+    )))
+    .execute(&mut meanwhile)
+    .await
+    .unwrap();
+    let filter = SessionFilter {
+        user: Some(user),
+        ..SessionFilter::default()
+    };
+    let selection = Selection::of(filter).unwrap();
+    let sweep = ledger.revoke_matching(&selection, None, None, act());
+    let commit = async {
+        let waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
+                     and datname = current_database()";
+        let mut watcher = PgConnection::connect(&url).await.unwrap();
+        crate::support::eventually("the sweep waits", async || {
+            let (waiting,): (i64,) = sqlx::query_as(waits).fetch_one(&mut watcher).await.unwrap();
+            waiting > 0
+        })
+        .await;
+        sqlx::raw_sql("commit")
+            .execute(&mut meanwhile)
+            .await
+            .unwrap();
+    };
+    let (swept, ()) = tokio::join!(sweep, commit);
+    let (_, ended, _) = swept.unwrap();
+    assert_eq!(ended, 1);
+    assert!(!is_alive(&ledger, &spared).await);
+}
+
+#[rstest]
+#[tokio::test]
+async fn there_is_one_first_admin(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let (first, second) = (link(), link());
+    assert!(
+        ledger
+            .issue_setup_link(&first, Earlier::Kept, act())
+            .await
+            .unwrap()
+    );
+    assert!(
+        ledger
+            .issue_setup_link(&second, Earlier::Kept, act())
+            .await
+            .unwrap()
+    );
+    assert!(!ledger.is_password_link(&first.digest, NOW).await.unwrap());
+    let many: Vec<_> = (0..8)
+        .map(|n| admin(&format!("admin{n}@example.com")))
+        .collect();
+    let set_up = many.iter().enumerate().map(|(n, new)| {
+        let link = if n % 2 == 0 { &first } else { &second };
+        ledger.set_up(&link.digest, new, act())
+    });
+    let outcomes = join_all(set_up).await;
+    let outcomes: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
+    let created = outcomes
+        .iter()
+        .filter(|one| **one == Some(FirstAdmin::Created))
+        .count();
+    assert_eq!(created, 1, "{outcomes:?}");
+    assert!(!ledger.is_setup_link(&second.digest, NOW).await.unwrap());
+    assert!(
+        !ledger
+            .issue_setup_link(&link(), Earlier::Replaced, act())
+            .await
+            .unwrap()
+    );
+    let late = ledger
+        .create_first_admin(&admin("x@example.com"), act())
+        .await
+        .unwrap();
+    assert_eq!(late, FirstAdmin::Exists);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_newer_setup_link_can_replace_the_others(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let (first, second) = (link(), link());
+    assert!(
+        ledger
+            .issue_setup_link(&first, Earlier::Kept, act())
+            .await
+            .unwrap()
+    );
+    assert!(
+        ledger
+            .issue_setup_link(&second, Earlier::Replaced, act())
+            .await
+            .unwrap()
+    );
+    let new = admin("root@example.com");
+    assert_eq!(
+        ledger.set_up(&first.digest, &new, act()).await.unwrap(),
+        None
+    );
+    let set_up = ledger.set_up(&second.digest, &new, act()).await.unwrap();
+    assert_eq!(set_up, Some(FirstAdmin::Created));
+}
+
+#[rstest]
+#[tokio::test]
+async fn links_of_users_and_of_the_setup_are_not_mistaken(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    let ledger = open(backend).await;
+    let (_, issue) = registered(&ledger, "ada@example.com").await;
+    let (setup, password) = (link(), link());
+    assert!(
+        ledger
+            .issue_setup_link(&setup, Earlier::Kept, act())
+            .await
+            .unwrap()
+    );
+    assert!(
+        ledger
+            .issue_link(issue.user.id, &password, act())
+            .await
+            .unwrap()
+    );
+    let redeemed = ledger
+        .redeem_link(&setup.digest, &hash("2"), act())
+        .await
+        .unwrap();
+    assert_eq!(redeemed.unwrap_err(), Refusal::NotFound);
+    let set_up = ledger
+        .set_up(&password.digest, &admin("eve@example.com"), act())
+        .await;
+    assert_eq!(set_up.unwrap(), None);
+    assert!(
+        ledger
+            .is_password_link(&password.digest, NOW)
+            .await
+            .unwrap()
+    );
+    assert!(ledger.is_setup_link(&setup.digest, NOW).await.unwrap());
+    let nobody = super::UserId::new(NOW, entropy::random());
+    assert!(!ledger.issue_link(nobody, &link(), act()).await.unwrap());
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_link_is_redeemed_once(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let (session, issue) = registered(&ledger, "ada@example.com").await;
+    let link = link();
+    assert!(
+        ledger
+            .issue_link(issue.user.id, &link, act())
+            .await
+            .unwrap()
+    );
+    let hashes: Vec<_> = (0..8).map(|n| hash(&n.to_string())).collect();
+    let redeem = hashes
+        .iter()
+        .map(|hash| ledger.redeem_link(&link.digest, hash, act()));
+    let outcomes = join_all(redeem).await;
+    let won: Vec<_> = outcomes
+        .into_iter()
+        .zip(&hashes)
+        .filter(|(one, _)| one.as_ref().unwrap().is_ok())
+        .collect();
+    assert_eq!(won.len(), 1);
+    let now = ledger.credentials_of(issue.user.id).await.unwrap().unwrap();
+    assert_eq!(now.password_hash.as_ref(), Some(won[0].1));
+    assert!(!is_alive(&ledger, &session).await);
+}
+
+#[rstest]
+#[tokio::test]
+async fn links_are_reaped_when_they_are_old(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let (_, issue) = registered(&ledger, "ada@example.com").await;
+    let link = link();
+    assert!(
+        ledger
+            .issue_link(issue.user.id, &link, act())
+            .await
+            .unwrap()
+    );
+    ledger.delete_expired_links(NOW).await.unwrap();
+    assert!(ledger.is_password_link(&link.digest, NOW).await.unwrap());
+    assert!(
+        !ledger
+            .is_password_link(&link.digest, link.expires_at)
+            .await
+            .unwrap()
+    );
+    ledger.delete_expired_links(link.expires_at).await.unwrap();
+    assert!(!ledger.is_password_link(&link.digest, NOW).await.unwrap());
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_admin_who_cannot_log_in_does_not_count(#[values(Postgres, Sqlite)] backend: Backend) {
+    let (ledger, root) = with_admin(backend).await;
+    let invited = NewUser {
+        password_hash: None,
+        ..admin("invited@example.com")
+    };
+    assert!(
+        ledger
+            .create_user(&invited, Some(&link()), act())
+            .await
+            .unwrap()
+    );
+    let locked = admin("locked@example.com");
+    assert!(ledger.create_user(&locked, None, act()).await.unwrap());
+    let done = ledger
+        .set_status(locked.user.id, Status::Locked, act())
+        .await
+        .unwrap();
+    assert!(done.is_ok());
+    for outcome in [
+        ledger
+            .set_status(root.user.id, Status::Locked, act())
+            .await
+            .unwrap(),
+        ledger
+            .set_role(root.user.id, Role::User, act())
+            .await
+            .unwrap(),
+        ledger.delete_user(root.user.id, act()).await.unwrap(),
+    ] {
+        assert_eq!(outcome.unwrap_err(), Refusal::LastAdmin);
+    }
+    // Those who do not count can be taken away.
+    for user in [&invited, &locked] {
+        assert!(
+            ledger
+                .delete_user(user.user.id, act())
+                .await
+                .unwrap()
+                .is_ok()
+        );
+        let again = ledger.delete_user(user.user.id, act()).await.unwrap();
+        assert_eq!(again.unwrap_err(), Refusal::NotFound);
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn old_events_are_forgotten_in_batches(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    for n in 0..5 {
+        registered(&ledger, &format!("user{n}@example.com")).await;
+    }
+    assert_eq!(ledger.delete_events(NOW, 3).await.unwrap(), 0);
+    let later = NOW + Duration::from_millis(1);
+    assert_eq!(ledger.delete_events(later, 3).await.unwrap(), 3);
+    assert_eq!(ledger.delete_events(later, 3).await.unwrap(), 2);
+    let left = ledger
+        .list_events(EventFilter::default(), PageOf::first(Limit::MAX))
+        .await;
+    assert!(left.unwrap().items.is_empty());
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_session_is_known_by_its_public_id(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let (draft, issue) = registered(&ledger, "ada@example.com").await;
+    let shown = ledger.session(draft.id, NOW).await.unwrap();
+    assert_eq!(shown, Some(issue.session));
+    assert_eq!(
+        ledger.owner_of(draft.id).await.unwrap(),
+        Some(issue.user.id)
+    );
+    let idle = NOW + Duration::from_hours(3);
+    assert_eq!(ledger.session(draft.id, idle).await.unwrap(), None);
+    let unknown = SessionId::new(NOW, entropy::random());
+    assert_eq!(ledger.session(unknown, NOW).await.unwrap(), None);
+    assert_eq!(ledger.owner_of(unknown).await.unwrap(), None);
+    let digest = TokenDigest::from_bytes([9; 32]);
+    assert!(ledger.find_session(&digest).await.unwrap().is_none());
+}
