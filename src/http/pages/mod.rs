@@ -11,6 +11,8 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, ContentType};
 use askama::Template;
+use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::headers::PAGE_POLICY;
 use super::problem::{FieldError, Kind, Problem};
@@ -30,6 +32,14 @@ struct Message<'a> {
     text: &'a str,
 }
 
+/// What a link has in it that is good for one form.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    #[serde(default)]
+    token: Zeroizing<String>,
+}
+
 /// The answer to a link that cannot be used (any more).
 fn dead_link() -> Result<HttpResponse, Problem> {
     let message = Message {
@@ -38,6 +48,23 @@ fn dead_link() -> Result<HttpResponse, Problem> {
                Ask for a new one.",
     };
     page(StatusCode::NOT_FOUND, &message)
+}
+
+/// The answer to a form that was reached by a link: what has been done, or the form
+/// once more, with what is wrong in it.
+fn answer<T: Template>(
+    outcome: Result<(), Problem>,
+    done: &Message,
+    again: impl FnOnce(Vec<FieldError>) -> T,
+) -> Result<HttpResponse, Problem> {
+    let errors = match outcome {
+        Ok(()) => return page(StatusCode::OK, done),
+        Err(problem) => mistakes(problem)?,
+    };
+    if mistake(&errors, "token").is_some() {
+        return dead_link();
+    }
+    page(StatusCode::UNPROCESSABLE_ENTITY, &again(errors))
 }
 
 /// What is wrong with a form, if that is something its user can put right.

@@ -5,7 +5,7 @@ use askama::Template;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{Message, dead_link, mistake, mistakes, page};
+use super::{Message, Parameters, answer, dead_link, page};
 use crate::domain::link::LinkToken;
 use crate::domain::password::NewPassword;
 use crate::http::body::{Fields, Form, Query};
@@ -23,13 +23,6 @@ struct PasswordForm<'a> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Parameters {
-    #[serde(default)]
-    token: Zeroizing<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Body {
     token: Zeroizing<String>,
     new_password: Zeroizing<String>,
@@ -39,19 +32,13 @@ pub async fn get_password(
     services: Data<Services>,
     Query(parameters): Query<Parameters>,
 ) -> Result<HttpResponse, Problem> {
-    let is_usable = match LinkToken::parse(&parameters.token) {
-        Ok(token) => services.accounts.is_password_link(&token).await?,
-        Err(_) => false,
-    };
-    if !is_usable {
-        return dead_link();
+    match LinkToken::parse(&parameters.token) {
+        Ok(token) if services.accounts.is_password_link(&token).await? => {
+            let form = form(&services, &parameters.token, Vec::new());
+            page(StatusCode::OK, &form)
+        }
+        Ok(_) | Err(_) => dead_link(),
     }
-    let form = PasswordForm {
-        token: &parameters.token,
-        min_length: services.password_min_length,
-        errors: Vec::new(),
-    };
-    page(StatusCode::OK, &form)
 }
 
 pub async fn set_password(
@@ -59,42 +46,34 @@ pub async fn set_password(
     services: Data<Services>,
     Form(body): Form<Body>,
 ) -> Result<HttpResponse, Problem> {
-    let Ok(token) = LinkToken::parse(&body.token) else {
-        return dead_link();
+    let done = Message {
+        title: "Your password is set",
+        text: "Everywhere you were logged in, you are no longer. Log in with the password you \
+               have just chosen.",
     };
-    let errors = match redeem(&request, &services, &token, &body).await {
-        Ok(()) => {
-            let message = Message {
-                title: "Your password is set",
-                text: "Everywhere you were logged in, you are no longer. Log in with the \
-                       password you have just chosen.",
-            };
-            return page(StatusCode::OK, &message);
-        }
-        Err(problem) => mistakes(problem)?,
-    };
-    if mistake(&errors, "token").is_some() {
-        return dead_link();
-    }
-    let form = PasswordForm {
-        token: &body.token,
-        min_length: services.password_min_length,
-        errors,
-    };
-    page(StatusCode::UNPROCESSABLE_ENTITY, &form)
+    let outcome = redeem(&request, &services, &body).await;
+    answer(outcome, &done, |errors| {
+        form(&services, &body.token, errors)
+    })
 }
 
-async fn redeem(
-    request: &HttpRequest,
-    services: &Services,
-    token: &LinkToken,
-    body: &Body,
-) -> Result<(), Problem> {
+fn form<'a>(services: &Services, token: &'a str, errors: Vec<FieldError>) -> PasswordForm<'a> {
+    PasswordForm {
+        token,
+        min_length: services.password_min_length,
+        errors,
+    }
+}
+
+async fn redeem(request: &HttpRequest, services: &Services, body: &Body) -> Result<(), Problem> {
     let mut fields = Fields::default();
+    let token = fields.parse("token", Some(&*body.token), LinkToken::parse);
     let password = fields.parse("new_password", Some(&*body.new_password), |text| {
         NewPassword::parse(text, services.password_min_length)
     });
-    let password = password.ok_or_else(|| fields.into_problem())?;
+    let (Some(token), Some(password)) = (token, password) else {
+        return Err(fields.into_problem());
+    };
     let act = strangers_act(request, services);
-    Ok(services.accounts.redeem(token, password, act).await?)
+    Ok(services.accounts.redeem(&token, password, act).await?)
 }

@@ -5,7 +5,7 @@ use askama::Template;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{Message, dead_link, mistake, mistakes, page};
+use super::{Message, Parameters, answer, dead_link, page};
 use crate::accounts::{NewAccount, SetUp};
 use crate::domain::email::Email;
 use crate::domain::link::LinkToken;
@@ -28,13 +28,6 @@ struct SetupForm<'a> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Parameters {
-    #[serde(default)]
-    token: Zeroizing<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Body {
     token: Zeroizing<String>,
     email: String,
@@ -46,21 +39,19 @@ pub async fn get_setup(
     services: Data<Services>,
     Query(parameters): Query<Parameters>,
 ) -> Result<HttpResponse, Problem> {
-    let is_usable = match LinkToken::parse(&parameters.token) {
-        Ok(token) => services.accounts.is_setup_link(&token).await?,
-        Err(_) => false,
-    };
-    if !is_usable {
-        return dead_link();
+    match LinkToken::parse(&parameters.token) {
+        Ok(token) if services.accounts.is_setup_link(&token).await? => {
+            let form = SetupForm {
+                token: &parameters.token,
+                email: "",
+                name: "",
+                min_length: services.password_min_length,
+                errors: Vec::new(),
+            };
+            page(StatusCode::OK, &form)
+        }
+        Ok(_) | Err(_) => dead_link(),
     }
-    let form = SetupForm {
-        token: &parameters.token,
-        email: "",
-        name: "",
-        min_length: services.password_min_length,
-        errors: Vec::new(),
-    };
-    page(StatusCode::OK, &form)
 }
 
 pub async fn set_up(
@@ -68,46 +59,31 @@ pub async fn set_up(
     services: Data<Services>,
     Form(body): Form<Body>,
 ) -> Result<HttpResponse, Problem> {
-    let Ok(token) = LinkToken::parse(&body.token) else {
-        return dead_link();
+    let done = Message {
+        title: "All set",
+        text: "You are the administrator of this Gatelodge. Log in with the e-mail address and \
+               the password you have just chosen.",
     };
-    let errors = match create(&request, &services, &token, &body).await {
-        Ok(()) => {
-            let message = Message {
-                title: "All set",
-                text: "You are the administrator of this Gatelodge. Log in with the e-mail \
-                       address and the password you have just chosen.",
-            };
-            return page(StatusCode::OK, &message);
-        }
-        Err(problem) => mistakes(problem)?,
-    };
-    if mistake(&errors, "token").is_some() {
-        return dead_link();
-    }
-    let form = SetupForm {
+    let outcome = create(&request, &services, &body).await;
+    answer(outcome, &done, |errors| SetupForm {
         token: &body.token,
         email: &body.email,
         name: &body.name,
         min_length: services.password_min_length,
         errors,
-    };
-    page(StatusCode::UNPROCESSABLE_ENTITY, &form)
+    })
 }
 
-async fn create(
-    request: &HttpRequest,
-    services: &Services,
-    token: &LinkToken,
-    body: &Body,
-) -> Result<(), Problem> {
+async fn create(request: &HttpRequest, services: &Services, body: &Body) -> Result<(), Problem> {
     let mut fields = Fields::default();
+    let token = fields.parse("token", Some(&*body.token), LinkToken::parse);
     let email = fields.parse("email", Some(&body.email), Email::parse);
     let name = fields.parse("name", Some(&body.name), UserName::parse);
     let password = fields.parse("password", Some(&*body.password), |text| {
         NewPassword::parse(text, services.password_min_length)
     });
-    let (Some(email), Some(name), Some(password)) = (email, name, password) else {
+    let (Some(token), Some(email), Some(name), Some(password)) = (token, email, name, password)
+    else {
         return Err(fields.into_problem());
     };
     let by = SetUp {
@@ -119,6 +95,6 @@ async fn create(
         password,
     };
     let act = strangers_act(request, services);
-    services.accounts.set_up(token, by, act).await?;
+    services.accounts.set_up(&token, by, act).await?;
     Ok(())
 }
