@@ -2,7 +2,7 @@
 //! alike.
 
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -156,8 +156,9 @@ async fn first_admin(services: &Services, settings: &Settings) -> anyhow::Result
     match accounts.bootstrap(by, act).await? {
         FirstAdmin::Created | FirstAdmin::Exists => Ok(None),
         FirstAdmin::EmailTaken => bail!(
-            "bootstrap_admin_email is the address of somebody who is no admin: name another, or \
-             make them one with `gatelodge users set-role`"
+            "bootstrap_admin_email is the address of a user who cannot administer: name another, \
+             or see `gatelodge users list` whether they need `gatelodge users set-role`, `unlock` \
+             or `password-link`"
         ),
     }
 }
@@ -195,6 +196,7 @@ async fn services(settings: &Settings, clock: Clock) -> anyhow::Result<Services>
         accounts,
         sessions,
         links,
+        ..
     } = assemble(ledger, settings, clock).await?;
     Ok(Services::new(accounts, sessions, links, settings))
 }
@@ -204,6 +206,7 @@ pub struct Operator {
     pub accounts: Arc<Accounts>,
     pub sessions: Arc<Sessions>,
     pub links: Links,
+    pub password_min_length: usize,
 }
 
 /// Connects a command to the stores.
@@ -249,6 +252,7 @@ async fn assemble(ledger: Ledger, settings: &Settings, clock: Clock) -> anyhow::
         accounts: Arc::new(accounts),
         sessions,
         links: Links::new(&settings.server.public_url),
+        password_min_length: settings.password.min_length,
     })
 }
 
@@ -295,22 +299,28 @@ fn embedded_key(directory: &Path) -> anyhow::Result<SecretKey> {
         .map_err(|right| anyhow::anyhow!("{} is damaged; it takes {right}", path.display()))
 }
 
-/// Whole or not at all: written beside its place, then moved there. For its
-/// owner alone.
+/// Writes a new key for its owner alone, whole or not at all; `false` if there is
+/// a file already, which is left as it is.
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn write_key(path: &Path) -> std::io::Result<()> {
-    let unfinished = path.with_extension("new");
+pub fn write_key(path: &Path) -> std::io::Result<bool> {
+    let suffix = u64::from_ne_bytes(entropy::random());
+    let unfinished = path.with_extension(format!("{suffix:016x}"));
     let mut file = OpenOptions::new()
         .write(true)
         .mode(0o600)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .open(&unfinished)?;
-    writeln!(file, "{}", generate_key())?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)
+    let written = writeln!(file, "{}", generate_key()).and_then(|()| file.sync_all());
+    // Unlike a move, a link does not take the place of a file.
+    let linked = written.and_then(|()| fs::hard_link(&unfinished, path));
+    fs::remove_file(&unfinished)?;
+    match linked {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// A new key, in the base64 that `secrets.keys` takes.

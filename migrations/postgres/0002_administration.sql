@@ -24,6 +24,17 @@ insert into admin_roster default values;
 
 -- Sessions born before this number of the log are dead.
 alter table revocation_head add column everyone_ended bigint not null default 0;
+-- No session with a lesser id is alive: where lists end.
+alter table revocation_head add column first_alive uuid not null
+    default '00000000-0000-0000-0000-000000000000';
+
+-- One row: whoever sets it first does what is to be done once a minute.
+create table chores (
+    singleton boolean primary key default true check (singleton),
+    begun_at timestamptz not null default 'epoch'
+);
+
+insert into chores default values;
 
 create index users_by_text on users using gin (email gin_trgm_ops, name gin_trgm_ops);
 create index admins on users (id) where role = 'admin';
@@ -31,6 +42,10 @@ create index admins on users (id) where role = 'admin';
 -- Ids are in the order of time. No index has last_seen_at itself, only its hour,
 -- and the pages have room: so most touches change no index (HOT updates).
 alter table sessions set (fillfactor = 90);
+-- A session without its user is dead, and is swept up later: so deleting a user
+-- takes no longer if there are many.
+alter table sessions drop constraint sessions_user_id_fkey;
+drop index sessions_by_expiry;
 alter table sessions add column last_seen_hour timestamptz not null
     generated always as
         (date_trunc('hour', last_seen_at at time zone 'UTC') at time zone 'UTC') stored;

@@ -19,16 +19,52 @@ insert into admin_roster default values;
 
 -- Sessions born before this number of the log are dead.
 alter table revocation_head add column everyone_ended integer not null default 0;
+-- No session with a lesser id is alive: where lists end.
+alter table revocation_head add column first_alive blob not null
+    default x'00000000000000000000000000000000';
+
+-- One row: whoever sets it first does what is to be done once a minute.
+create table chores (
+    singleton integer primary key default 1 check (singleton = 1),
+    begun_at integer not null default 0
+) strict;
+
+insert into chores default values;
 
 create index admins on users (id) where role = 'admin';
 
--- Ids are in the order of time.
-alter table sessions add column last_seen_hour integer
-    generated always as (last_seen_at / 3600000 * 3600000) virtual;
-create index sessions_by_last_seen on sessions (last_seen_hour);
-drop index sessions_by_user;
+-- A session without its user is dead, and is swept up later: so deleting a user
+-- takes no longer if there are many. Ids are in the order of time.
+create table sessions_0002 (
+    id blob primary key,
+    -- SHA-256 of the token's secret.
+    digest blob not null constraint sessions_digest_key unique check (length(digest) = 32),
+    user_id blob not null,
+    generation integer not null,
+    -- The log's head when this row was inserted.
+    born integer not null,
+    issued_at integer not null,
+    authenticated_at integer not null,
+    -- Up to 5 % of the idle timeout behind what the hot store knows.
+    last_seen_at integer not null,
+    expires_at integer not null,
+    idle_timeout_ms integer not null,
+    remember_me integer not null,
+    address text,
+    user_agent text,
+    last_seen_hour integer generated always as (last_seen_at / 3600000 * 3600000) virtual
+) strict, without rowid;
+
+insert into sessions_0002 (id, digest, user_id, generation, born, issued_at, authenticated_at,
+    last_seen_at, expires_at, idle_timeout_ms, remember_me, address, user_agent)
+select id, digest, user_id, generation, born, issued_at, authenticated_at,
+    last_seen_at, expires_at, idle_timeout_ms, remember_me, address, user_agent from sessions;
+drop table sessions;
+alter table sessions_0002 rename to sessions;
+
 create index sessions_by_user on sessions (user_id, generation, id);
 create index sessions_by_address on sessions (address, id);
+create index sessions_by_last_seen on sessions (last_seen_hour);
 
 create table events_0002 (
     id blob primary key,

@@ -134,9 +134,9 @@ impl Accounts {
         }
         let new = self.first_admin(by, act).await?;
         match self.ledger.set_up(&digest, &new, act).await? {
-            Some(FirstAdmin::Created) => Ok(new.user),
-            Some(FirstAdmin::EmailTaken) => Err(Error::EmailTaken),
-            Some(FirstAdmin::Exists) | None => Err(InvalidLink.into()),
+            FirstAdmin::Created => Ok(new.user),
+            FirstAdmin::EmailTaken => Err(Error::EmailTaken),
+            FirstAdmin::Exists => Err(InvalidLink.into()),
         }
     }
 

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Accounts, Error};
+use super::{Accounts, Error, NewAccount};
 use crate::domain::audit::Actor;
 use crate::domain::client::Client;
 use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
-use crate::domain::id::UserId;
 use crate::domain::password::NewPassword;
-use crate::domain::user::{Role, Status, User, UserName};
-use crate::entropy;
+use crate::domain::user::{Role, UserName};
 use crate::sessions::Issued;
 use crate::store::ledger::NewUser;
 
@@ -40,14 +38,12 @@ impl Accounts {
         } = request;
         let password_hash = self.hasher.hash(password).await?;
         let act = self.sessions.act(Actor::Stranger, client.address);
-        let user = User {
-            id: UserId::new(act.at, entropy::random()),
+        let account = NewAccount {
             email,
             name,
             role: Role::User,
-            status: Status::Active,
-            created_at: act.at,
         };
+        let user = account.user(act);
         let (token, draft) = self.sessions.draft(client, false);
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions

@@ -25,11 +25,10 @@ pub(super) fn run(
     match command {
         Command::Check => {
             settings()?;
-            print("the configuration is right");
+            print("the configuration is right")
         }
         Command::Reference => print(reference_page().trim_end()),
         Command::Env => print(env_example().trim_end()),
-        Command::Openapi => print_json(&openapi())?,
+        Command::Openapi => print_json(&openapi()),
     }
-    Ok(())
 }

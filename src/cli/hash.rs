@@ -32,7 +32,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     for number in LOWEST..=HIGHEST {
         let Some(cost) = Cost::new(number) else { break };
         let taken = time_of_one_hash(cost);
-        print(&format!("cost {number}: {} ms", taken.as_millis()));
+        print(&format!("cost {number}: {} ms", taken.as_millis()))?;
         if taken > *time {
             break;
         }
@@ -46,6 +46,5 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     };
     print(&format!(
         "set password.bcrypt_cost = {chosen} (GATELODGE_PASSWORD__BCRYPT_COST={chosen})"
-    ));
-    Ok(())
+    ))
 }

@@ -15,8 +15,7 @@ pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     let address = reachable(settings.server.bind);
     let status = ask(address).with_context(|| format!("nothing answers at {address}"))?;
     ensure!(status.contains(" 200 "), "not ready: {status}");
-    print("ready");
-    Ok(())
+    print("ready")
 }
 
 /// Who listens on every address is asked on loopback.

@@ -21,13 +21,14 @@ pub(super) enum Command {
 
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     let Command::Generate { out } = command;
-    match out {
-        None => print(&startup::generate_key()),
-        Some(path) if path.exists() => print(&format!("{} is there already", path.display())),
-        Some(path) => {
-            startup::write_key(path).with_context(|| format!("cannot write {}", path.display()))?;
-            print(&format!("wrote a new key to {}", path.display()));
-        }
+    let Some(path) = out else {
+        return print(&startup::generate_key());
+    };
+    let is_new =
+        startup::write_key(path).with_context(|| format!("cannot write {}", path.display()))?;
+    if is_new {
+        print(&format!("wrote a new key to {}", path.display()))
+    } else {
+        print(&format!("{} is there already", path.display()))
     }
-    Ok(())
 }

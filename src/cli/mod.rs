@@ -85,15 +85,9 @@ pub fn run() -> ExitCode {
         Command::Config(command) => config::run(&command, settings),
         Command::SetupLink => operate(settings(), setup_link),
         Command::Healthcheck => settings().and_then(|settings| healthcheck::run(&settings)),
-        Command::Users(command) => {
-            let settings = settings();
-            let min_length = settings
-                .as_ref()
-                .map_or(0, |known| known.password.min_length);
-            operate(settings, async |operator| {
-                users::run(command, operator, min_length).await
-            })
-        }
+        Command::Users(command) => operate(settings(), async |operator| {
+            users::run(command, operator).await
+        }),
         Command::Sessions(command) => operate(settings(), async |operator| {
             sessions::run(command, operator).await
         }),
@@ -151,8 +145,7 @@ fn operate(
 async fn migrate(settings: Settings) -> anyhow::Result<()> {
     let ledger = startup::migrated_ledger(&settings).await?;
     ledger.close().await;
-    print("the schema is up to date");
-    Ok(())
+    print("the schema is up to date")
 }
 
 async fn setup_link(operator: &Operator) -> anyhow::Result<()> {
@@ -164,6 +157,5 @@ async fn setup_link(operator: &Operator) -> anyhow::Result<()> {
     let Some(link) = link else {
         bail!("there is an admin already; `gatelodge users password-link` resets a password");
     };
-    print(&operator.links.setup(&link.token));
-    Ok(())
+    print(&operator.links.setup(&link.token))
 }

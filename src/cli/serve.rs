@@ -25,12 +25,12 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<()> {
          ledger: {ledger}, hot store: {hot_store}, public URL: {}",
         env!("CARGO_PKG_VERSION"),
         public_url.origin()
-    ));
+    ))?;
     if let Some(link) = application.setup_link() {
         print(&format!(
             "there is no admin yet: set one up within an hour at\n  {link}\n\
              (`gatelodge setup-link` prints a new link)"
-        ));
+        ))?;
     }
     if address.ip().is_loopback() && !public_url.is_loopback() {
         tracing::warn!(%address, public_url = public_url.origin(), "only this machine reaches the address bound");

@@ -125,8 +125,7 @@ async fn list(asked: List, operator: &Operator) -> anyhow::Result<()> {
         ]
     };
     let rows: Vec<_> = sessions.iter().map(row).collect();
-    print_table(["ID", "USER", "LAST SEEN", "IP", "DEVICE"], &rows);
-    Ok(())
+    print_table(["ID", "USER", "LAST SEEN", "IP", "DEVICE"], &rows)
 }
 
 async fn revoke(asked: Revoke, operator: &Operator) -> anyhow::Result<()> {
@@ -142,7 +141,7 @@ async fn revoke(asked: Revoke, operator: &Operator) -> anyhow::Result<()> {
         if !is_there {
             bail!("there is no session {id}, or not any more");
         }
-        print(&format!("{would_have}ended 1 session"));
+        print(&format!("{would_have}ended 1 session"))
     } else if let Some(whom) = &asked.target.user {
         let user = users::find(operator, whom).await?.id;
         let count = if asked.dry_run {
@@ -157,12 +156,11 @@ async fn revoke(asked: Revoke, operator: &Operator) -> anyhow::Result<()> {
         } else {
             sessions.revoke_all(user, act).await?
         };
-        print(&format!("{would_have}ended {count} sessions of {whom}"));
+        print(&format!("{would_have}ended {count} sessions of {whom}"))
     } else {
         if !asked.dry_run {
             sessions.revoke_everyone(asked.reason, act).await?;
         }
-        print(&format!("{would_have}ended everyone's sessions"));
+        print(&format!("{would_have}ended everyone's sessions"))
     }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::password;
 use super::print::{print, print_json, print_table};
 use crate::accounts::{self, IssuedLink, NewAccount};
-use crate::domain::audit::{Act, Actor};
+use crate::domain::audit::Actor;
 use crate::domain::email::Email;
 use crate::domain::page::{Limit, PageOf};
 use crate::domain::text::Fragment;
@@ -68,73 +68,58 @@ pub(super) struct Whom {
     user: String,
 }
 
-pub(super) async fn run(
-    command: Command,
-    operator: &Operator,
-    min_length: usize,
-) -> anyhow::Result<()> {
+pub(super) async fn run(command: Command, operator: &Operator) -> anyhow::Result<()> {
     let act = operator.sessions.act(Actor::Operator, None);
     let accounts = &operator.accounts;
     match command {
-        Command::Create(new) => create(new, operator, min_length, act).await,
+        Command::Create(new) => create(new, operator).await,
         Command::List { search, json } => list(search.as_ref(), json, operator).await,
         Command::Lock(whom) => {
             let user = find(operator, &whom.user).await?;
             let user = accounts.set_status(user.id, Status::Locked, act).await?;
-            done(&user, "is locked");
-            Ok(())
+            done(&user, "is locked")
         }
         Command::Unlock(whom) => {
             let user = find(operator, &whom.user).await?;
             let user = accounts.set_status(user.id, Status::Active, act).await?;
-            done(&user, "is unlocked");
-            Ok(())
+            done(&user, "is unlocked")
         }
         Command::SetRole { whom, role } => {
             let user = find(operator, &whom.user).await?;
             let user = accounts.set_role(user.id, role, act).await?;
-            done(&user, &format!("has the role {}", role.as_str()));
-            Ok(())
+            done(&user, &format!("has the role {}", role.as_str()))
         }
         Command::PasswordLink(whom) => {
             let user = find(operator, &whom.user).await?;
             let link = accounts.issue_password_link(user.id, act).await?;
-            print_link(operator, &link);
-            Ok(())
+            print_link(operator, &link)
         }
         Command::Delete(whom) => {
             let user = find(operator, &whom.user).await?;
             let user = accounts.delete_user(user.id, act).await?;
-            done(&user, "is deleted");
-            Ok(())
+            done(&user, "is deleted")
         }
     }
 }
 
-async fn create(
-    new: Create,
-    operator: &Operator,
-    min_length: usize,
-    act: Act,
-) -> anyhow::Result<()> {
+async fn create(new: Create, operator: &Operator) -> anyhow::Result<()> {
     let account = NewAccount {
         email: new.email,
         name: new.name,
         role: new.role,
     };
+    let (accounts, sessions) = (&operator.accounts, &operator.sessions);
     if new.invite {
-        let created = operator.accounts.invite(account, act).await?;
-        done(&created.user, "is invited");
-        print_link(operator, &created.invitation);
+        let act = sessions.act(Actor::Operator, None);
+        let created = accounts.invite(account, act).await?;
+        done(&created.user, "is invited")?;
+        print_link(operator, &created.invitation)
     } else {
-        let password = password::read_new(min_length)?;
-        let user = operator
-            .accounts
-            .create_user(account, password, act)
-            .await?;
-        done(&user, "is created");
+        let password = password::read_new(operator.password_min_length)?;
+        let act = sessions.act(Actor::Operator, None);
+        let user = accounts.create_user(account, password, act).await?;
+        done(&user, "is created")
     }
-    Ok(())
 }
 
 async fn list(search: Option<&Fragment>, json: bool, operator: &Operator) -> anyhow::Result<()> {
@@ -162,8 +147,7 @@ async fn list(search: Option<&Fragment>, json: bool, operator: &Operator) -> any
         ]
     };
     let rows: Vec<_> = users.iter().map(row).collect();
-    print_table(["ID", "EMAIL", "ROLE", "STATUS", "CREATED", "NAME"], &rows);
-    Ok(())
+    print_table(["ID", "EMAIL", "ROLE", "STATUS", "CREATED", "NAME"], &rows)
 }
 
 /// The user of that id or e-mail address.
@@ -181,14 +165,14 @@ pub(super) async fn find(operator: &Operator, whom: &str) -> anyhow::Result<User
     }
 }
 
-fn done(user: &User, what: &str) {
-    print(&format!("{} ({}) {what}", user.email, user.id));
+fn done(user: &User, what: &str) -> anyhow::Result<()> {
+    print(&format!("{} ({}) {what}", user.email, user.id))
 }
 
-fn print_link(operator: &Operator, link: &IssuedLink) {
+fn print_link(operator: &Operator, link: &IssuedLink) -> anyhow::Result<()> {
     print(&format!(
         "{}\n(works once, until {})",
         operator.links.password(&link.token),
         link.expires_at
-    ));
+    ))
 }

@@ -14,6 +14,9 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
+            /// Less than any other.
+            pub const FIRST: Self = Self(Uuid::nil());
+
             /// A new id. `entropy` must be random.
             #[must_use]
             pub fn new(at: Timestamp, entropy: [u8; 10]) -> Self {

@@ -1,8 +1,6 @@
 //! Pages of long lists: newest first, each going on after the last one's end,
 //! so that no page is slower than the first and none shows a row twice.
 
-use std::marker::PhantomData;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
@@ -125,7 +123,6 @@ pub struct Page<T, Id> {
     pub items: Vec<T>,
     /// `None`: this is the last page.
     pub next: Option<Cursor<Id>>,
-    key: PhantomData<Id>,
 }
 
 impl<T, Id> Page<T, Id> {
@@ -138,11 +135,7 @@ impl<T, Id> Page<T, Id> {
             .last()
             .filter(|_| has_more)
             .map(|last| Cursor(id_of(last)));
-        Self {
-            items: rows,
-            next,
-            key: PhantomData,
-        }
+        Self { items: rows, next }
     }
 }
 

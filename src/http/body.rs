@@ -1,15 +1,18 @@
 //! Bodies and queries, parsed at the edge: all mistakes at once, each with the
 //! field it concerns, none with a value that might be a secret.
 
+use std::fmt;
 use std::future::{Ready, ready};
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::error::QueryPayloadError;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize as _, Deserializer};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::cross_site;
 use super::edge::Body;
@@ -188,6 +191,54 @@ pub(super) fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>
     Ok((!text.is_empty()).then_some(text))
 }
 
+/// A field that, if it is there, is a text: not null.
+pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(from).map(Some)
+}
+
+/// A field that is an object. (serde would take an array for it as well.)
+pub(super) fn object<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Object<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    from.deserialize_map(Object(PhantomData)).map(Some)
+}
+
+/// The body of a call that takes none: empty, or an empty object.
+pub(super) struct NoBody;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+impl FromRequest for NoBody {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let body = request.extensions().get::<Body>().cloned();
+        ready(match body {
+            Some(Body(bytes)) if !bytes.is_empty() => parse(request, &bytes).map(|Nothing {}| Self),
+            Some(_) | None => Ok(Self),
+        })
+    }
+}
+
 /// Gathers the mistakes of a request while its fields are parsed.
 #[derive(Default)]
 pub(super) struct Fields {
@@ -202,7 +253,7 @@ impl Fields {
     }
 
     /// The value of a field that may be left out; `None` also if it is wrong.
-    pub(super) fn optional<T, E: std::fmt::Display>(
+    pub(super) fn optional<T, E: fmt::Display>(
         &mut self,
         field: &'static str,
         given: Option<&String>,
@@ -226,7 +277,7 @@ impl Fields {
     }
 
     /// The field's value, or `None` and a mistake noted.
-    pub(super) fn parse<S: AsRef<str>, T, E: std::fmt::Display>(
+    pub(super) fn parse<S: AsRef<str>, T, E: fmt::Display>(
         &mut self,
         field: &'static str,
         given: Option<&S>,

@@ -85,12 +85,12 @@ pub struct SessionView {
     #[schema(value_type = String, format = DateTime, example = "2026-09-21T17:02:11.9Z")]
     idle_expires_at: Timestamp,
     remember_me: bool,
-    #[schema(value_type = Option<String>, example = "203.0.113.9")]
+    #[schema(required, value_type = Option<String>, example = "203.0.113.9")]
     ip: Option<IpAddr>,
-    #[schema(value_type = Option<String>, example = "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0")]
+    #[schema(required, value_type = Option<String>, example = "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0")]
     user_agent: Option<UserAgent>,
     /// The user agent in short.
-    #[schema(example = "Firefox on Linux")]
+    #[schema(required, example = "Firefox on Linux")]
     device: Option<String>,
     /// Whether it is the session that asks.
     current: bool,
@@ -136,21 +136,22 @@ pub(super) struct EventView<'a> {
     #[schema(example = "role_changed")]
     action: &'a str,
     /// Who did it; null for an operator, and for who was not known yet.
-    #[schema(value_type = Option<String>, format = Uuid)]
+    #[schema(required, value_type = Option<String>, format = Uuid)]
     actor_id: Option<UserId>,
     /// Whether it was done on the command line.
     by_operator: bool,
     /// Whom it concerned; null if nobody in particular.
-    #[schema(value_type = Option<String>, format = Uuid)]
+    #[schema(required, value_type = Option<String>, format = Uuid)]
     subject_id: Option<UserId>,
-    #[schema(value_type = Option<String>, format = Uuid)]
+    #[schema(required, value_type = Option<String>, format = Uuid)]
     session_id: Option<SessionId>,
-    #[schema(value_type = Option<String>, example = "203.0.113.9")]
+    #[schema(required, value_type = Option<String>, example = "203.0.113.9")]
     ip: Option<IpAddr>,
     /// As who did it gave it.
+    #[schema(required)]
     reason: Option<&'a str>,
     /// What more there is to say, such as the new role.
-    #[schema(example = "admin")]
+    #[schema(required, example = "admin")]
     detail: Option<&'a str>,
 }
 
@@ -175,7 +176,6 @@ impl<'a> From<&'a Recorded> for EventView<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Identity)]
 pub(super) struct IdentityBody<'a> {
-    #[schema(inline = false)]
     user: UserView<'a>,
     session: SessionView,
 }
@@ -204,7 +204,7 @@ impl<'a> From<&'a User> for UserBody<'a> {
 pub(super) struct UsersBody<'a> {
     users: Vec<UserView<'a>>,
     /// What to ask for the next page with; null on the last.
-    #[schema(value_type = Option<String>)]
+    #[schema(required, value_type = Option<String>)]
     next_cursor: Option<Cursor<UserId>>,
 }
 
@@ -249,7 +249,7 @@ pub(super) struct SessionsPageBody {
     #[serde(flatten)]
     page: SessionsBody,
     /// What to ask for the next page with; null on the last.
-    #[schema(value_type = Option<String>)]
+    #[schema(required, value_type = Option<String>)]
     next_cursor: Option<Cursor<SessionId>>,
 }
 
@@ -266,7 +266,7 @@ impl SessionsPageBody {
 pub(super) struct EventsBody<'a> {
     events: Vec<EventView<'a>>,
     /// What to ask for the next page with; null on the last.
-    #[schema(value_type = Option<String>)]
+    #[schema(required, value_type = Option<String>)]
     next_cursor: Option<Cursor<EventId>>,
 }
 

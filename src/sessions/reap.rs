@@ -1,10 +1,11 @@
-//! Removes from the ledger what is over: sessions, links, old events. Nothing
-//! else depends on it.
+//! Removes from the ledger what is over: sessions, links, old events. One
+//! instance does it, once a minute. Nothing but lists that end sooner depends on it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Sessions;
+use crate::domain::time::Timestamp;
 use crate::store::Unavailable;
 
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -19,28 +20,47 @@ pub(super) fn reap_forever(sessions: &Arc<Sessions>) {
             let Some(sessions) = sessions.upgrade() else {
                 break;
             };
-            if let Err(error) = sessions.reap().await {
-                tracing::warn!(%error, "what is over was left in the ledger");
-            }
+            sessions.reap().await;
         }
     });
 }
 
 impl Sessions {
-    async fn reap(&self) -> Result<(), Unavailable> {
-        let (ledger, now) = (&self.ledger, self.clock.now());
+    async fn reap(&self) {
+        let now = self.clock.now();
+        match self.ledger.begin_chores(now, now - INTERVAL).await {
+            Ok(true) => {
+                report(self.reap_sessions(now).await, "dead sessions");
+                report(self.reap_events(now).await, "old events");
+                report(self.ledger.delete_expired_links(now).await, "expired links");
+            }
+            Ok(false) => {}
+            Err(error) => report(Err(error), "what is over"),
+        }
+    }
+
+    async fn reap_sessions(&self, now: Timestamp) -> Result<(), Unavailable> {
+        let mut after = None;
+        loop {
+            let begun = Instant::now();
+            after = self.ledger.delete_dead_sessions(after, now).await?;
+            if after.is_none() {
+                return Ok(());
+            }
+            // Half of the time is everybody else's.
+            tokio::time::sleep(begun.elapsed()).await;
+        }
+    }
+
+    async fn reap_events(&self, now: Timestamp) -> Result<(), Unavailable> {
         let forgotten = now - self.policy.audit_retention;
-        in_batches(|| ledger.delete_expired_sessions(now, BATCH)).await?;
-        in_batches(|| ledger.delete_everyones_sessions(BATCH)).await?;
-        in_batches(|| ledger.delete_events(forgotten, BATCH)).await?;
-        ledger.delete_expired_links(now).await
+        while self.ledger.delete_events(forgotten, BATCH).await? >= BATCH.into() {}
+        Ok(())
     }
 }
 
-async fn in_batches<F>(delete: impl Fn() -> F) -> Result<(), Unavailable>
-where
-    F: Future<Output = Result<u64, Unavailable>>,
-{
-    while delete().await? >= BATCH.into() {}
-    Ok(())
+fn report(outcome: Result<(), Unavailable>, what: &str) {
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "{what} were left in the ledger");
+    }
 }

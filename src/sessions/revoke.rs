@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Sessions;
-use crate::domain::audit::Act;
+use crate::domain::audit::{Act, Action};
 use crate::domain::digest::TokenDigest;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::session::{Record, Selection};
@@ -14,9 +14,6 @@ use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
 use crate::store::Unavailable;
 use crate::store::ledger::Committed;
-
-/// How often a step of a bulk revocation is tried: it can lose a race for locks.
-const ATTEMPTS: usize = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -29,9 +26,9 @@ pub enum Revoked {
 /// What a filter has found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Sessions that were in use.
+    /// Sessions that nobody had ended and that had not expired.
     pub matched: usize,
-    /// Those of them that this has ended; the others ended by themselves meanwhile.
+    /// Those of them that this has ended; the others ended otherwise meanwhile.
     pub revoked: usize,
 }
 
@@ -141,8 +138,8 @@ impl Sessions {
     /// Ends the sessions that a filter is for, step by step.
     ///
     /// # Errors
-    /// [`Unavailable`] if the ledger does not answer; some may have been ended,
-    /// and it can be asked for again.
+    /// [`Unavailable`] if the ledger does not answer, or the process ends; some may
+    /// have been ended, and it can be asked for again.
     pub async fn revoke_matching(
         self: &Arc<Self>,
         selection: Selection,
@@ -151,30 +148,29 @@ impl Sessions {
     ) -> Result<Swept, Unavailable> {
         let this = Arc::clone(self);
         self.uncut(async move {
-            let (mut swept, mut after, mut failures) = (Swept::default(), None, 0);
+            let asked = act.did_to_nobody(Action::MatchingSessionsRevoked);
+            let asked = asked.with(selection.filter().to_string());
+            this.ledger.record(&asked.because(reason.clone())).await?;
+            let (mut swept, mut after) = (Swept::default(), None);
             loop {
                 let begun = Instant::now();
+                let act = Act {
+                    at: this.clock.now(),
+                    ..act
+                };
                 let step = this
                     .ledger
-                    .revoke_matching(&selection, after, reason.as_ref(), act)
-                    .await;
-                let (batch, revoked, committed) = match step {
-                    Ok(step) => step,
-                    Err(error) => {
-                        failures += 1;
-                        if failures == ATTEMPTS {
-                            return Err(error);
-                        }
-                        continue;
-                    }
-                };
-                failures = 0;
-                this.publish(committed).await;
+                    .revoke_matching(&selection, after, reason.as_ref(), act);
+                let (batch, committed) = step.await?;
                 swept.matched += batch.matched;
-                swept.revoked += revoked;
+                swept.revoked += committed.ended.len();
+                this.publish(committed).await;
                 after = batch.next;
                 if after.is_none() {
                     return Ok(swept);
+                }
+                if this.tasks.is_closed() {
+                    return Err(Unavailable::task(anyhow::anyhow!("the process ends")));
                 }
                 // Half of the time is everybody else's.
                 tokio::time::sleep(begun.elapsed()).await;

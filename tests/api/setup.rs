@@ -121,7 +121,9 @@ async fn mistakes_are_shown_and_use_nothing_up() {
     let refused = set_up(&app, &token, "grace@example.com").await;
     assert_eq!(refused.status, 422);
     assert!(
-        refused.text.contains("There is an account"),
+        refused
+            .text
+            .contains("This is taken: there is an account with it."),
         "{}",
         refused.text
     );

@@ -113,21 +113,23 @@ impl Asked {
 
     async fn sessions(&self, what: &str, filter: SessionFilter, expected: usize) {
         let first = PageOf::first(Limit::MAX);
-        let noon = SessionId::first_at(Timestamp::from_millis(1_799_956_800_000));
-        let after_noon = PageOf {
-            after: Some(Cursor(noon)),
-            ..first
-        };
         let page = self
             .answer(what, async |l| {
                 l.list_all_sessions(&filter, NOW, first).await.unwrap()
             })
             .await;
         assert_eq!(page.items.len(), expected, "{what}");
-        self.answer(&format!("{what}, from noon"), async |l| {
-            l.list_all_sessions(&filter, NOW, after_noon).await.unwrap()
-        })
-        .await;
+        for (from, seconds) in [("noon", 1_799_956_800), ("the end", 1_799_913_610)] {
+            let after = SessionId::first_at(Timestamp::from_millis(seconds * 1000));
+            let page = PageOf {
+                after: Some(Cursor(after)),
+                ..first
+            };
+            self.answer(&format!("{what}, from {from}"), async |l| {
+                l.list_all_sessions(&filter, NOW, page).await.unwrap()
+            })
+            .await;
+        }
     }
 
     async fn events(&self, what: &str, filter: EventFilter) {

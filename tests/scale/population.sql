@@ -1,6 +1,7 @@
 -- 100 000 users; 1 000 000 sessions, ten of each user, issued over the last day; an
 -- event for every tenth of them: all as the service would have written them. One
--- session in five hundred was not seen since it was issued.
+-- session in five hundred was not seen since it was issued. One in ten has been idle
+-- for too long, and waits to be swept up.
 
 create function id_at(at bigint, number bigint) returns uuid language sql immutable as $$
     select (lpad(to_hex(at), 12, '0') || '7' || lpad(to_hex(number % 4096), 3, '0')
@@ -32,7 +33,7 @@ insert into sessions (id, digest, user_id, generation, born, issued_at, authenti
         to_timestamp(1799913600 + s * 0.086), to_timestamp(1799913600 + s * 0.086),
         case when s % 500 = 0 then to_timestamp(1799913600 + s * 0.086)
             else to_timestamp(1800000000 - random() * 600) end,
-        to_timestamp(1800086400), 172800000, false,
+        to_timestamp(1800086400), case when s % 10 = 3 then 60000 else 172800000 end, false,
         ('10.' || s % 200 || '.' || s / 200 % 250 || '.' || s / 50000)::inet,
         'Mozilla/5.0 (' || (array['X11; Linux x86_64', 'Windows NT 10.0; Win64; x64',
             'Macintosh; Intel Mac OS X 10_15_7', 'iPhone; CPU iPhone OS 18_7'])[1 + s % 4]

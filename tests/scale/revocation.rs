@@ -18,6 +18,8 @@ const PROMISED: Duration = Duration::from_secs(30);
 /// Of checks, under whatever storm (P12); or twice what it is without one.
 const QUICK: Duration = Duration::from_millis(5);
 
+/// A page of a list.
+const LISTED: Duration = Duration::from_millis(50);
 const PACE: Duration = Duration::from_millis(5);
 
 /// How long checks take while something is so, the 99th of a hundred. A browser
@@ -73,6 +75,7 @@ pub async fn a_hundred_thousand_sessions_end_in_time_and_checks_are_left_alone(
     let body = json!({ "filter": { "ip": "10.0.0.0/13" }, "dry_run": true });
     let counted = root.post("/api/admin/sessions/revoke", &body).await.json();
     let counted_in = started.elapsed();
+    assert_eq!(counted["matched"], 40_000);
     let started = Instant::now();
     let body = json!({ "filter": { "issued_before": "2027-01-14T10:23:21Z" } });
     let done = root.post("/api/admin/sessions/revoke", &body).await;
@@ -93,4 +96,18 @@ pub async fn a_hundred_thousand_sessions_end_in_time_and_checks_are_left_alone(
         there < QUICK.max(2 * quiet_there),
         "{there:?}, {quiet_there:?} without"
     );
+
+    // Those that are dead do not make the list of the living slow.
+    let body = json!({ "filter": { "everyone": true } });
+    assert_eq!(
+        root.post("/api/admin/sessions/revoke", &body).await.status,
+        200
+    );
+    let mut root = first.admin().await;
+    let started = Instant::now();
+    let left = root.get("/api/admin/sessions").await.json();
+    let listed_in = started.elapsed();
+    println!("after everyone's end, listed in {listed_in:?}");
+    assert_eq!(left["sessions"].as_array().unwrap().len(), 1);
+    assert!(listed_in < LISTED, "{listed_in:?}");
 }

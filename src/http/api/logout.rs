@@ -2,6 +2,7 @@ use actix_web::http::header::HeaderName;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
+use crate::http::body::NoBody;
 use crate::http::carrier::{Presented, carry_ended};
 use crate::http::client::strangers_act;
 use crate::http::problem::Problem;
@@ -22,6 +23,7 @@ const CLEARED: &str = "\"cache\", \"storage\"";
 pub async fn delete_current_session(
     request: HttpRequest,
     services: Data<Services>,
+    _: NoBody,
 ) -> Result<HttpResponse, Problem> {
     if let Some(digest) = Presented::of(&request, &services) {
         let act = strangers_act(&request, &services);

@@ -3,7 +3,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::http::body::Query;
+use crate::http::body::{NoBody, Query};
 use crate::http::client::act_of;
 use crate::http::gate::CurrentSession;
 use crate::http::problem::{Kind, Problem};
@@ -29,6 +29,7 @@ pub async fn revoke_sessions(
     current: CurrentSession,
     services: Data<Services>,
     Query(parameters): Query<Parameters>,
+    _: NoBody,
 ) -> Result<HttpResponse, Problem> {
     let (sessions, by) = (&services.sessions, current.record());
     let act = act_of(&request, &services, by.user.id);

@@ -15,14 +15,14 @@ use crate::http::representation::UserBody;
 use crate::http::services::Services;
 
 #[derive(Deserialize, ToSchema)]
-#[schema(as = AccountChange)]
+#[schema(as = AccountChange, example = json!({ "name": "Ada Lovelace" }))]
 #[serde(deny_unknown_fields)]
 pub struct Body {
-    #[schema(value_type = String, example = "Ada Lovelace")]
+    #[schema(required = false, value_type = String, example = "Ada Lovelace")]
     name: Option<String>,
-    #[schema(value_type = String, example = "ada@example.com")]
+    #[schema(required = false, value_type = String, example = "ada@example.com")]
     email: Option<String>,
-    #[schema(value_type = String, example = "correct horse battery staple")]
+    #[schema(required = false, value_type = String, example = "correct horse battery staple")]
     password: Option<Zeroizing<String>>,
 }
 

@@ -71,9 +71,9 @@ fn answer<T: Template>(
 fn mistakes(problem: Problem) -> Result<Vec<FieldError>, Problem> {
     match problem.kind() {
         Kind::InvalidInput => Ok(problem.into_errors()),
-        kind @ Kind::EmailTaken => Ok(vec![FieldError {
+        Kind::EmailTaken => Ok(vec![FieldError {
             field: "email".to_owned(),
-            message: kind.detail().to_owned(),
+            message: "is taken: there is an account with it".to_owned(),
         }]),
         _ => Err(problem),
     }

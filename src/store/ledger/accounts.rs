@@ -2,13 +2,13 @@
 
 use super::connection::Transaction;
 use super::ending::Ending;
-use super::users::{is_last_admin, refuse};
+use super::users::{is_last_admin, lock_roster_of, refuse};
 use super::{Committed, Ledger, Refusal, bounded, statements};
 use crate::domain::audit::{Act, Action};
 use crate::domain::email::Email;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::time::Timestamp;
-use crate::domain::user::{CredentialVersion, Credentials, Status, User, UserName};
+use crate::domain::user::{CredentialVersion, Credentials, Role, Status, User, UserName};
 use crate::store::Unavailable;
 
 #[derive(Debug)]
@@ -121,7 +121,7 @@ impl Ledger {
         .await
     }
 
-    /// Deletes a user and all that is theirs but the audit log.
+    /// Deletes a user and ends their sessions, whose rows are left to the reaper.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
@@ -134,11 +134,14 @@ impl Ledger {
     ) -> Result<Result<Committed, Refusal>, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
-            statements::users::lock_roster(tx.link()).await?;
+            let is_admin = lock_roster_of(&mut tx, user).await?;
             let before = match lock_asking(&mut tx, user, by, verified, act.at).await? {
                 Ok(before) => before,
                 Err(refusal) => return refuse(tx, refusal).await,
             };
+            if before.user.role == Role::Admin && !is_admin {
+                return refuse(tx, Refusal::CredentialChanged).await;
+            }
             if is_last_admin(&mut tx, &before).await? {
                 return refuse(tx, Refusal::LastAdmin).await;
             }

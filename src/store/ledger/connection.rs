@@ -13,6 +13,16 @@ pub(super) enum Link<'c> {
     Sqlite(&'c mut SqliteConnection),
 }
 
+impl Link<'_> {
+    /// The same link, for one statement of several.
+    pub(super) fn reborrow(&mut self) -> Link<'_> {
+        match self {
+            Self::Postgres(connection) => Link::Postgres(connection),
+            Self::Sqlite(connection) => Link::Sqlite(connection),
+        }
+    }
+}
+
 /// A pooled connection; each statement on it is a transaction of its own.
 pub(super) enum Connection {
     Postgres(PoolConnection<Postgres>),

@@ -113,7 +113,7 @@ impl Ending {
         tx: &mut Transaction,
         ids: &[SessionId],
     ) -> Result<Vec<(UserId, SessionId)>, sqlx::Error> {
-        let deleted = statements::lists::delete_sessions(tx.link(), ids).await?;
+        let deleted = statements::sessions::delete_sessions(tx.link(), ids).await?;
         let mut ended = Vec::with_capacity(deleted.len());
         for (session, user, digest) in deleted {
             self.session(session, digest);

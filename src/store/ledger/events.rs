@@ -1,7 +1,7 @@
 //! Use cases of the audit log: reading it, and forgetting what is old.
 
 use super::{Ledger, bounded, statements};
-use crate::domain::audit::{EventFilter, Recorded};
+use crate::domain::audit::{Event, EventFilter, Recorded};
 use crate::domain::id::EventId;
 use crate::domain::page::{Page, PageOf};
 use crate::domain::time::Timestamp;
@@ -23,6 +23,30 @@ impl Ledger {
         });
         let events = rows.await?.into_iter().map(Recorded::from).collect();
         Ok(Page::cut(events, page.limit, |event: &Recorded| event.id))
+    }
+
+    /// Writes down an act that changes nothing by itself.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn record(&self, event: &Event) -> Result<(), Unavailable> {
+        bounded(async {
+            let mut connection = self.writer().await?;
+            statements::log::insert_event(connection.link(), event).await
+        })
+        .await
+    }
+
+    /// Whether this instance is the one to do what has not been done since `due`.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn begin_chores(&self, now: Timestamp, due: Timestamp) -> Result<bool, Unavailable> {
+        bounded(async {
+            let mut connection = self.writer().await?;
+            Ok(statements::chores::begin(connection.link(), now, due).await? > 0)
+        })
+        .await
     }
 
     /// Deletes up to `limit` events older than that; says how many.

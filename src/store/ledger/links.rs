@@ -68,7 +68,7 @@ impl Ledger {
             };
             let version = Credentials::from(locked).version;
             statements::links::delete_link_of(tx.link(), user).await?;
-            link.insert(&mut tx, Some((user, version))).await?;
+            link.insert(&mut tx, Bearer::User(user, version)).await?;
             let event = act.did(Action::PasswordLinkIssued, user, None);
             statements::log::insert_event(tx.link(), &event).await?;
             tx.commit(&[]).await?;
@@ -110,7 +110,7 @@ impl Ledger {
             if earlier == Earlier::Replaced {
                 statements::links::delete_setup_links(tx.link()).await?;
             }
-            link.insert(&mut tx, None).await?;
+            link.insert(&mut tx, Bearer::FirstAdmin).await?;
             let event = act.did_to_nobody(Action::SetupLinkIssued);
             statements::log::insert_event(tx.link(), &event).await?;
             tx.commit(&[]).await?;
@@ -119,7 +119,7 @@ impl Ledger {
         .await
     }
 
-    /// Whether the link of that digest sets a user's password.
+    /// Whether a user's password can be set by the link of that digest.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
@@ -129,10 +129,10 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<bool, Unavailable> {
         let found = self.find_link(digest, now).await?;
-        Ok(found.is_some_and(|bearer| bearer.is_some()))
+        Ok(matches!(found, Some(Bearer::User(..))))
     }
 
-    /// Whether the link of that digest sets up the first admin.
+    /// Whether the first admin can be set up by the link of that digest.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
@@ -142,7 +142,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<bool, Unavailable> {
         let found = self.find_link(digest, now).await?;
-        Ok(found.is_some_and(|bearer| bearer.is_none()))
+        Ok(found == Some(Bearer::FirstAdmin) && !self.has_admin().await?)
     }
 
     async fn find_link(
@@ -182,7 +182,7 @@ impl Ledger {
         bounded(async {
             let mut tx = self.begin().await?;
             let found = statements::links::find_link(tx.link(), digest, act.at).await?;
-            let Some(Some((user, version))) = found else {
+            let Some(Bearer::User(user, version)) = found else {
                 return refuse(tx, Refusal::NotFound).await;
             };
             let holder = lock_verified(&mut tx, user, version).await?;
@@ -202,7 +202,7 @@ impl Ledger {
     }
 
     /// Creates the first admin for who has a setup link; all of these are used
-    /// up then. `None` if the link cannot be used (any more).
+    /// up then. [`FirstAdmin::Exists`] if the link cannot be used (any more).
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
@@ -211,16 +211,16 @@ impl Ledger {
         digest: &LinkDigest,
         new: &NewUser,
         act: Act,
-    ) -> Result<Option<FirstAdmin>, Unavailable> {
+    ) -> Result<FirstAdmin, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
             statements::users::lock_roster(tx.link()).await?;
             let found = statements::links::find_link(tx.link(), digest, act.at).await?;
-            if found != Some(None) {
+            if found != Some(Bearer::FirstAdmin) {
                 tx.abandon().await?;
-                return Ok(None);
+                return Ok(FirstAdmin::Exists);
             }
-            create_first_admin(tx, new, act).await.map(Some)
+            create_first_admin(tx, new, act).await
         })
         .await
     }

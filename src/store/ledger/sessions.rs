@@ -1,5 +1,7 @@
 //! Use cases that concern sessions: finding, listing, touching and ending them.
 
+use std::time::Duration;
+
 use super::accounts::lock_alive;
 use super::ending::Ending;
 use super::{Committed, Ledger, bounded, statements};
@@ -16,6 +18,11 @@ use crate::store::Unavailable;
 const ENDED: i64 = 200;
 /// How many sessions one statement counts.
 const COUNTED: i64 = 10_000;
+/// How many sessions are looked over at once for those that are over.
+const LOOKED_OVER: i64 = 1000;
+/// How far behind the others the clock of an instance may have been that has
+/// issued a session.
+const SKEW: Duration = Duration::from_mins(1);
 
 /// One step through the sessions of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +99,8 @@ impl Ledger {
         }))
     }
 
-    /// How many sessions may be in use at `now`, among those of the filter after
-    /// `after`; looks at as many as one page has.
+    /// How many sessions [`Ledger::revoke_matching`] would end, among those after
+    /// `after`; counts as many as one statement should.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
@@ -106,13 +113,14 @@ impl Ledger {
         let ids = bounded(async {
             let mut connection = self.reader().await?;
             let filter = selection.filter();
-            statements::lists::session_ids(connection.link(), filter, now, after, COUNTED).await
+            statements::lists::unexpired(connection.link(), filter, now, after, COUNTED).await
         });
         Ok(Batch::of(&ids.await?, COUNTED))
     }
 
     /// Ends sessions of a filter, the newest first, as many as make a small
-    /// transaction. The first records what was asked for.
+    /// transaction. Idle ones as well: the ledger may not have heard yet that one
+    /// of them was seen.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer; it may or may not have
@@ -123,25 +131,20 @@ impl Ledger {
         after: Option<SessionId>,
         reason: Option<&Line>,
         act: Act,
-    ) -> Result<(Batch, usize, Committed), Unavailable> {
+    ) -> Result<(Batch, Committed), Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
             let filter = selection.filter();
-            let ids =
-                statements::lists::session_ids(tx.link(), filter, act.at, after, ENDED).await?;
-            let mut events = Vec::with_capacity(ids.len() + 1);
-            if after.is_none() {
-                let event = act.did_to_nobody(Action::MatchingSessionsRevoked);
-                events.push(event.with(filter.to_string()).because(reason.cloned()));
-            }
+            let ids = statements::lists::unexpired(tx.link(), filter, act.at, after, ENDED).await?;
             let mut ending = Ending::default();
-            for (user, session) in ending.whichever(&mut tx, &ids).await? {
+            let ended = ending.whichever(&mut tx, &ids).await?;
+            let told = ended.into_iter().map(|(user, session)| {
                 let event = act.did(Action::SessionRevoked, user, Some(session));
-                events.push(event.because(reason.cloned()));
-            }
+                event.because(reason.cloned())
+            });
+            let events: Vec<_> = told.collect();
             statements::log::insert_events(tx.link(), &events).await?;
-            let committed = ending.commit(tx).await?;
-            Ok((Batch::of(&ids, ENDED), committed.ended.len(), committed))
+            Ok((Batch::of(&ids, ENDED), ending.commit(tx).await?))
         })
         .await
     }
@@ -158,6 +161,9 @@ impl Ledger {
     ) -> Result<Committed, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
+            // What was issued since is looked for by its id.
+            let first_alive = SessionId::first_at(act.at - SKEW);
+            statements::sessions::set_first_alive(tx.link(), first_alive).await?;
             let mut ending = Ending::default();
             ending.everyone();
             let event = act.did_to_nobody(Action::EveryoneRevoked).because(reason);
@@ -315,30 +321,29 @@ impl Ledger {
         .await
     }
 
-    /// Deletes up to `limit` sessions that have expired; says how many.
+    /// Looks at the next sessions in the order of their ids, and deletes those that
+    /// are over; says where to go on, `None` after the last.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
-    pub async fn delete_expired_sessions(
+    pub async fn delete_dead_sessions(
         &self,
+        after: Option<SessionId>,
         now: Timestamp,
-        limit: u32,
-    ) -> Result<u64, Unavailable> {
+    ) -> Result<Option<SessionId>, Unavailable> {
         bounded(async {
             let mut connection = self.writer().await?;
-            statements::sessions::delete_expired(connection.link(), now, limit.into()).await
-        })
-        .await
-    }
-
-    /// Deletes up to `limit` sessions that ended with everyone's; says how many.
-    ///
-    /// # Errors
-    /// [`Unavailable`] if the ledger does not answer.
-    pub async fn delete_everyones_sessions(&self, limit: u32) -> Result<u64, Unavailable> {
-        bounded(async {
-            let mut connection = self.writer().await?;
-            statements::sessions::delete_everyones(connection.link(), limit.into()).await
+            let after = after.unwrap_or(SessionId::FIRST);
+            let seen =
+                statements::sessions::look_over(connection.link(), after, now, LOOKED_OVER).await?;
+            let dead: Vec<_> = seen
+                .iter()
+                .filter(|(_, is_over)| *is_over)
+                .map(|(id, _)| *id)
+                .collect();
+            statements::sessions::delete_sessions(connection.link(), &dead).await?;
+            let is_full = i64::try_from(seen.len()).is_ok_and(|count| count >= LOOKED_OVER);
+            Ok(seen.last().filter(|_| is_full).map(|(id, _)| *id))
         })
         .await
     }

@@ -4,6 +4,7 @@
 use super::connection::Transaction;
 use super::ending::Ending;
 use super::links::NewLink;
+use super::statements::links::Bearer;
 use super::{Committed, Ledger, NewUser, Refusal, bounded, statements};
 use crate::domain::audit::{Act, Action};
 use crate::domain::id::UserId;
@@ -52,7 +53,7 @@ impl Ledger {
                 return Ok(false);
             }
             if let Some(link) = invitation {
-                let bearer = Some((new.user.id, CredentialVersion::FIRST));
+                let bearer = Bearer::User(new.user.id, CredentialVersion::FIRST);
                 link.insert(&mut tx, bearer).await?;
             }
             let event = act
@@ -78,15 +79,20 @@ impl Ledger {
     ) -> Result<Administered, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
-            let Some(before) = lock(&mut tx, user).await? else {
-                return refuse(tx, Refusal::NotFound).await;
+            let before = match lock(&mut tx, user).await? {
+                Ok(before) => before,
+                Err(refusal) => return refuse(tx, refusal).await,
             };
-            if before.user.status == status {
-                tx.abandon().await?;
-                return Ok(Ok((before.user, Committed::default())));
-            }
             if status == Status::Locked && is_last_admin(&mut tx, &before).await? {
                 return refuse(tx, Refusal::LastAdmin).await;
+            }
+            // One may have been issued to who is locked already.
+            if status == Status::Locked {
+                statements::links::delete_link_of(tx.link(), user).await?;
+            }
+            if before.user.status == status {
+                tx.commit(&[]).await?;
+                return Ok(Ok((before.user, Committed::default())));
             }
             statements::users::set_status(tx.link(), user, status).await?;
             let mut ending = Ending::default();
@@ -94,7 +100,6 @@ impl Ledger {
                 Status::Active => Action::UserUnlocked,
                 Status::Locked => {
                     ending.all_but(&mut tx, user, None, act.at).await?;
-                    statements::links::delete_link_of(tx.link(), user).await?;
                     Action::UserLocked
                 }
             };
@@ -120,8 +125,9 @@ impl Ledger {
     ) -> Result<Administered, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
-            let Some(before) = lock(&mut tx, user).await? else {
-                return refuse(tx, Refusal::NotFound).await;
+            let before = match lock(&mut tx, user).await? {
+                Ok(before) => before,
+                Err(refusal) => return refuse(tx, refusal).await,
             };
             if before.user.role == role {
                 tx.abandon().await?;
@@ -144,15 +150,17 @@ impl Ledger {
         .await
     }
 
-    /// Deletes a user and all that is theirs but the audit log.
+    /// Deletes a user and their link, and ends their sessions, whose rows are left
+    /// to the reaper.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn delete_user(&self, user: UserId, act: Act) -> Result<Administered, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
-            let Some(before) = lock(&mut tx, user).await? else {
-                return refuse(tx, Refusal::NotFound).await;
+            let before = match lock(&mut tx, user).await? {
+                Ok(before) => before,
+                Err(refusal) => return refuse(tx, refusal).await,
             };
             if is_last_admin(&mut tx, &before).await? {
                 return refuse(tx, Refusal::LastAdmin).await;
@@ -168,11 +176,32 @@ impl Ledger {
     }
 }
 
-/// The user; they and the roster are locked until the transaction ends.
-async fn lock(tx: &mut Transaction, user: UserId) -> Result<Option<Credentials>, sqlx::Error> {
-    statements::users::lock_roster(tx.link()).await?;
+/// The user, locked until the transaction ends; and so is the roster, before them,
+/// if they are an admin.
+async fn lock(
+    tx: &mut Transaction,
+    user: UserId,
+) -> Result<Result<Credentials, Refusal>, sqlx::Error> {
+    let is_admin = lock_roster_of(tx, user).await?;
     let locked = statements::users::lock_user(tx.link(), user).await?;
-    Ok(locked.map(Credentials::from))
+    Ok(match locked.map(Credentials::from) {
+        // They have become one meanwhile.
+        Some(now) if now.user.role == Role::Admin && !is_admin => Err(Refusal::CredentialChanged),
+        Some(now) => Ok(now),
+        None => Err(Refusal::NotFound),
+    })
+}
+
+/// Locks the roster if the user is an admin, and says whether they are.
+pub(super) async fn lock_roster_of(
+    tx: &mut Transaction,
+    user: UserId,
+) -> Result<bool, sqlx::Error> {
+    let is_admin = statements::users::is_admin(tx.link(), user).await?;
+    if is_admin {
+        statements::users::lock_roster(tx.link()).await?;
+    }
+    Ok(is_admin)
 }
 
 /// Whether nobody could administer without this user. Under the roster's lock.

@@ -1,10 +1,12 @@
+use std::time::Duration;
+
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::json;
 
 use crate::support::Stack::{self, Embedded, Scaled};
-use crate::support::TestApp;
 use crate::support::app::ADMIN;
+use crate::support::{TestApp, within};
 
 /// Every operation under `/api/admin`, as the service describes itself.
 async fn operations(app: &TestApp) -> Vec<(Method, String)> {
@@ -51,7 +53,7 @@ async fn only_admins_pass() {
 
 #[rstest]
 #[tokio::test]
-async fn a_role_holds_on_every_instance_at_once(#[values(Embedded, Scaled)] stack: Stack) {
+async fn a_role_holds_in_the_next_request(#[values(Embedded, Scaled)] stack: Stack) {
     let app = TestApp::spawn(stack).await;
     let mut root = app.admin().await;
     let mut ada = app.registered("ada@example.com").await;
@@ -73,4 +75,59 @@ async fn a_role_holds_on_every_instance_at_once(#[values(Embedded, Scaled)] stac
         .assert_problem(403, "forbidden");
     assert_eq!(root.whoami().await.json()["user"]["role"], "user");
     assert_eq!(root.whoami().await.json()["user"]["email"], ADMIN);
+}
+
+#[tokio::test]
+async fn a_role_a_lock_and_a_deletion_hold_on_the_other_instance_within_a_second() {
+    let first = TestApp::spawn(Scaled).await;
+    let second = first.another_instance().await;
+    let mut root = first.admin().await;
+    let ada = first.registered("ada@example.com").await;
+    let mut bob = first.registered("bob@example.com").await.at(second.address);
+    let mut ada = ada.at(second.address);
+    let becomes = async |browser: &mut crate::support::Browser, status: u16| {
+        within(Duration::from_secs(1), "it holds", async || {
+            browser.get("/api/admin/users").await.status == status
+        })
+        .await;
+    };
+    becomes(&mut ada, 403).await;
+    becomes(&mut bob, 403).await;
+    let (ada_id, bob_id) = (ada.user_id().await, bob.user_id().await);
+    let role = format!("/api/admin/users/{ada_id}/role");
+    root.put(&role, &json!({ "role": "admin" })).await;
+    becomes(&mut ada, 200).await;
+    root.put(&role, &json!({ "role": "user" })).await;
+    becomes(&mut ada, 403).await;
+    root.post(&format!("/api/admin/users/{ada_id}/lock"), &json!({}))
+        .await;
+    becomes(&mut ada, 401).await;
+    root.delete(&format!("/api/admin/users/{bob_id}")).await;
+    becomes(&mut bob, 401).await;
+}
+
+#[tokio::test]
+async fn a_call_without_a_body_takes_none() {
+    let app = TestApp::spawn(Embedded).await;
+    let mut root = app.admin().await;
+    let mut ada = app.registered("ada@example.com").await;
+    let user = format!("/api/admin/users/{}", ada.user_id().await);
+    let lock = format!("{user}/lock");
+    let form = root.request(Method::POST, &lock).form(&[("a", "b")]);
+    root.send(form)
+        .await
+        .assert_problem(415, "unsupported_media_type");
+    let text = root.request(Method::POST, &lock).body("{}");
+    root.send(text)
+        .await
+        .assert_problem(415, "unsupported_media_type");
+    let unknown = root.post(&lock, &json!({ "reason": "x" })).await;
+    assert_eq!(unknown.wrong_fields(), ["reason"]);
+    let deletion = root
+        .request(Method::DELETE, &user)
+        .json(&json!({ "force": true }));
+    assert_eq!(root.send(deletion).await.wrong_fields(), ["force"]);
+    assert_eq!(ada.whoami().await.status, 200);
+    let empty = root.request(Method::POST, &lock);
+    assert_eq!(root.send(empty).await.status, 200);
 }

@@ -89,7 +89,18 @@ async fn two_admins_cannot_take_each_other_away(
         };
         take_away(way, admin, of)
     });
-    join_all(each_other).await;
+    let answers = join_all(each_other).await;
+    let is_done = |answer: &&Answer| [200, 204].contains(&answer.status);
+    let done = answers.iter().filter(is_done).count();
+    assert!(done >= 1);
+    for answer in &answers {
+        // Who was taken away meanwhile is refused.
+        let expected = [200, 204, 401, 403, 409].contains(&answer.status);
+        assert!(expected, "{} {}", answer.status, answer.text);
+    }
+    if matches!(way, Way::DeleteOneself) {
+        assert_eq!(done, everybody.len() - 1);
+    }
     let mut admins = 0;
     for (browser, _) in &mut everybody {
         admins += usize::from(browser.get("/api/admin/users").await.status == 200);

@@ -123,7 +123,16 @@ async fn nothing_that_is_wrong_ends_anybodys_session() {
         (json!({ "filter": {} }), "filter"),
         (json!({ "filter": "everyone" }), "filter"),
         (json!({ "filter": [] }), "filter"),
-        (json!({ "filter": { "ip": null } }), "filter"),
+        (json!({ "filter": { "ip": null } }), "filter.ip"),
+        (
+            json!({ "filter": { "user_id": null, "ip": "203.0.113.0/24" } }),
+            "filter.user_id",
+        ),
+        (
+            json!({ "filter": [null, null, null, null, null, null, true] }),
+            "filter",
+        ),
+        (json!({ "filter": [null, "203.0.113.7"] }), "filter"),
         (json!({ "filter": { "user_id": "" } }), "filter.user_id"),
         (json!({ "filter": { "user_id": "*" } }), "filter.user_id"),
         (

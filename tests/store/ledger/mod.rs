@@ -569,26 +569,6 @@ async fn only_the_living_are_listed_newest_first(#[values(Postgres, Sqlite)] bac
 
 #[rstest]
 #[tokio::test]
-async fn expired_sessions_are_deleted_in_batches(#[values(Postgres, Sqlite)] backend: Backend) {
-    let ledger = open(backend).await;
-    let (first, issue) = registered(&ledger, "ada@example.com").await;
-    for _ in 0..2 {
-        issued(&ledger, issue.user.id).await;
-    }
-    assert_eq!(ledger.delete_expired_sessions(NOW, 10).await.unwrap(), 0);
-    let after = NOW + Duration::from_hours(24);
-    assert_eq!(ledger.delete_expired_sessions(after, 2).await.unwrap(), 2);
-    assert_eq!(ledger.delete_expired_sessions(after, 2).await.unwrap(), 1);
-    assert!(!is_alive(&ledger, &first).await);
-    assert_eq!(
-        log(&ledger).await.head.number.get(),
-        0,
-        "time ends them, not the log"
-    );
-}
-
-#[rstest]
-#[tokio::test]
 async fn numbers_follow_each_other_in_the_order_of_commits(
     #[values(Postgres, Sqlite)] backend: Backend,
 ) {

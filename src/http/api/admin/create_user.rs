@@ -21,7 +21,7 @@ pub struct Body {
     email: Option<String>,
     #[schema(required, value_type = String, example = "Ada Lovelace")]
     name: Option<String>,
-    #[schema(value_type = RoleName, default = "user")]
+    #[schema(required = false, value_type = RoleName, default = "user")]
     role: Option<String>,
 }
 

@@ -2,7 +2,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::domain::id::UserId;
-use crate::http::body::Id;
+use crate::http::body::{Id, NoBody};
 use crate::http::client::act_of;
 use crate::http::gate::AdminSession;
 use crate::http::problem::Problem;
@@ -25,6 +25,7 @@ pub async fn delete_user(
     admin: AdminSession,
     services: Data<Services>,
     Id(user): Id<UserId>,
+    _: NoBody,
 ) -> Result<HttpResponse, Problem> {
     let act = act_of(&request, &services, admin.user().id);
     services.accounts.delete_user(user, act).await?;

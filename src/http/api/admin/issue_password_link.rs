@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
-use crate::http::body::Id;
+use crate::http::body::{Id, NoBody};
 use crate::http::client::act_of;
 use crate::http::gate::AdminSession;
 use crate::http::problem::Problem;
@@ -36,6 +36,7 @@ pub async fn issue_password_link(
     admin: AdminSession,
     services: Data<Services>,
     Id(user): Id<UserId>,
+    _: NoBody,
 ) -> Result<HttpResponse, Problem> {
     let act = act_of(&request, &services, admin.user().id);
     let link = services.accounts.issue_password_link(user, act).await?;

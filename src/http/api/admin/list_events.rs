@@ -16,19 +16,23 @@ use crate::http::services::Services;
 pub struct Parameters {
     /// Who did it: a user's id, or `operator`.
     #[serde(deserialize_with = "given")]
+    #[param(required = false, value_type = String)]
     actor: Option<String>,
     /// Whom it concerned: a user's id.
     #[serde(deserialize_with = "given")]
+    #[param(required = false, value_type = String, format = Uuid)]
     subject: Option<String>,
     /// What was done, such as `logged_in`.
     #[serde(deserialize_with = "given")]
+    #[param(required = false, value_type = String)]
     action: Option<String>,
     /// `next_cursor` of the page before.
     #[serde(deserialize_with = "given")]
+    #[param(required = false, value_type = String)]
     cursor: Option<String>,
     /// How many at most, 1 to 200.
     #[serde(deserialize_with = "given")]
-    #[param(default = "50")]
+    #[param(required = false, value_type = u16, minimum = 1, maximum = 200, default = 50)]
     limit: Option<String>,
 }
 

@@ -16,29 +16,36 @@ use crate::http::services::Services;
 pub struct Parameters {
     /// Whose.
     #[serde(deserialize_with = "given")]
+    #[param(required = false, value_type = String, format = Uuid)]
     user_id: Option<String>,
     /// An address, or a range such as `203.0.113.0/24`.
     #[serde(deserialize_with = "given")]
+    #[param(required = false, value_type = String)]
     ip: Option<String>,
     /// What the user agent has in it, upper and lower case alike, three
     /// characters at least.
     #[serde(deserialize_with = "given")]
+    #[param(required = false, value_type = String)]
     user_agent: Option<String>,
     /// RFC 3339.
     #[serde(deserialize_with = "given")]
+    #[param(required = false, value_type = String, format = DateTime)]
     issued_before: Option<String>,
     /// RFC 3339.
     #[serde(deserialize_with = "given")]
+    #[param(required = false, value_type = String, format = DateTime)]
     issued_after: Option<String>,
     /// RFC 3339. What the ledger knows of this is up to 5 % of the idle timeout old.
     #[serde(deserialize_with = "given")]
+    #[param(required = false, value_type = String, format = DateTime)]
     last_seen_before: Option<String>,
     /// `next_cursor` of the page before.
     #[serde(deserialize_with = "given")]
+    #[param(required = false, value_type = String)]
     cursor: Option<String>,
     /// How many at most, 1 to 200.
     #[serde(deserialize_with = "given")]
-    #[param(default = "50")]
+    #[param(required = false, value_type = u16, minimum = 1, maximum = 200, default = 50)]
     limit: Option<String>,
 }
 

@@ -16,13 +16,15 @@ use crate::http::services::Services;
 pub struct Parameters {
     /// What a name or an e-mail address has in it, three characters at least.
     #[serde(deserialize_with = "given")]
+    #[param(required = false, value_type = String)]
     search: Option<String>,
     /// `next_cursor` of the page before.
     #[serde(deserialize_with = "given")]
+    #[param(required = false, value_type = String)]
     cursor: Option<String>,
     /// How many at most, 1 to 200.
     #[serde(deserialize_with = "given")]
-    #[param(default = "50")]
+    #[param(required = false, value_type = u16, minimum = 1, maximum = 200, default = 50)]
     limit: Option<String>,
 }
 

@@ -2,7 +2,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::domain::id::SessionId;
-use crate::http::body::Id;
+use crate::http::body::{Id, NoBody};
 use crate::http::client::act_of;
 use crate::http::gate::AdminSession;
 use crate::http::problem::{Kind, Problem};
@@ -21,6 +21,7 @@ pub async fn revoke_anyones_session(
     admin: AdminSession,
     services: Data<Services>,
     Id(session): Id<SessionId>,
+    _: NoBody,
 ) -> Result<HttpResponse, Problem> {
     let act = act_of(&request, &services, admin.user().id);
     match services.sessions.revoke_anyones(session, act).await? {

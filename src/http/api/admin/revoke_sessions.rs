@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::domain::session::Selection;
 use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
-use crate::http::body::{Fields, Json};
+use crate::http::body::{Fields, Json, object, text};
 use crate::http::client::act_of;
 use crate::http::gate::AdminSession;
 use crate::http::listing::{Given, session_filter};
@@ -14,13 +14,21 @@ use crate::http::problem::Problem;
 use crate::http::services::Services;
 
 #[derive(Deserialize, ToSchema)]
-#[schema(as = BulkRevocation)]
+#[schema(
+    as = BulkRevocation,
+    example = json!({
+        "filter": { "ip": "203.0.113.0/24", "issued_before": "2026-09-21T14:00:00Z" },
+        "reason": "stolen laptops",
+        "dry_run": true,
+    }),
+)]
 #[serde(deny_unknown_fields)]
 pub struct Body {
+    #[serde(default, deserialize_with = "object")]
     #[schema(required, value_type = Filter)]
     filter: Option<Filter>,
     /// For the audit log.
-    #[schema(example = "stolen laptops")]
+    #[schema(required = false, value_type = String, example = "stolen laptops")]
     reason: Option<String>,
     /// Whether only to count.
     #[serde(default)]
@@ -33,19 +41,32 @@ pub struct Body {
 #[serde(deny_unknown_fields, default)]
 pub struct Filter {
     /// Whose.
+    #[serde(deserialize_with = "text")]
+    #[schema(required = false, value_type = String, format = Uuid)]
     user_id: Option<String>,
     /// An address, or a range such as `203.0.113.0/24`.
+    #[serde(deserialize_with = "text")]
+    #[schema(required = false, value_type = String)]
     ip: Option<String>,
     /// What the user agent has in it, upper and lower case alike, three
     /// characters at least.
+    #[serde(deserialize_with = "text")]
+    #[schema(required = false, value_type = String)]
     user_agent: Option<String>,
     /// RFC 3339.
+    #[serde(deserialize_with = "text")]
+    #[schema(required = false, value_type = String, format = DateTime)]
     issued_before: Option<String>,
     /// RFC 3339.
+    #[serde(deserialize_with = "text")]
+    #[schema(required = false, value_type = String, format = DateTime)]
     issued_after: Option<String>,
     /// RFC 3339. What the ledger knows of this is up to 5 % of the idle timeout old.
+    #[serde(deserialize_with = "text")]
+    #[schema(required = false, value_type = String, format = DateTime)]
     last_seen_before: Option<String>,
     /// `true`, and nothing else: all sessions there are, the one that asks included.
+    #[schema(required = false, value_type = bool)]
     everyone: Option<bool>,
 }
 
@@ -53,14 +74,14 @@ pub struct Filter {
 #[schema(as = BulkRevoked)]
 pub struct Answer {
     /// Sessions in use that the filter is for; null with everyone.
-    #[schema(example = 42)]
+    #[schema(required, example = 42)]
     matched: Option<usize>,
     /// Those of them that this has ended; null with everyone.
-    #[schema(example = 42)]
+    #[schema(required, example = 42)]
     revoked: Option<usize>,
     /// From when on no instance accepts them, whatever has broken; while all is
     /// well, they are refused within a second. Null with `dry_run`.
-    #[schema(value_type = Option<String>, format = DateTime, example = "2026-09-21T15:20:05Z")]
+    #[schema(required, value_type = Option<String>, format = DateTime, example = "2026-09-21T15:20:05Z")]
     effective_at: Option<Timestamp>,
 }
 

@@ -2,7 +2,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::domain::id::UserId;
-use crate::http::body::Id;
+use crate::http::body::{Id, NoBody};
 use crate::http::client::act_of;
 use crate::http::gate::AdminSession;
 use crate::http::problem::Problem;
@@ -21,6 +21,7 @@ pub async fn revoke_user_sessions(
     admin: AdminSession,
     services: Data<Services>,
     Id(user): Id<UserId>,
+    _: NoBody,
 ) -> Result<HttpResponse, Problem> {
     let user = services.accounts.user(user).await?;
     let act = act_of(&request, &services, admin.user().id);

@@ -3,7 +3,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::domain::id::UserId;
 use crate::domain::user::Status;
-use crate::http::body::Id;
+use crate::http::body::{Id, NoBody};
 use crate::http::client::act_of;
 use crate::http::gate::AdminSession;
 use crate::http::problem::Problem;
@@ -27,6 +27,7 @@ pub async fn unlock_user(
     admin: AdminSession,
     services: Data<Services>,
     Id(user): Id<UserId>,
+    _: NoBody,
 ) -> Result<HttpResponse, Problem> {
     let act = act_of(&request, &services, admin.user().id);
     let user = services

@@ -7,8 +7,14 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::CredentialVersion;
 use crate::store::ledger::connection::{Link, execute, fetch};
 
-/// Whom a link is for: a user, as long as that credential is theirs.
-pub(in crate::store::ledger) type Bearer = Option<(UserId, CredentialVersion)>;
+/// Whom a link is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store::ledger) enum Bearer {
+    /// Whoever becomes the first admin.
+    FirstAdmin,
+    /// A user, as long as that credential is theirs.
+    User(UserId, CredentialVersion),
+}
 
 pub(in crate::store::ledger) async fn insert_link(
     link: Link<'_>,
@@ -16,13 +22,17 @@ pub(in crate::store::ledger) async fn insert_link(
     bearer: Bearer,
     expires_at: Timestamp,
 ) -> Result<u64> {
+    let (user, version) = match bearer {
+        Bearer::FirstAdmin => (None, None),
+        Bearer::User(user, version) => (Some(user), Some(version)),
+    };
     execute!(
         link,
         "insert into password_links (digest, user_id, credential_version, expires_at) \
          values ($1, $2, $3, $4)",
         digest,
-        bearer.map(|(user, _)| user),
-        bearer.map(|(_, version)| version),
+        user,
+        version,
         expires_at,
     )
 }
@@ -43,7 +53,10 @@ pub(in crate::store::ledger) async fn find_link(
         digest,
         now,
     )?;
-    Ok(row.map(|(user, version)| user.zip(version)))
+    Ok(row.map(|(user, version)| match user.zip(version) {
+        Some((user, version)) => Bearer::User(user, version),
+        None => Bearer::FirstAdmin,
+    }))
 }
 
 pub(in crate::store::ledger) async fn delete_link(

@@ -7,7 +7,6 @@ use sqlx::{Postgres, QueryBuilder, Sqlite};
 use super::sessions::{idle_end, not_ended, session_columns};
 use super::{Result, user_columns};
 use crate::domain::audit::{Action, Actor, EventFilter};
-use crate::domain::digest::TokenDigest;
 use crate::domain::id::{EventId, SessionId, UserId};
 use crate::domain::network::Network;
 use crate::domain::page::PageOf;
@@ -15,7 +14,7 @@ use crate::domain::session::SessionFilter;
 use crate::domain::text::Fragment;
 use crate::domain::time::Timestamp;
 use crate::store::ledger::columns::Address;
-use crate::store::ledger::connection::Link;
+use crate::store::ledger::connection::{Link, fetch};
 use crate::store::ledger::rows::{EventRow, SessionRow, UserRow};
 
 /// What the databases call the same thing.
@@ -69,17 +68,14 @@ macro_rules! and {
     };
 }
 
-/// The sessions that may be in use and that the filter is for, after one of them.
+/// The sessions that nobody has ended, that are not expired, and that the filter is
+/// for, after one of them.
 macro_rules! push_sessions {
-    ($query:ident, $dialect:ident, $filter:ident, $addresses:ident, $now:ident, $after:expr, $limit:expr) => {
+    ($query:ident, $dialect:ident, $filter:ident, $known:ident, $now:ident, $after:expr) => {
         $query
             .push(concat!(" from ", not_ended!(), " where s.expires_at > "))
             .push_bind($now);
-        $query
-            .push(" and ")
-            .push($dialect.idle_end)
-            .push(" > ")
-            .push_bind($now);
+        $query.push(" and s.id >= ").push_bind($known.first_alive);
         and!($query, " and s.id < ", $after);
         and!($query, " and s.user_id = ", $filter.user);
         and!(
@@ -104,7 +100,7 @@ macro_rules! push_sessions {
             " and s.id < ",
             $filter.last_seen_before.map(SessionId::first_at)
         );
-        match &$addresses {
+        match &$known.addresses {
             Addresses::Any => {}
             Addresses::Between(first, last) => {
                 $query.push(" and s.address between ").push_bind(*first);
@@ -119,7 +115,6 @@ macro_rules! push_sessions {
             $query.push(" and s.user_agent").push($dialect.like);
             $query.push_bind(part.like_pattern()).push($dialect.escape);
         }
-        $query.push(" order by s.id desc limit ").push_bind($limit);
     };
 }
 
@@ -131,6 +126,26 @@ fn hour_of(time: Timestamp) -> Timestamp {
 
 fn first_after(time: Timestamp) -> SessionId {
     SessionId::first_at(time + std::time::Duration::from_millis(1))
+}
+
+/// What is read before a statement on sessions is written, so that it is planned
+/// for these values.
+struct Known {
+    /// No session with a lesser id is alive.
+    first_alive: SessionId,
+    addresses: Addresses,
+}
+
+async fn known(link: &mut Link<'_>, network: Option<Network>) -> Result<Known> {
+    let (first_alive,) = fetch!(
+        link.reborrow(),
+        fetch_one::<(SessionId,)>,
+        "select first_alive from revocation_head"
+    )?;
+    Ok(Known {
+        first_alive,
+        addresses: addresses(link, network).await?,
+    })
 }
 
 /// What `s.address` must be.
@@ -165,51 +180,44 @@ async fn addresses(link: &mut Link<'_>, network: Option<Network>) -> Result<Addr
     Ok(Addresses::OneOf(format!("[{}]", quoted.join(","))))
 }
 
+/// Those that may be in use.
 pub(in crate::store::ledger) async fn sessions(
     mut link: Link<'_>,
     filter: &SessionFilter,
     now: Timestamp,
     page: &PageOf<SessionId>,
 ) -> Result<Vec<SessionRow>> {
-    let addresses = addresses(&mut link, filter.network).await?;
+    let known = known(&mut link, filter.network).await?;
     list!(link, SessionRow, |query, dialect| {
         query.push(concat!("select ", session_columns!()));
         let after = page.after.map(|cursor| cursor.0);
-        push_sessions!(query, dialect, filter, addresses, now, after, page.rows());
+        push_sessions!(query, dialect, filter, known, now, after);
+        query
+            .push(" and ")
+            .push(dialect.idle_end)
+            .push(" > ")
+            .push_bind(now);
+        query
+            .push(" order by s.id desc limit ")
+            .push_bind(page.rows());
     })
 }
 
-pub(in crate::store::ledger) async fn session_ids(
+/// The ids of the sessions that are not expired, idle or not.
+pub(in crate::store::ledger) async fn unexpired(
     mut link: Link<'_>,
     filter: &SessionFilter,
     now: Timestamp,
     after: Option<SessionId>,
     limit: i64,
 ) -> Result<Vec<SessionId>> {
-    let addresses = addresses(&mut link, filter.network).await?;
+    let known = known(&mut link, filter.network).await?;
     let rows = list!(link, (SessionId,), |query, dialect| {
         query.push("select s.id");
-        push_sessions!(query, dialect, filter, addresses, now, after, limit);
+        push_sessions!(query, dialect, filter, known, now, after);
+        query.push(" order by s.id desc limit ").push_bind(limit);
     })?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
-}
-
-/// Deletes sessions whatever their state; returns those that were there.
-pub(in crate::store::ledger) async fn delete_sessions(
-    link: Link<'_>,
-    ids: &[SessionId],
-) -> Result<Vec<(SessionId, UserId, TokenDigest)>> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    list!(link, (SessionId, UserId, TokenDigest), |query, _dialect| {
-        query.push("delete from sessions where id in (");
-        let mut list = query.separated(", ");
-        for id in ids {
-            list.push_bind(*id);
-        }
-        query.push(") returning id, user_id, digest");
-    })
 }
 
 pub(in crate::store::ledger) async fn users(

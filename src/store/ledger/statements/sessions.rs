@@ -1,6 +1,8 @@
 //! Sessions. One lives only in its user's present generation, and only if it was
 //! born since everyone's were ended.
 
+use sqlx::{Postgres, QueryBuilder, Sqlite};
+
 use super::{Result, user_columns};
 use crate::domain::digest::TokenDigest;
 use crate::domain::id::{SessionId, UserId};
@@ -286,36 +288,71 @@ pub(in crate::store::ledger) async fn touch(
     )
 }
 
-/// Deletes those of the oldest sessions that ended with everyone's. Ids are in
-/// the order of time, so none is left once the oldest are all alive.
-pub(in crate::store::ledger) async fn delete_everyones(link: Link<'_>, limit: i64) -> Result<u64> {
-    execute!(
-        link,
-        "delete from sessions where id in (select s.id from sessions s order by s.id limit $1) \
-         and born < (select h.everyone_ended from revocation_head h)",
-        limit,
-    )
+/// Deletes sessions whatever their state; returns those that were there.
+pub(in crate::store::ledger) async fn delete_sessions(
+    link: Link<'_>,
+    ids: &[SessionId],
+) -> Result<Vec<(SessionId, UserId, TokenDigest)>> {
+    macro_rules! delete {
+        ($database:ty, $connection:ident) => {{
+            let mut delete = QueryBuilder::<$database>::new("delete from sessions where id in (");
+            let mut list = delete.separated(", ");
+            for id in ids {
+                list.push_bind(*id);
+            }
+            delete.push(") returning id, user_id, digest");
+            let deleted = delete.build_query_as().persistent(false);
+            deleted.fetch_all(&mut *$connection).await
+        }};
+    }
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    match link {
+        Link::Postgres(connection) => delete!(Postgres, connection),
+        Link::Sqlite(connection) => delete!(Sqlite, connection),
+    }
 }
 
-/// Deletes sessions past their absolute limit. Idle ones stay until then: only
-/// the hot store knows when they were last seen. So do those of an older
-/// generation.
-pub(in crate::store::ledger) async fn delete_expired(
+/// The next sessions in the order of their ids, and whether each is over: ended,
+/// expired, without its user, or idle for so long that no ledger's lag explains it.
+pub(in crate::store::ledger) async fn look_over(
     link: Link<'_>,
+    after: SessionId,
     now: Timestamp,
     limit: i64,
-) -> Result<u64> {
-    macro_rules! delete {
-        ($lock:literal) => {
+) -> Result<Vec<(SessionId, bool)>> {
+    macro_rules! select {
+        ($long_idle:literal) => {
             concat!(
-                "delete from sessions where id in (select id from sessions \
-                 where expires_at <= $1 order by expires_at limit $2",
-                $lock,
-                ")"
+                "select s.id, s.expires_at <= $1 or ",
+                $long_idle,
+                " <= $1 or s.born < h.everyone_ended or u.id is null \
+                 or s.generation < u.session_generation \
+                 from sessions s cross join revocation_head h \
+                 left join users u on u.id = s.user_id \
+                 where s.id > $2 order by s.id limit $3"
             )
         };
     }
-    const POSTGRES: &str = delete!(" for update skip locked");
-    const SQLITE: &str = delete!("");
-    execute!(link, [POSTGRES, SQLITE], now, limit)
+    const POSTGRES: &str = select!(
+        "s.last_seen_at + interval '2 minutes' + s.idle_timeout_ms * interval '1.25 milliseconds'"
+    );
+    const SQLITE: &str = select!("s.last_seen_at + 120000 + s.idle_timeout_ms * 125 / 100");
+    fetch!(
+        link,
+        fetch_all::<(SessionId, bool)>,
+        [POSTGRES, SQLITE],
+        now,
+        after,
+        limit
+    )
+}
+
+/// No session with a lesser id is alive.
+pub(in crate::store::ledger) async fn set_first_alive(
+    link: Link<'_>,
+    session: SessionId,
+) -> Result<u64> {
+    execute!(link, "update revocation_head set first_alive = $1", session)
 }

@@ -131,6 +131,16 @@ pub(in crate::store::ledger) async fn set_status(
     )
 }
 
+pub(in crate::store::ledger) async fn is_admin(link: Link<'_>, user: UserId) -> Result<bool> {
+    let role = fetch!(
+        link,
+        fetch_optional::<(Role,)>,
+        "select role from users where id = $1",
+        user
+    )?;
+    Ok(role == Some((Role::Admin,)))
+}
+
 /// Taken before any user's lock by whatever may take the last admin away, or
 /// make the first.
 pub(in crate::store::ledger) async fn lock_roster(link: Link<'_>) -> Result<()> {
