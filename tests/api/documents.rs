@@ -86,32 +86,30 @@ async fn the_documentation_can_be_turned_off() {
     }
 }
 
+/// The codes of the table of problems, read off its text.
+fn problem_codes() -> Vec<String> {
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/kind.rs");
+    let table = std::fs::read_to_string(table).unwrap();
+    let status = |line: &str| line.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+    let lines = table
+        .lines()
+        .filter_map(|line| line.trim().split_once(", \""));
+    let codes = lines.filter(|(before, _)| status(before));
+    codes
+        .map(|(_, after)| after.split('"').next().unwrap().to_owned())
+        .collect()
+}
+
 #[tokio::test]
 async fn every_problem_leads_to_a_page() {
     let app = TestApp::spawn(Embedded).await;
     let mut browser = app.browser();
-    for code in [
-        "malformed_json",
-        "unauthenticated",
-        "invalid_credentials",
-        "forbidden",
-        "wrong_password",
-        "csrf_failed",
-        "registration_closed",
-        "not_found",
-        "method_not_allowed",
-        "request_timeout",
-        "email_taken",
-        "last_admin",
-        "content_too_large",
-        "uri_too_long",
-        "unsupported_media_type",
-        "invalid_input",
-        "headers_too_large",
-        "internal",
-        "unavailable",
-        "busy",
-    ] {
+    let codes = problem_codes();
+    assert!(
+        codes.len() >= 20 && codes.contains(&"last_admin".to_owned()),
+        "{codes:?}"
+    );
+    for code in codes {
         let page = browser.get(&format!("/problems/{code}")).await;
         assert_eq!(page.status, 200, "{code}");
         assert_eq!(
@@ -127,4 +125,20 @@ async fn every_problem_leads_to_a_page() {
         .get("/problems/nonsense")
         .await
         .assert_problem(404, "not_found");
+}
+
+/// Every action of the audit log is in the guide.
+#[test]
+fn every_action_is_documented() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    for action in gatelodge::domain::audit::Action::ALL {
+        assert!(
+            guide.contains(&format!("`{}`", action.as_str())),
+            "{action:?}"
+        );
+    }
+    for code in problem_codes() {
+        assert!(guide.contains(&format!("`{code}`")), "{code}");
+    }
 }

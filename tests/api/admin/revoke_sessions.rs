@@ -203,3 +203,51 @@ async fn nothing_that_is_wrong_ends_anybodys_session() {
     assert_eq!(alive(&mut browsers).await, [true, true, true]);
     assert_eq!(root.whoami().await.status, 200);
 }
+
+/// Whatever else is done meanwhile, on both instances: what there was when it was
+/// asked for is over when it was answered.
+#[tokio::test]
+async fn a_sweep_ends_all_that_there_was() {
+    let first = TestApp::spawn(Scaled).await;
+    let second = first.another_instance().await;
+    let mut root = first.admin().await;
+    let mut ada = first.registered("ada@example.com").await;
+    let id = ada.user_id().await;
+    for _ in 0..5 {
+        let mut before = vec![first.logged_in("ada@example.com").await];
+        for _ in 0..6 {
+            let instance = if before.len() % 2 == 0 {
+                &first
+            } else {
+                &second
+            };
+            before.push(
+                instance
+                    .logged_in("ada@example.com")
+                    .await
+                    .at(second.address),
+            );
+        }
+        let (mut one, mut other) = (before[1].clone(), before[2].clone());
+        let body = json!({ "filter": { "user_id": id } });
+        let logging_in = async {
+            for _ in 0..5 {
+                second.logged_in("ada@example.com").await;
+            }
+        };
+        let (swept, _, _, ()) = tokio::join!(
+            revoke(&mut root, &body),
+            one.revoke_others(),
+            other.log_out(),
+            logging_in
+        );
+        assert_eq!(swept.status, 200, "{}", swept.text);
+        within(
+            Duration::from_secs(1),
+            "all there was is over",
+            async || !alive(&mut before).await.contains(&true),
+        )
+        .await;
+    }
+    assert_eq!(root.whoami().await.status, 200);
+}
