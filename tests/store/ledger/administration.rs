@@ -3,7 +3,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use gatelodge::domain::audit::{Act, EventFilter};
 use gatelodge::domain::digest::TokenDigest;
-use gatelodge::domain::id::SessionId;
+use gatelodge::domain::id::{SessionId, UserId};
 use gatelodge::domain::link::LinkToken;
 use gatelodge::domain::page::{Limit, PageOf};
 use gatelodge::domain::revocation::Revocation;
@@ -41,6 +41,14 @@ async fn with_admin(backend: Backend) -> (super::TestLedger, NewUser) {
     let first = ledger.create_first_admin(&root, act()).await.unwrap();
     assert_eq!(first, FirstAdmin::Created);
     (ledger, root)
+}
+
+fn all_of(user: UserId) -> Selection {
+    let filter = SessionFilter {
+        user: Some(user),
+        ..SessionFilter::default()
+    };
+    Selection::of(filter).unwrap()
 }
 
 async fn everyone(ledger: &Ledger) {
@@ -187,11 +195,7 @@ async fn a_selection_ends_in_steps(#[values(Postgres, Sqlite)] backend: Backend)
     let (other, _) = registered(&ledger, "bob@example.com").await;
     let add = (0..300).map(|_| issued(&ledger, user));
     join_all(add).await;
-    let filter = SessionFilter {
-        user: Some(user),
-        ..SessionFilter::default()
-    };
-    let selection = Selection::of(filter).unwrap();
+    let selection = all_of(user);
     let counted = ledger.count_matching(&selection, None, NOW).await.unwrap();
     assert_eq!((counted.matched, counted.next), (301, None));
 
@@ -224,17 +228,13 @@ async fn a_selection_ends_in_steps(#[values(Postgres, Sqlite)] backend: Backend)
 async fn a_selection_ends_idle_sessions_as_well(#[values(Postgres, Sqlite)] backend: Backend) {
     let ledger = open(backend).await;
     let (idle, issue) = registered(&ledger, "ada@example.com").await;
-    let filter = SessionFilter {
-        user: Some(issue.user.id),
-        ..SessionFilter::default()
-    };
-    let selection = Selection::of(filter.clone()).unwrap();
+    let selection = all_of(issue.user.id);
     let later = Act {
         at: NOW + Duration::from_hours(3),
         ..act()
     };
     let page = ledger
-        .list_all_sessions(&filter, later.at, PageOf::first(Limit::MAX))
+        .list_all_sessions(selection.filter(), later.at, PageOf::first(Limit::MAX))
         .await;
     assert!(page.unwrap().items.is_empty());
     let counted = ledger
@@ -268,11 +268,7 @@ async fn a_sweep_that_waits_for_a_spared_session_ends_it() {
     .execute(&mut meanwhile)
     .await
     .unwrap();
-    let filter = SessionFilter {
-        user: Some(user),
-        ..SessionFilter::default()
-    };
-    let selection = Selection::of(filter).unwrap();
+    let selection = all_of(user);
     let sweep = ledger.revoke_matching(&selection, None, None, act());
     let commit = async {
         let waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
@@ -402,7 +398,7 @@ async fn links_of_users_and_of_the_setup_are_not_mistaken(
             .unwrap()
     );
     assert!(ledger.is_setup_link(&setup.digest, NOW).await.unwrap());
-    let nobody = super::UserId::new(NOW, entropy::random());
+    let nobody = UserId::new(NOW, entropy::random());
     assert!(!ledger.issue_link(nobody, &link(), act()).await.unwrap());
 }
 
