@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer};
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::signal::unix::{SignalKind, signal};
@@ -156,9 +156,9 @@ async fn first_admin(services: &Services, settings: &Settings) -> anyhow::Result
     match accounts.bootstrap(by, act).await? {
         FirstAdmin::Created | FirstAdmin::Exists => Ok(None),
         FirstAdmin::EmailTaken => bail!(
-            "bootstrap_admin_email is the address of a user who cannot administer: name another, \
-             or see `gatelodge users list` whether they need `gatelodge users set-role`, `unlock` \
-             or `password-link`"
+            "bootstrap_admin_email is the address of a user who cannot administer, maybe of \
+             somebody else who has registered it: name another, or, if it is not you, `gatelodge \
+             users delete` them; if it is, see `users set-role`, `unlock` and `password-link`"
         ),
     }
 }
@@ -212,8 +212,17 @@ pub struct Operator {
 /// Connects a command to the stores.
 ///
 /// # Errors
-/// If a store does not answer.
+/// If a store does not answer, or there is no SQLite database yet: made in the
+/// wrong folder, it would look like an empty one.
 pub async fn operate(settings: &Settings) -> anyhow::Result<Operator> {
+    if let Some(file) = settings.database.file() {
+        ensure!(
+            file.exists(),
+            "there is no database {}: name it by database.url, or run the command in the folder \
+             that the service runs in (`gatelodge migrate` makes a new one)",
+            file.display()
+        );
+    }
     let ledger = open_ledger(&settings.database).await?;
     assemble(ledger, settings, Clock::new()).await
 }

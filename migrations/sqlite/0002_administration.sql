@@ -33,6 +33,8 @@ insert into chores default values;
 
 create index admins on users (id) where role = 'admin';
 
+-- (Of the addresses so far, SQL can convert these; of others, which no release has
+-- written, it keeps none.)
 -- A session without its user is dead, and is swept up later: so deleting a user
 -- takes no longer if there are many. Ids are in the order of time.
 create table sessions_0002 (
@@ -50,7 +52,8 @@ create table sessions_0002 (
     expires_at integer not null,
     idle_timeout_ms integer not null,
     remember_me integer not null,
-    address text,
+    -- The version and the bytes: in the order of addresses.
+    address blob,
     user_agent text,
     last_seen_hour integer generated always as (last_seen_at / 3600000 * 3600000) virtual
 ) strict, without rowid;
@@ -58,7 +61,17 @@ create table sessions_0002 (
 insert into sessions_0002 (id, digest, user_id, generation, born, issued_at, authenticated_at,
     last_seen_at, expires_at, idle_timeout_ms, remember_me, address, user_agent)
 select id, digest, user_id, generation, born, issued_at, authenticated_at,
-    last_seen_at, expires_at, idle_timeout_ms, remember_me, address, user_agent from sessions;
+    last_seen_at, expires_at, idle_timeout_ms, remember_me,
+    case
+        when address = '::1' then x'0600000000000000000000000000000001'
+        when address not like '%:%' then unhex('04' || printf('%02x%02x%02x%02x',
+            json_extract('[' || replace(address, '.', ',') || ']', '$[0]'),
+            json_extract('[' || replace(address, '.', ',') || ']', '$[1]'),
+            json_extract('[' || replace(address, '.', ',') || ']', '$[2]'),
+            json_extract('[' || replace(address, '.', ',') || ']', '$[3]')))
+    end,
+    user_agent
+from sessions;
 drop table sessions;
 alter table sessions_0002 rename to sessions;
 
@@ -75,7 +88,7 @@ create table events_0002 (
     -- Null: it concerned nobody in particular.
     subject_id blob,
     session_id blob,
-    address text,
+    address blob,
     -- An operator, on the command line.
     by_operator integer not null default 0,
     -- Given by who acted.
@@ -85,7 +98,16 @@ create table events_0002 (
 ) strict, without rowid;
 
 insert into events_0002 (id, at, action, actor_id, subject_id, session_id, address)
-select id, at, action, actor_id, subject_id, session_id, address from events;
+select id, at, action, actor_id, subject_id, session_id,
+    case
+        when address = '::1' then x'0600000000000000000000000000000001'
+        when address not like '%:%' then unhex('04' || printf('%02x%02x%02x%02x',
+            json_extract('[' || replace(address, '.', ',') || ']', '$[0]'),
+            json_extract('[' || replace(address, '.', ',') || ']', '$[1]'),
+            json_extract('[' || replace(address, '.', ',') || ']', '$[2]'),
+            json_extract('[' || replace(address, '.', ',') || ']', '$[3]')))
+    end
+from events;
 drop table events;
 alter table events_0002 rename to events;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::Subcommand;
 
 use super::print::print;
@@ -29,6 +29,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     if is_new {
         print(&format!("wrote a new key to {}", path.display()))
     } else {
+        ensure!(path.is_file(), "{} is no file", path.display());
         print(&format!("{} is there already", path.display()))
     }
 }

@@ -25,7 +25,8 @@ pub(super) fn read_new(min_length: usize) -> anyhow::Result<NewPassword> {
             !line.is_empty(),
             "no password: standard input takes one line (or use --invite)"
         );
-        let end = line.trim_end_matches(['\r', '\n']).len();
+        let text = line.strip_suffix('\n').unwrap_or(&line);
+        let end = text.strip_suffix('\r').unwrap_or(text).len();
         line.truncate(end);
         line
     };

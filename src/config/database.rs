@@ -57,8 +57,13 @@ impl Database {
     /// The folder of a SQLite database, where all of an embedded instance lies.
     #[must_use]
     pub fn data_directory(&self) -> Option<PathBuf> {
+        self.file()?.parent().map(PathBuf::from)
+    }
+
+    /// Where a SQLite database is.
+    #[must_use]
+    pub fn file(&self) -> Option<PathBuf> {
         let path = self.url.strip_prefix("sqlite://")?;
-        let path = PathBuf::from(path.split('?').next().unwrap_or_default());
-        path.parent().map(PathBuf::from)
+        Some(path.split('?').next().unwrap_or_default().into())
     }
 }

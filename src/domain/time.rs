@@ -13,8 +13,11 @@ use time::format_description::well_known::Rfc3339;
 pub struct Timestamp(i64);
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be a time of RFC 3339, such as 2026-09-21T14:13:20Z")]
+#[error("must be a time of RFC 3339 from 1970 to 9999, such as 2026-09-21T14:13:20Z")]
 pub struct InvalidTime;
+
+/// 9999-12-31T23:59:59Z.
+const LAST_SECOND: i64 = 253_402_300_799;
 
 impl Timestamp {
     #[must_use]
@@ -23,10 +26,14 @@ impl Timestamp {
     }
 
     /// # Errors
-    /// If `text` is not RFC 3339.
+    /// If `text` is not RFC 3339, or a time that cannot be written in it in UTC.
     pub fn parse(text: &str) -> Result<Self, InvalidTime> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTime)?;
-        Ok(moment.into())
+        if (0..=LAST_SECOND).contains(&moment.unix_timestamp()) {
+            Ok(moment.into())
+        } else {
+            Err(InvalidTime)
+        }
     }
 
     #[must_use]
@@ -98,6 +105,28 @@ mod tests {
     fn is_written_as_rfc_3339() {
         let moment = Timestamp::from_millis(1_790_000_000_250);
         assert_eq!(moment.to_string(), "2026-09-21T14:13:20.25Z");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_not_read() {
+        for edge in ["1970-01-01T00:00:00Z", "9999-12-31T23:59:59.999999999Z"] {
+            let read = Timestamp::parse(edge).unwrap();
+            assert_eq!(Timestamp::parse(&read.to_string()), Ok(read), "{edge}");
+        }
+        let shifted = Timestamp::parse("1970-01-01T01:00:00+01:00");
+        assert_eq!(shifted, Ok(Timestamp::from_millis(0)));
+        for text in [
+            "0000-01-01T00:00:00+00:01",
+            "0001-01-01T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "9999-12-31T23:59:59-00:01",
+            "2026-09-21",
+            "2026-09-21T14:13:20",
+            "1790000000",
+            "",
+        ] {
+            assert_eq!(Timestamp::parse(text), Err(InvalidTime), "{text:?}");
+        }
     }
 
     #[test]

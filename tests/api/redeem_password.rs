@@ -177,7 +177,9 @@ async fn links_name_the_configured_host_whatever_a_request_says() {
 async fn the_page_sets_the_password() {
     let (app, _, mut ada, token) = linked(Embedded).await;
     let mut browser = app.browser();
-    let page = browser.get(&format!("/password?token={token}")).await;
+    let page = browser
+        .get(&format!("/password?token={token}&utm_source=mail"))
+        .await;
     assert_eq!(page.status, 200);
     assert_eq!(
         page.header("content-type"),

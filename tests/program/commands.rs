@@ -415,3 +415,50 @@ fn help_teaches() {
     assert!(help(&["users", "create", "--help"]).contains("standard input"));
     assert!(help(&["sessions", "revoke", "--help"]).contains("--everyone"));
 }
+
+#[test]
+fn a_command_in_the_wrong_folder_makes_no_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let lost = failed(&run(folder.path(), &["users", "list"]));
+    assert!(
+        lost.contains("there is no database data/gatelodge.db"),
+        "{lost}"
+    );
+    assert!(!folder.path().join("data").exists());
+    said(run(folder.path(), &["migrate"]));
+    assert!(said(run(folder.path(), &["users", "list"])).starts_with("ID"));
+}
+
+/// Whoever comes first sets the database up; the others wait.
+#[test]
+fn many_can_start_at_once_in_an_empty_folder() {
+    for _ in 0..5 {
+        let folder = tempfile::tempdir().unwrap();
+        let all: Vec<_> = (0..6)
+            .map(|_| {
+                let mut command = command(folder.path());
+                std::thread::spawn(move || outcome(command.arg("migrate")))
+            })
+            .collect();
+        for one in all {
+            said(one.join().unwrap());
+        }
+    }
+}
+
+/// Output that is lost is no success.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_key_that_could_not_be_printed_is_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let status = command(folder.path())
+        .args(["keys", "generate"])
+        .stdout(full)
+        .stderr(std::process::Stdio::null())
+        .status();
+    assert_eq!(status.unwrap().code(), Some(1));
+}

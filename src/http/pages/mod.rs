@@ -32,9 +32,8 @@ struct Message<'a> {
     text: &'a str,
 }
 
-/// What a link has in it that is good for one form.
+/// What a link has in it that is good for one form. Others may have added to it.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Parameters {
     #[serde(default)]
     token: Zeroizing<String>,

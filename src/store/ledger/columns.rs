@@ -132,9 +132,18 @@ column!(
     |address| address.0.into(),
     |net| Ok(Self(net.addr()))
 );
+// In SQLite, such that the order of the bytes is the order of addresses, as
+// PostgreSQL has it: the version, then the address.
 column!(
     Address,
-    Sqlite as String,
-    |address| address.0.to_string(),
-    |text| Ok(Self(text.parse()?))
+    Sqlite as Vec<u8>,
+    |address| match address.0 {
+        IpAddr::V4(v4) => [&[4], &v4.octets()[..]].concat(),
+        IpAddr::V6(v6) => [&[6], &v6.octets()[..]].concat(),
+    },
+    |bytes| match bytes.split_first() {
+        Some((4, v4)) => Ok(Self(<[u8; 4]>::try_from(v4)?.into())),
+        Some((6, v6)) => Ok(Self(<[u8; 16]>::try_from(v6)?.into())),
+        _ => Err("an address of no version".into()),
+    }
 );

@@ -36,6 +36,7 @@ impl Database {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(DEADLINE);
         create_private(options.get_filename())?;
+        let _alone = alone(options.get_filename()).await?;
         let pool = |connections| {
             SqlitePoolOptions::new()
                 .max_connections(connections)
@@ -84,6 +85,7 @@ impl Database {
     }
 
     pub(super) async fn migrate(&self) -> anyhow::Result<()> {
+        let _alone = alone(self.options.get_filename()).await?;
         Ok(migrator().run(&self.writer).await?)
     }
 
@@ -116,6 +118,16 @@ impl Database {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Waits until no other process sets the database up; none begins until this is
+/// dropped.
+async fn alone(database: &Path) -> anyhow::Result<File> {
+    let path = database.with_extension("setup");
+    let lock = create_private(&path)?;
+    tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
+        .await?
+        .with_context(|| format!("cannot lock {}", path.display()))
 }
 
 /// SQLite gives its other files the mode of this one. It holds password hashes.

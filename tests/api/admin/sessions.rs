@@ -192,6 +192,11 @@ async fn what_is_wrong_with_a_filter_is_said() {
         ("issued_before=yesterday", "issued_before"),
         ("issued_after=1790000000", "issued_after"),
         ("last_seen_before=2026-09-21", "last_seen_before"),
+        ("issued_after=0000-01-01T00:00:00%2B00:01", "issued_after"),
+        (
+            "last_seen_before=9999-12-31T23:59:59-00:01",
+            "last_seen_before",
+        ),
         (
             "issued_after=2026-09-22T00:00:00Z&issued_before=2026-09-21T00:00:00Z",
             "issued_after",

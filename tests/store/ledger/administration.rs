@@ -538,3 +538,74 @@ async fn a_session_is_known_by_its_public_id(#[values(Postgres, Sqlite)] backend
     let digest = TokenDigest::from_bytes([9; 32]);
     assert!(ledger.find_session(&digest).await.unwrap().is_none());
 }
+
+/// A database of the schema before, with a user, two sessions and an event.
+const BEFORE: [(&str, &str); 2] = [
+    (
+        include_str!("../../../migrations/sqlite/0001_users_sessions_revocations.sql"),
+        "insert into users (id, email, name, role, status, password_hash, created_at) values
+            (x'01900000000070008000000000000001', 'ada@example.com', 'Ada', 'user', 'active', 'x', 0);
+        insert into sessions values
+            (x'01900000000070008000000000000002', zeroblob(32), x'01900000000070008000000000000001',
+             1, 0, 1800000000000, 1800000000000, 1800000000000, 1800086400000, 7200000, 0,
+             '203.0.113.9', 'curl');
+        insert into events values (x'01900000000070008000000000000003', 1800000000000, 'logged_in',
+            x'01900000000070008000000000000001', x'01900000000070008000000000000001', null, '::1');",
+    ),
+    (
+        include_str!("../../../migrations/postgres/0001_users_sessions_revocations.sql"),
+        "insert into users (id, email, name, role, status, password_hash, created_at) values
+            ('01900000-0000-7000-8000-000000000001', 'ada@example.com', 'Ada', 'user', 'active', 'x', now());
+        insert into sessions values
+            ('01900000-0000-7000-8000-000000000002', decode(repeat('00', 32), 'hex'),
+             '01900000-0000-7000-8000-000000000001', 1, 0, to_timestamp(1800000000),
+             to_timestamp(1800000000), to_timestamp(1800000000), to_timestamp(1800086400), 7200000,
+             false, '203.0.113.9', 'curl');
+        insert into events values ('01900000-0000-7000-8000-000000000003', to_timestamp(1800000000),
+            'logged_in', '01900000-0000-7000-8000-000000000001',
+            '01900000-0000-7000-8000-000000000001', null, '::1');",
+    ),
+];
+
+#[rstest]
+#[tokio::test]
+async fn what_the_schema_before_held_is_kept(#[values(Postgres, Sqlite)] backend: Backend) {
+    let (url, _data, _database) = place(backend).await;
+    let ledger = Ledger::connect(&url, 2).await.unwrap();
+    ledger.migrate().await.unwrap();
+    let (rewind, [sqlite, postgres]) = ("delete from _sqlx_migrations where version > 1", BEFORE);
+    match backend {
+        Sqlite => {
+            let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+            let tables = "drop table password_links; drop table admin_roster; drop table chores;
+                drop table sessions; drop table users; drop table revocations;
+                drop table revocation_head; drop table events;";
+            for sql in [tables, sqlite.0, sqlite.1, rewind] {
+                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+            }
+        }
+        Postgres => {
+            let mut connection = PgConnection::connect(&url).await.unwrap();
+            let tables = "drop table password_links, admin_roster, chores, sessions, users,
+                revocations, revocation_head, events;";
+            for sql in [tables, postgres.0, postgres.1, rewind] {
+                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+            }
+        }
+    }
+    ledger.migrate().await.unwrap();
+    let record = ledger
+        .find_session(&TokenDigest::from_bytes([0; 32]))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(record.user.email.as_str(), "ada@example.com");
+    let address = record.session.client.address.unwrap();
+    assert_eq!(address.to_string(), "203.0.113.9");
+    let events = ledger
+        .list_events(EventFilter::default(), PageOf::first(Limit::MAX))
+        .await;
+    let event = &events.unwrap().items[0];
+    assert_eq!(event.address.unwrap().to_string(), "::1");
+    assert_eq!(event.subject, Some(record.user.id));
+}

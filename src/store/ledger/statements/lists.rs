@@ -8,7 +8,6 @@ use super::sessions::{idle_end, not_ended, session_columns};
 use super::{Result, user_columns};
 use crate::domain::audit::{Action, Actor, EventFilter};
 use crate::domain::id::{EventId, SessionId, UserId};
-use crate::domain::network::Network;
 use crate::domain::page::PageOf;
 use crate::domain::session::SessionFilter;
 use crate::domain::text::Fragment;
@@ -71,11 +70,11 @@ macro_rules! and {
 /// The sessions that nobody has ended, that are not expired, and that the filter is
 /// for, after one of them.
 macro_rules! push_sessions {
-    ($query:ident, $dialect:ident, $filter:ident, $known:ident, $now:ident, $after:expr) => {
+    ($query:ident, $dialect:ident, $filter:ident, $first_alive:ident, $now:ident, $after:expr) => {
         $query
             .push(concat!(" from ", not_ended!(), " where s.expires_at > "))
             .push_bind($now);
-        $query.push(" and s.id >= ").push_bind($known.first_alive);
+        $query.push(" and s.id >= ").push_bind($first_alive);
         and!($query, " and s.id < ", $after);
         and!($query, " and s.user_id = ", $filter.user);
         and!(
@@ -100,16 +99,11 @@ macro_rules! push_sessions {
             " and s.id < ",
             $filter.last_seen_before.map(SessionId::first_at)
         );
-        match &$known.addresses {
-            Addresses::Any => {}
-            Addresses::Between(first, last) => {
-                $query.push(" and s.address between ").push_bind(*first);
-                $query.push(" and ").push_bind(*last);
-            }
-            Addresses::OneOf(addresses) => {
-                $query.push(" and s.address in (select value from json_each(");
-                $query.push_bind(addresses.clone()).push("))");
-            }
+        if let Some(network) = $filter.network {
+            $query
+                .push(" and s.address between ")
+                .push_bind(Address(network.first()));
+            $query.push(" and ").push_bind(Address(network.last()));
         }
         if let Some(part) = &$filter.user_agent {
             $query.push(" and s.user_agent").push($dialect.like);
@@ -128,56 +122,15 @@ fn first_after(time: Timestamp) -> SessionId {
     SessionId::first_at(time + std::time::Duration::from_millis(1))
 }
 
-/// What is read before a statement on sessions is written, so that it is planned
-/// for these values.
-struct Known {
-    /// No session with a lesser id is alive.
-    first_alive: SessionId,
-    addresses: Addresses,
-}
-
-async fn known(link: &mut Link<'_>, network: Option<Network>) -> Result<Known> {
-    let (first_alive,) = fetch!(
-        link.reborrow(),
+/// No session with a lesser id is alive. Read first, so that the statement is
+/// planned for it.
+async fn first_alive(link: Link<'_>) -> Result<SessionId> {
+    let row = fetch!(
+        link,
         fetch_one::<(SessionId,)>,
         "select first_alive from revocation_head"
-    )?;
-    Ok(Known {
-        first_alive,
-        addresses: addresses(link, network).await?,
-    })
-}
-
-/// What `s.address` must be.
-enum Addresses {
-    Any,
-    Between(Address, Address),
-    /// A JSON array.
-    OneOf(String),
-}
-
-/// SQLite knows no order of addresses: those of the range are picked here.
-async fn addresses(link: &mut Link<'_>, network: Option<Network>) -> Result<Addresses> {
-    let Some(network) = network else {
-        return Ok(Addresses::Any);
-    };
-    let Link::Sqlite(connection) = link else {
-        return Ok(Addresses::Between(
-            Address(network.first()),
-            Address(network.last()),
-        ));
-    };
-    let known: Vec<(Address,)> =
-        sqlx::query_as("select distinct address from sessions where address is not null")
-            .fetch_all(&mut **connection)
-            .await?;
-    let inside = known
-        .iter()
-        .filter(|(address,)| network.contains(address.0));
-    let quoted: Vec<_> = inside
-        .map(|(address,)| format!("\"{}\"", address.0))
-        .collect();
-    Ok(Addresses::OneOf(format!("[{}]", quoted.join(","))))
+    );
+    row.map(|(first_alive,)| first_alive)
 }
 
 /// Those that may be in use.
@@ -187,11 +140,11 @@ pub(in crate::store::ledger) async fn sessions(
     now: Timestamp,
     page: &PageOf<SessionId>,
 ) -> Result<Vec<SessionRow>> {
-    let known = known(&mut link, filter.network).await?;
+    let first_alive = first_alive(link.reborrow()).await?;
     list!(link, SessionRow, |query, dialect| {
         query.push(concat!("select ", session_columns!()));
         let after = page.after.map(|cursor| cursor.0);
-        push_sessions!(query, dialect, filter, known, now, after);
+        push_sessions!(query, dialect, filter, first_alive, now, after);
         query
             .push(" and ")
             .push(dialect.idle_end)
@@ -211,10 +164,10 @@ pub(in crate::store::ledger) async fn unexpired(
     after: Option<SessionId>,
     limit: i64,
 ) -> Result<Vec<SessionId>> {
-    let known = known(&mut link, filter.network).await?;
+    let first_alive = first_alive(link.reborrow()).await?;
     let rows = list!(link, (SessionId,), |query, dialect| {
         query.push("select s.id");
-        push_sessions!(query, dialect, filter, known, now, after);
+        push_sessions!(query, dialect, filter, first_alive, now, after);
         query.push(" order by s.id desc limit ").push_bind(limit);
     })?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
