@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use gatelodge::domain::time::Timestamp;
+use reqwest::Method;
 use serde_json::json;
 
 use crate::support::Stack::Scaled;
@@ -78,7 +79,8 @@ pub async fn a_hundred_thousand_sessions_end_in_time_and_checks_are_left_alone(
     assert_eq!(counted["matched"], 40_000);
     let started = Instant::now();
     let body = json!({ "filter": { "issued_before": "2027-01-14T10:23:21Z" } });
-    let done = root.post("/api/admin/sessions/revoke", &body).await;
+    let request = root.request(Method::POST, "/api/admin/sessions/revoke");
+    let done = root.send(request.json(&body).timeout(PROMISED)).await;
     let ended_in = started.elapsed();
     is_over.store(true, Ordering::Relaxed);
     let [here, there] = watched;
