@@ -8,7 +8,7 @@ use crate::domain::audit::{Act, Action};
 use crate::domain::email::Email;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::time::Timestamp;
-use crate::domain::user::{CredentialVersion, Credentials, Role, Status, User, UserName};
+use crate::domain::user::{CredentialVersion, Credentials, Status, User, UserName};
 use crate::store::Unavailable;
 
 #[derive(Debug)]
@@ -134,14 +134,12 @@ impl Ledger {
     ) -> Result<Result<Committed, Refusal>, Unavailable> {
         bounded(async {
             let mut tx = self.begin().await?;
-            let is_admin = lock_roster_of(&mut tx, user).await?;
-            let before = match lock_asking(&mut tx, user, by, verified, act.at).await? {
+            let roster = lock_roster_of(&mut tx, user).await?;
+            let asking = lock_asking(&mut tx, user, by, verified, act.at).await?;
+            let before = match asking.and_then(|before| roster.still_holds_for(before)) {
                 Ok(before) => before,
                 Err(refusal) => return refuse(tx, refusal).await,
             };
-            if before.user.role == Role::Admin && !is_admin {
-                return refuse(tx, Refusal::CredentialChanged).await;
-            }
             if is_last_admin(&mut tx, &before).await? {
                 return refuse(tx, Refusal::LastAdmin).await;
             }

@@ -182,26 +182,38 @@ async fn lock(
     tx: &mut Transaction,
     user: UserId,
 ) -> Result<Result<Credentials, Refusal>, sqlx::Error> {
-    let is_admin = lock_roster_of(tx, user).await?;
+    let roster = lock_roster_of(tx, user).await?;
     let locked = statements::users::lock_user(tx.link(), user).await?;
-    Ok(match locked.map(Credentials::from) {
-        // They have become one meanwhile.
-        Some(now) if now.user.role == Role::Admin && !is_admin => Err(Refusal::CredentialChanged),
-        Some(now) => Ok(now),
-        None => Err(Refusal::NotFound),
-    })
+    let found = locked.map(Credentials::from).ok_or(Refusal::NotFound);
+    Ok(found.and_then(|credentials| roster.still_holds_for(credentials)))
 }
 
-/// Locks the roster if the user is an admin, and says whether they are.
+/// Whether the roster's lock was taken for a user: it is for an admin.
+pub(super) enum Roster {
+    Locked,
+    Free,
+}
+
+impl Roster {
+    /// Refuses who has become an admin before their own lock was taken.
+    pub(super) fn still_holds_for(self, credentials: Credentials) -> Result<Credentials, Refusal> {
+        match (self, credentials.user.role) {
+            (Self::Free, Role::Admin) => Err(Refusal::CredentialChanged),
+            (Self::Free, Role::User) | (Self::Locked, _) => Ok(credentials),
+        }
+    }
+}
+
+/// Locks the roster if the user is an admin. Before the user's lock.
 pub(super) async fn lock_roster_of(
     tx: &mut Transaction,
     user: UserId,
-) -> Result<bool, sqlx::Error> {
-    let is_admin = statements::users::is_admin(tx.link(), user).await?;
-    if is_admin {
-        statements::users::lock_roster(tx.link()).await?;
+) -> Result<Roster, sqlx::Error> {
+    if !statements::users::is_admin(tx.link(), user).await? {
+        return Ok(Roster::Free);
     }
-    Ok(is_admin)
+    statements::users::lock_roster(tx.link()).await?;
+    Ok(Roster::Locked)
 }
 
 /// Whether nobody could administer without this user. Under the roster's lock.

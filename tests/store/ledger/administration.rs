@@ -28,6 +28,14 @@ fn link() -> NewLink {
     }
 }
 
+/// A link to set up the first admin, which must be had.
+async fn setup_link(ledger: &Ledger, earlier: Earlier) -> NewLink {
+    let link = link();
+    let is_issued = ledger.issue_setup_link(&link, earlier, act()).await;
+    assert!(is_issued.unwrap());
+    link
+}
+
 fn admin(email: &str) -> NewUser {
     let mut new = new_user(email);
     new.user.role = Role::Admin;
@@ -294,19 +302,8 @@ async fn a_sweep_that_waits_for_a_spared_session_ends_it() {
 #[tokio::test]
 async fn there_is_one_first_admin(#[values(Postgres, Sqlite)] backend: Backend) {
     let ledger = open(backend).await;
-    let (first, second) = (link(), link());
-    assert!(
-        ledger
-            .issue_setup_link(&first, Earlier::Kept, act())
-            .await
-            .unwrap()
-    );
-    assert!(
-        ledger
-            .issue_setup_link(&second, Earlier::Kept, act())
-            .await
-            .unwrap()
-    );
+    let first = setup_link(&ledger, Earlier::Kept).await;
+    let second = setup_link(&ledger, Earlier::Kept).await;
     assert!(!ledger.is_password_link(&first.digest, NOW).await.unwrap());
     let many: Vec<_> = (0..8)
         .map(|n| admin(&format!("admin{n}@example.com")))
@@ -340,19 +337,8 @@ async fn there_is_one_first_admin(#[values(Postgres, Sqlite)] backend: Backend) 
 #[tokio::test]
 async fn a_newer_setup_link_can_replace_the_others(#[values(Postgres, Sqlite)] backend: Backend) {
     let ledger = open(backend).await;
-    let (first, second) = (link(), link());
-    assert!(
-        ledger
-            .issue_setup_link(&first, Earlier::Kept, act())
-            .await
-            .unwrap()
-    );
-    assert!(
-        ledger
-            .issue_setup_link(&second, Earlier::Replaced, act())
-            .await
-            .unwrap()
-    );
+    let first = setup_link(&ledger, Earlier::Kept).await;
+    let second = setup_link(&ledger, Earlier::Replaced).await;
     let new = admin("root@example.com");
     assert_eq!(
         ledger.set_up(&first.digest, &new, act()).await.unwrap(),
@@ -369,13 +355,8 @@ async fn links_of_users_and_of_the_setup_are_not_mistaken(
 ) {
     let ledger = open(backend).await;
     let (_, issue) = registered(&ledger, "ada@example.com").await;
-    let (setup, password) = (link(), link());
-    assert!(
-        ledger
-            .issue_setup_link(&setup, Earlier::Kept, act())
-            .await
-            .unwrap()
-    );
+    let setup = setup_link(&ledger, Earlier::Kept).await;
+    let password = link();
     assert!(
         ledger
             .issue_link(issue.user.id, &password, act())
