@@ -26,8 +26,10 @@ use crate::domain::user::{Role, UserName};
 use crate::entropy;
 use crate::http::{Links, RequestSpan, Services};
 use crate::sessions::{Clock, Policy, Sessions};
+use crate::store::bus::Bus;
 use crate::store::hot::HotStore;
 use crate::store::ledger::Ledger;
+use crate::store::redis::Redis;
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -234,17 +236,17 @@ async fn assemble(ledger: Ledger, settings: &Settings, clock: Clock) -> anyhow::
         ledger.check_schema().await?;
     }
     let keys = Arc::new(key_ring(settings)?);
-    let hot = match &settings.redis.url {
-        Some(url) => HotStore::redis(
-            url,
-            &settings.redis.key_prefix,
-            settings.redis.command_timeout,
-            Arc::clone(&keys),
-        )?,
+    let redis = redis(&settings.redis)?;
+    let hot = match &redis {
+        Some(redis) => {
+            HotStore::redis(redis.clone(), &settings.redis.key_prefix, Arc::clone(&keys))
+        }
         None => HotStore::memory(settings.session.cache_capacity),
     };
+    let key_prefix = &settings.redis.key_prefix;
+    let bus = redis.map(|redis| Bus::new(redis, key_prefix, Arc::clone(&keys)));
     let policy = policy(settings);
-    let sessions = Sessions::start(ledger.clone(), hot, keys, clock, policy).await?;
+    let sessions = Sessions::start(ledger.clone(), hot, bus, keys, clock, policy).await?;
     let password = &settings.password;
     let hasher = Hasher::new(
         password.bcrypt_cost,
@@ -265,6 +267,15 @@ async fn assemble(ledger: Ledger, settings: &Settings, clock: Clock) -> anyhow::
     })
 }
 
+fn redis(settings: &config::Redis) -> anyhow::Result<Option<Redis>> {
+    let Some(url) = &settings.url else {
+        return Ok(None);
+    };
+    Redis::new(url, settings.ca.as_deref(), settings.command_timeout)
+        .context("redis.url is not usable")
+        .map(Some)
+}
+
 const fn policy(settings: &Settings) -> Policy {
     let session = &settings.session;
     Policy {
@@ -279,6 +290,7 @@ const fn policy(settings: &Settings) -> Policy {
         max_per_user: session.max_per_user,
         lease: session.lease,
         poll_interval: session.poll_interval,
+        ledger_grace: session.ledger_grace,
         view_capacity: session.view_capacity,
         ledger_reads: session.ledger_reads,
         audit_retention: settings.audit.retention,

@@ -11,5 +11,7 @@
 mod api;
 mod architecture;
 mod program;
+mod protocol;
 mod store;
+#[expect(dead_code, reason = "tests/faults stands on the rest of it")]
 mod support;

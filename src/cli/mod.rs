@@ -2,6 +2,7 @@
 //! beside it.
 
 mod config;
+mod effect;
 mod hash;
 mod healthcheck;
 mod keys;

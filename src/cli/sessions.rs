@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::print::{print, print_json, print_table};
-use super::users;
+use super::{effect, users};
 use crate::domain::audit::Actor;
 use crate::domain::client::UserAgent;
 use crate::domain::id::SessionId;
@@ -141,7 +141,7 @@ async fn revoke(asked: Revoke, operator: &Operator) -> anyhow::Result<()> {
         if !is_there {
             bail!("there is no session {id}, or not any more");
         }
-        print(&format!("{would_have}ended 1 session"))
+        print(&format!("{would_have}ended 1 session"))?;
     } else if let Some(whom) = &asked.target.user {
         let user = users::find(operator, whom).await?.id;
         let count = if asked.dry_run {
@@ -156,11 +156,15 @@ async fn revoke(asked: Revoke, operator: &Operator) -> anyhow::Result<()> {
         } else {
             sessions.revoke_all(user, act).await?
         };
-        print(&format!("{would_have}ended {count} sessions of {whom}"))
+        print(&format!("{would_have}ended {count} sessions of {whom}"))?;
     } else {
         if !asked.dry_run {
             sessions.revoke_everyone(asked.reason, act).await?;
         }
-        print(&format!("{would_have}ended everyone's sessions"))
+        print(&format!("{would_have}ended everyone's sessions"))?;
     }
+    if asked.dry_run {
+        return Ok(());
+    }
+    effect::wait(operator).await
 }

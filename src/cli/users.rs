@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::password;
 use super::print::{print, print_json, print_table};
+use super::{effect, password};
 use crate::accounts::{self, IssuedLink, NewAccount};
 use crate::domain::audit::Actor;
 use crate::domain::email::Email;
@@ -77,7 +77,8 @@ pub(super) async fn run(command: Command, operator: &Operator) -> anyhow::Result
         Command::Lock(whom) => {
             let user = find(operator, &whom.user).await?;
             let user = accounts.set_status(user.id, Status::Locked, act).await?;
-            done(&user, "is locked")
+            done(&user, "is locked")?;
+            effect::wait(operator).await
         }
         Command::Unlock(whom) => {
             let user = find(operator, &whom.user).await?;
@@ -87,7 +88,8 @@ pub(super) async fn run(command: Command, operator: &Operator) -> anyhow::Result
         Command::SetRole { whom, role } => {
             let user = find(operator, &whom.user).await?;
             let user = accounts.set_role(user.id, role, act).await?;
-            done(&user, &format!("has the role {}", role.as_str()))
+            done(&user, &format!("has the role {}", role.as_str()))?;
+            effect::wait(operator).await
         }
         Command::PasswordLink(whom) => {
             let user = find(operator, &whom.user).await?;
@@ -97,7 +99,8 @@ pub(super) async fn run(command: Command, operator: &Operator) -> anyhow::Result
         Command::Delete(whom) => {
             let user = find(operator, &whom.user).await?;
             let user = accounts.delete_user(user.id, act).await?;
-            done(&user, "is deleted")
+            done(&user, "is deleted")?;
+            effect::wait(operator).await
         }
     }
 }

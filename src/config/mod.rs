@@ -106,6 +106,13 @@ impl Settings {
                  set database.url to postgres://…, or leave redis.url out",
             );
         }
+        if self.redis.has_idle_ca() {
+            from.mistake(
+                "redis.ca_file",
+                "is set, but redis.url has no TLS: begin it with rediss, or leave \
+                 redis.ca_file out",
+            );
+        }
         if self.secrets.keys.is_empty() && !self.database.is_sqlite() {
             from.mistake(
                 "secrets.keys",

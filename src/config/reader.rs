@@ -348,6 +348,15 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(wrong)
 }
 
+/// A duration that may be none.
+pub(super) fn duration_or_none(text: &str) -> Result<Duration, String> {
+    if text == "0s" {
+        Ok(Duration::ZERO)
+    } else {
+        duration(text).map_err(|right| format!("{right}, or 0s"))
+    }
+}
+
 /// A whole number of at least one.
 pub(super) fn count<T: FromStr + From<u8> + PartialOrd>(text: &str) -> Result<T, String> {
     text.parse()

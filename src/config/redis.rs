@@ -1,12 +1,19 @@
 //! `redis.*`: the hot store, if it is not this process's memory.
 
+use std::fs;
 use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use url::Url;
 
 use super::reader::{Reader, duration};
 
 #[derive(Clone)]
 pub struct Redis {
     pub url: Option<String>,
+    /// In PEM. Only what one of these has signed is then believed to be Redis.
+    pub ca: Option<Vec<u8>>,
     pub key_prefix: String,
     pub command_timeout: Duration,
 }
@@ -17,15 +24,17 @@ impl Redis {
             url: from.secret(
                 "redis.url",
                 None,
-                "The hot store, with PostgreSQL: redis://host:port or \
-                 rediss://host:port. Unset: this process's memory",
-                |url| {
-                    if url.starts_with("redis://") || url.starts_with("rediss://") {
-                        Ok(url.to_owned())
-                    } else {
-                        Err("redis://host:port or rediss://host:port".to_owned())
-                    }
-                },
+                "The hot store, with PostgreSQL: redis://host:port, \
+                 redis+sentinel://host:port,host:port/master-name or \
+                 redis+cluster://host:port,host:port; the same with rediss for TLS; \
+                 user:password@ before the first host. Unset: this process's memory",
+                url,
+            ),
+            ca: from.optional(
+                "redis.ca_file",
+                "With TLS, the file of the certificates, in PEM, of who may sign Redis's. \
+                 Unset: whom the public trusts",
+                certificates,
             ),
             key_prefix: from.value(
                 "redis.key_prefix",
@@ -46,6 +55,95 @@ impl Redis {
                 "How long Redis may take to answer",
                 duration,
             ),
+        }
+    }
+
+    /// Whether certificates are given that nothing is held against.
+    pub(super) fn has_idle_ca(&self) -> bool {
+        let has_tls = |url: &String| url.starts_with("rediss");
+        self.ca.is_some() && !self.url.as_ref().is_some_and(has_tls)
+    }
+}
+
+fn url(text: &str) -> Result<String, String> {
+    let right = |form: &str| format!("{form} (or the same with rediss, for TLS)");
+    let (scheme, place) = text.split_once("://").unwrap_or_default();
+    let (hosts, form, is_whole) = match scheme {
+        "redis" | "rediss" => {
+            let is_whole = Url::parse(text).is_ok();
+            (place, "redis://user:password@host:port", is_whole)
+        }
+        "redis+sentinel" | "rediss+sentinel" => {
+            let (hosts, master) = place.split_once('/').unwrap_or_default();
+            let is_whole = !master.is_empty() && !master.contains(['/', '?', '#']);
+            let form = "redis+sentinel://user:password@host:port,host:port/master-name";
+            (hosts, form, is_whole)
+        }
+        "redis+cluster" | "rediss+cluster" => {
+            let hosts = place.strip_suffix('/').unwrap_or(place);
+            let form = "redis+cluster://user:password@host:port,host:port";
+            (hosts, form, !hosts.contains(['/', '?', '#']))
+        }
+        _ => {
+            return Err(right(
+                "redis://host:port, redis+sentinel://host:port,host:port/master-name or \
+                 redis+cluster://host:port,host:port",
+            ));
+        }
+    };
+    let hosts = hosts.rsplit_once('@').map_or(hosts, |(_, hosts)| hosts);
+    let is_host = |host| Url::parse(&format!("redis://{host}")).is_ok_and(|url| url.has_host());
+    if is_whole && hosts.split(',').all(is_host) {
+        Ok(text.to_owned())
+    } else {
+        Err(right(form))
+    }
+}
+
+fn certificates(path: &str) -> Result<Vec<u8>, String> {
+    let right = |wrong: &dyn std::fmt::Display| {
+        format!("the path of a file with certificates in PEM ({wrong})")
+    };
+    let pem = fs::read(path).map_err(|error| right(&error))?;
+    let mut found = CertificateDer::pem_slice_iter(&pem).peekable();
+    if found.peek().is_none() {
+        return Err(right(&"there is none in this one"));
+    }
+    match found.find_map(Result::err) {
+        Some(error) => Err(right(&error)),
+        None => Ok(pem),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_of_redis_say_how_it_is_deployed() {
+        for right in [
+            "redis://localhost",
+            "rediss://user:pass%40word@[::1]:6380/2",
+            "redis+sentinel://a,b:26380/main",
+            "rediss+sentinel://:secret@a:1,[::1]:2/main",
+            "redis+cluster://user:p@ss@10.0.0.1:1,10.0.0.2:2/",
+        ] {
+            assert_eq!(url(right).as_deref(), Ok(right));
+        }
+        for (wrong, form) in [
+            ("localhost:6379", "redis://host:port, redis+sentinel://"),
+            ("unix:///run/redis.sock", "redis://host:port, redis+"),
+            ("redis://", "redis://user"),
+            ("redis://host:port", "redis://user"),
+            ("redis+sentinel://a,b", "/master-name"),
+            ("redis+sentinel://a,b/", "/master-name"),
+            ("redis+sentinel://a,,b/main", "/master-name"),
+            ("redis+cluster://", "redis+cluster://"),
+            ("redis+cluster://a:b", "redis+cluster://"),
+            ("redis+cluster://a,b/2", "redis+cluster://"),
+        ] {
+            let told = url(wrong).unwrap_err();
+            assert!(told.contains(form), "{wrong}: {told}");
         }
     }
 }

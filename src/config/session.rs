@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::reader::{Reader, count, duration};
+use super::reader::{Reader, count, duration, duration_or_none};
 
 #[derive(Clone)]
 pub struct Session {
@@ -13,6 +13,7 @@ pub struct Session {
     pub max_per_user: Option<usize>,
     pub lease: Duration,
     pub poll_interval: Duration,
+    pub ledger_grace: Duration,
     pub cache_capacity: usize,
     pub view_capacity: usize,
     pub ledger_reads: usize,
@@ -64,6 +65,13 @@ impl Session {
                 "500ms",
                 "How often the revocation log is read",
                 duration,
+            ),
+            ledger_grace: from.value(
+                "session.ledger_grace",
+                "60s",
+                "How long sessions go on while the ledger is silent and, as Redis proves, \
+                 nobody else has ended any. 0s: not at all",
+                duration_or_none,
             ),
             cache_capacity: from.value(
                 "session.cache_capacity",

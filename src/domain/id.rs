@@ -79,6 +79,11 @@ id! {
     EventId
 }
 
+id! {
+    /// A running process that checks or ends sessions; another at each start.
+    InstanceId
+}
+
 fn uuid_v7(at: Timestamp, entropy: [u8; 10]) -> Uuid {
     let millis = u64::try_from(at.as_millis()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &entropy).into_uuid()

@@ -57,9 +57,18 @@ pub struct KeyRing {
     others: Vec<Key>,
 }
 
+/// What a signature is for: one made for something else does not verify.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Token,
+    /// What instances tell each other.
+    Signal,
+}
+
 struct Key {
     id: KeyId,
     token: hmac::Key,
+    signal: hmac::Key,
     record: hmac::Key,
 }
 
@@ -74,17 +83,19 @@ impl KeyRing {
 
     /// The id of the key that signs, and its signature of `message`.
     #[must_use]
-    pub fn sign(&self, message: &[u8]) -> (KeyId, [u8; MAC_LENGTH]) {
+    pub fn sign(&self, purpose: Purpose, message: &[u8]) -> (KeyId, [u8; MAC_LENGTH]) {
+        let signature = hmac::sign(self.first.mac_key(purpose), message);
         let mut mac = [0; MAC_LENGTH];
-        mac.copy_from_slice(&hmac::sign(&self.first.token, message).as_ref()[..MAC_LENGTH]);
+        mac.copy_from_slice(&signature.as_ref()[..MAC_LENGTH]);
         (self.first.id, mac)
     }
 
-    /// Whether a key of that id made `mac` for `message`; in constant time.
+    /// Whether a key of that id made `mac` for `message` and that purpose; in
+    /// constant time.
     #[must_use]
-    pub fn verify(&self, id: KeyId, message: &[u8], mac: &[u8]) -> bool {
+    pub fn verify(&self, purpose: Purpose, id: KeyId, message: &[u8], mac: &[u8]) -> bool {
         self.with_id(id).any(|key| {
-            let expected = hmac::sign(&key.token, message);
+            let expected = hmac::sign(key.mac_key(purpose), message);
             bool::from(subtle::ConstantTimeEq::ct_eq(
                 &expected.as_ref()[..MAC_LENGTH],
                 mac,
@@ -168,7 +179,15 @@ impl Key {
         Self {
             id,
             token: mac_key(b"token"),
+            signal: mac_key(b"signal"),
             record: mac_key(b"record"),
+        }
+    }
+
+    const fn mac_key(&self, purpose: Purpose) -> &hmac::Key {
+        match purpose {
+            Purpose::Token => &self.token,
+            Purpose::Signal => &self.signal,
         }
     }
 
@@ -247,11 +266,12 @@ pub(crate) mod tests {
     fn the_first_key_signs_and_every_key_verifies() {
         let before = KeyRing::new(&key(1), &[]);
         let rotated = KeyRing::new(&key(2), &[key(1)]);
-        let (id, mac) = before.sign(b"message");
+        let (id, mac) = before.sign(Purpose::Token, b"message");
 
-        assert!(rotated.verify(id, b"message", &mac));
-        assert!(!rotated.verify(id, b"massage", &mac));
-        let (id, mac) = rotated.sign(b"message");
-        assert!(!before.verify(id, b"message", &mac));
+        assert!(rotated.verify(Purpose::Token, id, b"message", &mac));
+        assert!(!rotated.verify(Purpose::Token, id, b"massage", &mac));
+        assert!(!rotated.verify(Purpose::Signal, id, b"message", &mac));
+        let (id, mac) = rotated.sign(Purpose::Token, b"message");
+        assert!(!before.verify(Purpose::Token, id, b"message", &mac));
     }
 }

@@ -3,16 +3,19 @@
 //! time and randomness are arguments.
 
 pub mod audit;
+pub mod belief;
 pub mod client;
 pub mod digest;
 pub mod email;
 pub mod id;
+pub mod instance;
 pub mod keys;
 pub mod link;
 pub mod network;
 pub mod page;
 pub mod password;
 pub mod revocation;
+pub mod roster;
 pub mod session;
 pub mod text;
 pub mod time;

@@ -1,4 +1,5 @@
-//! Points in time, as the ledger and the stored formats know them.
+//! Points in time: on the ledger's clock, as the stored formats know them, and on
+//! this machine's, for leases.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -78,6 +79,36 @@ impl From<Timestamp> for OffsetDateTime {
 impl From<OffsetDateTime> for Timestamp {
     fn from(moment: OffsetDateTime) -> Self {
         Self(i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX))
+    }
+}
+
+/// Time since this machine started, suspended time included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Uptime(Duration);
+
+impl Uptime {
+    #[must_use]
+    pub const fn from_start(duration: Duration) -> Self {
+        Self(duration)
+    }
+
+    #[must_use]
+    pub const fn since_start(self) -> Duration {
+        self.0
+    }
+
+    /// Time passed since `earlier`; zero if that lies in the future.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<Duration> for Uptime {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(duration))
     }
 }
 

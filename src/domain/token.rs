@@ -6,7 +6,7 @@ use ring::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
 use crate::domain::digest::TokenDigest;
-use crate::domain::keys::{KEY_ID_LENGTH, KeyRing, MAC_LENGTH};
+use crate::domain::keys::{KEY_ID_LENGTH, KeyRing, MAC_LENGTH, Purpose};
 
 const VERSION: u8 = 1;
 const HEADER_LENGTH: usize = 1 + KEY_ID_LENGTH;
@@ -36,7 +36,7 @@ impl Token {
     /// A new token. `secret` must be random.
     #[must_use]
     pub fn mint(secret: &Zeroizing<[u8; SECRET_LENGTH]>, keys: &KeyRing) -> Self {
-        let (key_id, mac) = keys.sign(&**secret);
+        let (key_id, mac) = keys.sign(Purpose::Token, &**secret);
         let mut bytes = Zeroizing::new([0; LENGTH]);
         bytes[0] = VERSION;
         bytes[1..HEADER_LENGTH].copy_from_slice(&key_id);
@@ -56,6 +56,7 @@ impl Token {
         let token = Self(bytes);
         let genuine = token.0[0] == VERSION
             && keys.verify(
+                Purpose::Token,
                 [token.0[1], token.0[2]],
                 token.secret(),
                 &token.0[LENGTH - MAC_LENGTH..],

@@ -5,7 +5,7 @@
 //! the log says in the window (floor, reached]. Nothing else is needed to know
 //! whether a copy may be believed, however late it arrives.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::revocation::{Entry, Head, LogNumber, Mark, MarkPrefix, Revocation, Vouched};
@@ -22,6 +22,15 @@ pub struct View {
     marks: VecDeque<MarkPrefix>,
     recent: Generation,
     older: Generation,
+}
+
+/// What was ended in a part of the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    pub sessions: Vec<SessionId>,
+    /// With the session that all cut-offs of that user spare.
+    pub users: HashMap<UserId, Option<SessionId>>,
+    pub everyone: bool,
 }
 
 /// An entry is missing between what the view has reached and what it was given.
@@ -55,6 +64,15 @@ impl View {
     #[must_use]
     pub const fn reached(&self) -> LogNumber {
         self.head.number
+    }
+
+    /// As others are told.
+    #[must_use]
+    pub const fn stands_at(&self) -> Vouched {
+        Vouched {
+            number: self.head.number,
+            mark: self.head.mark.prefix(),
+        }
     }
 
     /// Takes in entries in the order of their numbers; those already known are
@@ -108,10 +126,34 @@ impl View {
     /// log, at a number inside the window.
     #[must_use]
     pub fn covers(&self, vouched: Vouched) -> bool {
-        let from_floor = vouched.number.get().checked_sub(self.floor().get());
-        from_floor
-            .and_then(|index| self.marks.get(usize::try_from(index).ok()?))
-            .is_some_and(|mark| *mark == vouched.mark)
+        self.mark_at(vouched.number) == Some(vouched.mark)
+    }
+
+    /// The mark of an entry from the floor to the head.
+    #[must_use]
+    pub fn mark_at(&self, number: LogNumber) -> Option<MarkPrefix> {
+        let from_floor = number.get().checked_sub(self.floor().get())?;
+        self.marks.get(usize::try_from(from_floor).ok()?).copied()
+    }
+
+    /// What was ended after that number: what a log that was set back to it has lost.
+    #[must_use]
+    pub fn ended_after(&self, number: LogNumber) -> Ended {
+        let mut ended = Ended::default();
+        for generation in self.generations() {
+            let sessions = generation.sessions.iter().filter(|(_, at)| **at > number);
+            ended.sessions.extend(sessions.map(|(session, _)| *session));
+            ended.everyone |= generation.everyone > number;
+            for (user, cutoff) in generation.ended.iter().filter(|(_, c)| c.latest > number) {
+                let spared = cutoff.spared.filter(|_| cutoff.not_sparing <= number);
+                ended
+                    .users
+                    .entry(*user)
+                    .and_modify(|known| *known = known.filter(|_| *known == spared))
+                    .or_insert(spared);
+            }
+        }
+        ended
     }
 
     /// Whether the user has changed since a copy was vouched for.
@@ -129,7 +171,7 @@ struct Generation {
     /// The last number before this generation's first.
     floor: LogNumber,
     entries: usize,
-    sessions: HashSet<SessionId>,
+    sessions: HashMap<SessionId, LogNumber>,
     ended: HashMap<UserId, Cutoff>,
     changed: HashMap<UserId, LogNumber>,
     everyone: LogNumber,
@@ -141,7 +183,7 @@ impl Generation {
         Self {
             floor,
             entries: 0,
-            sessions: HashSet::new(),
+            sessions: HashMap::new(),
             ended: HashMap::new(),
             changed: HashMap::new(),
             everyone: LogNumber::default(),
@@ -153,7 +195,7 @@ impl Generation {
         self.entries += 1;
         match entry.revocation {
             Revocation::SessionEnded(session) => {
-                self.sessions.insert(session);
+                self.sessions.insert(session, entry.number);
             }
             Revocation::UserEnded { user, spared } => {
                 self.ended
@@ -171,7 +213,7 @@ impl Generation {
 
     fn ends(&self, session: SessionId, user: UserId, born: LogNumber) -> bool {
         born < self.everyone
-            || self.sessions.contains(&session)
+            || self.sessions.contains_key(&session)
             || self
                 .ended
                 .get(&user)
@@ -288,6 +330,39 @@ mod tests {
         assert!(!view.covers(vouched(6, Mark([9; 16]))));
         assert!(!view.covers(vouched(7, six.mark)));
         assert!(!view.covers(vouched(4, Mark([0; 16]))));
+    }
+
+    #[test]
+    fn what_a_log_has_lost_is_known() {
+        let mut view = view(0, 4);
+        let user_ended = |spared: Option<u8>| Revocation::UserEnded {
+            user: user(1),
+            spared: spared.map(session),
+        };
+        let log = [
+            Revocation::SessionEnded(session(1)),
+            user_ended(Some(7)),
+            Revocation::SessionEnded(session(2)),
+            user_ended(Some(7)),
+        ];
+        let entries: Vec<_> = (1..).zip(log).map(|(n, r)| entry(n, r)).collect();
+        view.advance(&entries).unwrap();
+        let lost = view.ended_after(number(1));
+        assert_eq!(lost.sessions, [session(2)]);
+        assert_eq!(lost.users, HashMap::from([(user(1), Some(session(7)))]));
+        assert!(!lost.everyone);
+        view.advance(&[
+            entry(5, user_ended(Some(8))),
+            entry(6, Revocation::EveryoneEnded),
+        ])
+        .unwrap();
+        let lost = view.ended_after(number(3));
+        assert_eq!(lost.sessions, []);
+        assert_eq!(lost.users, HashMap::from([(user(1), None)]));
+        assert!(lost.everyone);
+        let lost = view.ended_after(number(4));
+        assert_eq!(lost.users, HashMap::from([(user(1), Some(session(8)))]));
+        assert_eq!(view.ended_after(number(6)), Ended::default());
     }
 
     #[test]

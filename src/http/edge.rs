@@ -1,7 +1,7 @@
 //! What holds for every request, whatever its route: limits on its size and
 //! time, the cross-site rule, and the headers of every answer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -32,6 +32,10 @@ impl Deadline {
     pub(super) const HASHING: Self = Self(Duration::from_millis(4900));
 }
 
+/// When the answer must have been given.
+#[derive(Clone, Copy)]
+pub(super) struct Until(pub(super) Instant);
+
 /// The request's body, read whole.
 #[derive(Clone)]
 pub(super) struct Body(pub(super) Bytes);
@@ -61,6 +65,9 @@ async fn answer<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse, actix_web::Error> {
+    request
+        .extensions_mut()
+        .insert(Until(Instant::now() + deadline.0));
     match tokio::time::timeout(deadline.0, next.call(request)).await {
         Ok(answered) => Ok(answered?.map_into_boxed_body()),
         Err(passed) => Err(Problem::unavailable(passed).into()),

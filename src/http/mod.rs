@@ -8,6 +8,7 @@ mod client;
 mod cookie;
 mod cross_site;
 mod edge;
+mod effect;
 mod gate;
 mod headers;
 mod inner_cookie;

@@ -1,8 +1,9 @@
 //! The API's description, written from the endpoints themselves.
 
-use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
-use utoipa::openapi::{Components, Content, OpenApi, Ref, RefOr, Response};
+use utoipa::openapi::{Components, Content, ObjectBuilder, OpenApi, Ref, RefOr, Response};
 use utoipa::{Modify, OpenApi as _};
 
 use super::api::admin::{
@@ -15,6 +16,7 @@ use super::api::{
     change_password, delete_account, health, list_sessions, login, logout, redeem_password,
     register, revoke_session, revoke_sessions, update_account, whoami,
 };
+use super::effect::PendingBody;
 use super::problem::{Document, Kind};
 
 /// The API's description, as `OpenAPI` 3.1.
@@ -67,8 +69,8 @@ pub fn openapi() -> OpenApi {
         health::get_alive,
         health::get_ready,
     ),
-    components(schemas(Document)),
-    modifiers(&TheCookie, &Problems),
+    components(schemas(Document, PendingBody)),
+    modifiers(&TheCookie, &Waiting, &Problems),
 )]
 struct Description;
 
@@ -84,6 +86,73 @@ impl Modify for TheCookie {
         );
         let components = api.components.get_or_insert_with(Components::new);
         components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    }
+}
+
+/// The operations that end sessions, and can be asked to wait for all instances.
+const ENDING: &[&str] = &[
+    "delete_current_session",
+    "revoke_sessions",
+    "revoke_session",
+    "change_password",
+    "update_account",
+    "delete_account",
+    "delete_user",
+    "lock_user",
+    "set_role",
+    "revoke_user_sessions",
+    "revoke_matching_sessions",
+    "revoke_anyones_session",
+];
+
+/// `?wait=effective`, and its answer.
+struct Waiting;
+
+impl Modify for Waiting {
+    fn modify(&self, api: &mut OpenApi) {
+        let items = api.paths.paths.values_mut();
+        let operations = items.flat_map(|item| {
+            [
+                &mut item.post,
+                &mut item.put,
+                &mut item.patch,
+                &mut item.delete,
+            ]
+            .into_iter()
+            .flatten()
+        });
+        let is_ending = |operation: &&mut Operation| {
+            let id = operation.operation_id.as_deref();
+            id.is_some_and(|id| ENDING.contains(&id))
+        };
+        for operation in operations.filter(is_ending) {
+            let parameter = ParameterBuilder::new()
+                .name("wait")
+                .parameter_in(ParameterIn::Query)
+                .description(Some(
+                    "Answer when all instances refuse the sessions, or after 2 s with 202.",
+                ))
+                .schema(Some(
+                    ObjectBuilder::new()
+                        .schema_type(Type::String)
+                        .enum_values(Some(["effective"])),
+                ))
+                .build();
+            operation
+                .parameters
+                .get_or_insert_default()
+                .push(RefOr::T(parameter));
+            let mut answer = Response::new(
+                "It is done, but with `wait=effective`: not all instances have said so yet. What \
+                 the call answers otherwise, if anything, stands beside this.",
+            );
+            let content = Content::new(Some(Ref::from_schema_name("Pending")));
+            answer
+                .content
+                .insert("application/json".to_owned(), RefOr::T(content));
+            let answers = &mut operation.responses.responses;
+            answers.insert("202".to_owned(), RefOr::T(answer));
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use super::api::{
 };
 use super::carrier::carry;
 use super::edge::{self, Deadline};
+use super::effect;
 use super::gate::Gate;
 use super::pages::{docs, password, problems, setup, style};
 use super::problem::{Kind, Problem};
@@ -30,23 +31,23 @@ impl Services {
         self.attach(app);
         app.service(carried(self, "/api/register", Deadline::HASHING, [post(register::register_user)]))
            .service(carried(self, "/api/login", Deadline::HASHING, [post(login::create_session)]))
-           .service(carried(self, "/api/logout", Deadline::USUAL, [post(logout::delete_current_session)]))
+           .service(carried(self, "/api/logout", Deadline::USUAL, [ending(post(logout::delete_current_session))]))
            .service(plain("/api/sessions/whoami", Deadline::USUAL, [gated(get(whoami::get_current_session))]))
-           .service(plain("/api/sessions", Deadline::USUAL, [gated(get(list_sessions::list_sessions)), gated(delete(revoke_sessions::revoke_sessions))]))
-           .service(plain("/api/sessions/{id}", Deadline::USUAL, [gated(delete(revoke_session::revoke_session))]))
-           .service(carried(self, "/api/password", Deadline::HASHING, [gated(post(change_password::change_password))]))
+           .service(plain("/api/sessions", Deadline::USUAL, [gated(get(list_sessions::list_sessions)), gated(ending(delete(revoke_sessions::revoke_sessions)))]))
+           .service(plain("/api/sessions/{id}", Deadline::USUAL, [gated(ending(delete(revoke_session::revoke_session)))]))
+           .service(carried(self, "/api/password", Deadline::HASHING, [gated(ending(post(change_password::change_password)))]))
            .service(plain("/api/password/redeem", Deadline::HASHING, [post(redeem_password::redeem_password_link)]))
-           .service(carried(self, "/api/account", Deadline::HASHING, [gated(patch(update_account::update_account)), gated(delete(delete_account::delete_account))]))
+           .service(carried(self, "/api/account", Deadline::HASHING, [gated(ending(patch(update_account::update_account))), gated(ending(delete(delete_account::delete_account)))]))
            .service(plain("/api/admin/users", Deadline::USUAL, [admins(get(list_users::list_users)), admins(post(create_user::create_user))]))
-           .service(plain("/api/admin/users/{id}", Deadline::USUAL, [admins(get(get_user::get_user)), admins(delete(delete_user::delete_user))]))
+           .service(plain("/api/admin/users/{id}", Deadline::USUAL, [admins(get(get_user::get_user)), admins(ending(delete(delete_user::delete_user)))]))
            .service(plain("/api/admin/users/{id}/password-link", Deadline::USUAL, [admins(post(issue_password_link::issue_password_link))]))
-           .service(plain("/api/admin/users/{id}/lock", Deadline::USUAL, [admins(post(lock_user::lock_user))]))
+           .service(plain("/api/admin/users/{id}/lock", Deadline::USUAL, [admins(ending(post(lock_user::lock_user)))]))
            .service(plain("/api/admin/users/{id}/unlock", Deadline::USUAL, [admins(post(unlock_user::unlock_user))]))
-           .service(plain("/api/admin/users/{id}/role", Deadline::USUAL, [admins(put(set_role::set_role))]))
-           .service(plain("/api/admin/users/{id}/sessions", Deadline::USUAL, [admins(get(list_user_sessions::list_user_sessions)), admins(delete(revoke_user_sessions::revoke_user_sessions))]))
+           .service(plain("/api/admin/users/{id}/role", Deadline::USUAL, [admins(ending(put(set_role::set_role)))]))
+           .service(plain("/api/admin/users/{id}/sessions", Deadline::USUAL, [admins(get(list_user_sessions::list_user_sessions)), admins(ending(delete(revoke_user_sessions::revoke_user_sessions)))]))
            .service(plain("/api/admin/sessions", Deadline::USUAL, [admins(get(admin::list_sessions::list_all_sessions))]))
-           .service(plain("/api/admin/sessions/revoke", Deadline::BULK, [admins(post(admin::revoke_sessions::revoke_matching_sessions))]))
-           .service(plain("/api/admin/sessions/{id}", Deadline::USUAL, [admins(get(get_session::get_session)), admins(delete(admin::revoke_session::revoke_anyones_session))]))
+           .service(plain("/api/admin/sessions/revoke", Deadline::BULK, [admins(ending(post(admin::revoke_sessions::revoke_matching_sessions)))]))
+           .service(plain("/api/admin/sessions/{id}", Deadline::USUAL, [admins(get(get_session::get_session)), admins(ending(delete(admin::revoke_session::revoke_anyones_session)))]))
            .service(plain("/api/admin/events", Deadline::USUAL, [admins(get(list_events::list_events))]))
            .service(plain("/setup", Deadline::HASHING, [get(setup::get_setup), post(setup::set_up)]))
            .service(plain("/password", Deadline::HASHING, [get(password::get_password), post(password::set_password)]))
@@ -103,6 +104,14 @@ fn carried<const N: usize>(
 fn gated(verb: Verb) -> Verb {
     Verb {
         route: verb.route.wrap(Gate::session()),
+        ..verb
+    }
+}
+
+/// For what ends sessions, and can be asked to wait until all instances know.
+fn ending(verb: Verb) -> Verb {
+    Verb {
+        route: verb.route.wrap(from_fn(effect::wait)),
         ..verb
     }
 }

@@ -9,7 +9,7 @@ use anyhow::anyhow;
 
 use crate::domain::audit::Actor;
 use crate::domain::token::Token;
-use crate::sessions::Sessions;
+use crate::sessions::{Revoked, Sessions};
 
 /// What the state says of a session, each as JSON: whose it is and its public id.
 pub(super) const USER_ID: &str = "user_id";
@@ -83,7 +83,9 @@ impl SessionStore for Store {
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
         if let Some(token) = self.token(key) {
             let act = self.sessions.act(Actor::Stranger, None);
-            self.sessions.log_out(token.digest(), act).await?;
+            // Idempotent: ended already is as good.
+            let (Revoked::Done | Revoked::NotFound) =
+                self.sessions.log_out(token.digest(), act).await?;
         }
         Ok(())
     }

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::anyhow;
+
 use super::Sessions;
+use super::clock::uptime;
 use crate::domain::digest::TokenDigest;
 use crate::domain::session::Record;
+use crate::domain::time::Timestamp;
 use crate::domain::verdict::{Source, Verdict};
 use crate::store::Unavailable;
 
@@ -24,7 +28,10 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Unavailable`] if nobody can tell.
-    pub async fn check(&self, digest: &TokenDigest) -> Result<Option<Arc<Record>>, Unavailable> {
+    pub async fn check(
+        self: &Arc<Self>,
+        digest: &TokenDigest,
+    ) -> Result<Option<Arc<Record>>, Unavailable> {
         let known = if self.tail.is_fresh() {
             self.find_copy(digest).await
         } else {
@@ -54,28 +61,26 @@ impl Sessions {
         })
     }
 
+    /// What the ledger says, asked together with whoever else asks for this session.
+    /// What was read before this request began counts only while the view is fresh,
+    /// which then knows what was revoked in between.
     async fn check_in_ledger(
-        &self,
+        self: &Arc<Self>,
         digest: &TokenDigest,
         known: Option<Arc<Record>>,
     ) -> Result<Option<Arc<Record>>, Unavailable> {
-        let turn = tokio::time::timeout(LEDGER_TURN, self.ledger_reads.acquire());
-        let turn = turn.await.map_err(Unavailable::task)?;
+        let asked_at = uptime();
         for _ in 0..LEDGER_ATTEMPTS {
-            let Some(mut record) = self.ledger.find_session(digest).await? else {
+            let landed = self.fly(digest, known.as_ref()).await;
+            if landed.begun_at < asked_at && !self.tail.is_fresh() {
+                continue;
+            }
+            let Some(record) = landed.outcome? else {
                 return Ok(None);
             };
-            // The hot store hears of a session being seen before the ledger does.
-            if let Some(known) = &known {
-                let seen_at = record.session.last_seen_at.max(known.session.last_seen_at);
-                record.session.last_seen_at = seen_at;
-            }
             let now = self.clock.now();
             match self.tail.verdict(&record, Source::Ledger, now) {
                 Verdict::Alive => {
-                    drop(turn);
-                    let record = Arc::new(record);
-                    self.keep(digest, &record).await;
                     self.touches.note(digest, &record, now);
                     return Ok(Some(record));
                 }
@@ -83,9 +88,37 @@ impl Sessions {
                 Verdict::Stale => {}
             }
         }
-        Err(Unavailable::task(anyhow::anyhow!(
+        Err(Unavailable::task(anyhow!(
             "the session changes faster than it can be read"
         )))
+    }
+
+    /// Reads a session from the ledger, and keeps a copy of one that lives.
+    pub(super) async fn read_ledger(
+        &self,
+        digest: &TokenDigest,
+        known: Option<&Arc<Record>>,
+    ) -> Result<Option<Arc<Record>>, Unavailable> {
+        let turn = tokio::time::timeout(LEDGER_TURN, self.ledger_reads.acquire());
+        let turn = turn.await.map_err(Unavailable::task)?;
+        let Some(mut record) = self.ledger.find_session(digest).await? else {
+            return Ok(None);
+        };
+        drop(turn);
+        // The hot store hears of a session being seen before the ledger does.
+        if let Some(known) = known {
+            let seen_at = record.session.last_seen_at.max(known.session.last_seen_at);
+            record.session.last_seen_at = seen_at;
+        }
+        let (record, now) = (Arc::new(record), self.clock.now());
+        if self.is_alive(&record, now) {
+            self.keep(digest, &record).await;
+        }
+        Ok(Some(record))
+    }
+
+    fn is_alive(&self, record: &Record, now: Timestamp) -> bool {
+        self.tail.verdict(record, Source::Ledger, now) == Verdict::Alive
     }
 
     /// Keeps a copy; without one, the next check asks the ledger.

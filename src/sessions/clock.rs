@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Timestamp, Uptime};
 
 /// A wall clock that differs more from the ledger's is reported.
 const TOLERATED_SKEW: Duration = Duration::from_secs(2);
@@ -23,32 +23,22 @@ struct Shared {
 }
 
 /// Time since this machine started, suspended time included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Uptime(Duration);
+#[must_use]
+pub(super) fn uptime() -> Uptime {
+    #[cfg(target_os = "linux")]
+    let clock = rustix::time::ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = rustix::time::ClockId::Monotonic;
+    let now = rustix::time::clock_gettime(clock);
+    Uptime::from_start(now.try_into().unwrap_or(Duration::ZERO))
+}
 
-impl Uptime {
-    #[must_use]
-    pub fn now() -> Self {
-        #[cfg(target_os = "linux")]
-        let clock = rustix::time::ClockId::Boottime;
-        #[cfg(not(target_os = "linux"))]
-        let clock = rustix::time::ClockId::Monotonic;
-        let now = rustix::time::clock_gettime(clock);
-        Self(now.try_into().unwrap_or(Duration::ZERO))
-    }
-
-    #[must_use]
-    pub const fn since(self, earlier: Self) -> Duration {
-        self.0.saturating_sub(earlier.0)
-    }
-
-    pub(super) fn as_millis(self) -> i64 {
-        self.0.as_millis().try_into().unwrap_or(i64::MAX)
-    }
-
-    pub(super) fn from_millis(millis: i64) -> Self {
-        Self(Duration::from_millis(millis.try_into().unwrap_or(0)))
-    }
+fn as_millis(uptime: Uptime) -> i64 {
+    uptime
+        .since_start()
+        .as_millis()
+        .try_into()
+        .unwrap_or(i64::MAX)
 }
 
 impl Clock {
@@ -56,7 +46,7 @@ impl Clock {
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(Shared {
-            origin: AtomicI64::new(system_time().as_millis() - Uptime::now().as_millis()),
+            origin: AtomicI64::new(system_time().as_millis() - as_millis(uptime())),
             is_skewed: AtomicBool::new(false),
             advanced: AtomicI64::new(0),
         }))
@@ -66,7 +56,7 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         let origin = self.0.origin.load(Ordering::Relaxed);
         let advanced = self.0.advanced.load(Ordering::Relaxed);
-        Timestamp::from_millis(origin + Uptime::now().as_millis() + advanced)
+        Timestamp::from_millis(origin + as_millis(uptime()) + advanced)
     }
 
     /// Moves this clock and its clones ahead of the ledger's for good: how a
@@ -78,7 +68,7 @@ impl Clock {
 
     /// Sets the clock to what the ledger's showed at `asked_at`.
     pub(super) fn follow(&self, ledger: Timestamp, asked_at: Uptime) {
-        let origin = ledger.as_millis() - asked_at.as_millis();
+        let origin = ledger.as_millis() - as_millis(asked_at);
         self.0.origin.store(origin, Ordering::Relaxed);
         let system = system_time();
         let skew = system.since(ledger).max(ledger.since(system));

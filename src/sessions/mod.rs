@@ -5,7 +5,9 @@
 
 mod check;
 mod clock;
+mod flight;
 mod issue;
+mod leftovers;
 mod list;
 mod reap;
 mod revoke;
@@ -24,13 +26,17 @@ use crate::domain::audit::{Act, Actor};
 use crate::domain::keys::KeyRing;
 use crate::domain::session::Lifetime;
 use crate::store::Unavailable;
+use crate::store::bus::Bus;
 use crate::store::hot::HotStore;
 use crate::store::ledger::Ledger;
 
 pub use clock::Clock;
 pub use issue::Issued;
 pub use revoke::{Revoked, Swept};
+pub use tail::Effect;
 
+use flight::Flights;
+use leftovers::Leftovers;
 use tail::Tail;
 use touch::Touches;
 
@@ -48,6 +54,9 @@ pub struct Policy {
     /// How long after the view was confirmed a copy may be believed.
     pub lease: Duration,
     pub poll_interval: Duration,
+    /// How long copies may be believed while the ledger is silent, if nobody else
+    /// has revoked anything.
+    pub ledger_grace: Duration,
     /// How many revocations the view holds before it drops the oldest.
     pub view_capacity: usize,
     /// How many checks may ask the ledger at once.
@@ -64,6 +73,8 @@ pub struct Sessions {
     policy: Policy,
     tail: Tail,
     touches: Touches,
+    flights: Flights,
+    leftovers: Leftovers,
     ledger_reads: Semaphore,
     tasks: TaskTracker,
     runtime: Handle,
@@ -80,11 +91,12 @@ impl Sessions {
     pub async fn start(
         ledger: Ledger,
         hot: HotStore,
+        bus: Option<Bus>,
         keys: Arc<KeyRing>,
         clock: Clock,
         policy: Policy,
     ) -> anyhow::Result<Arc<Self>> {
-        let tail = Tail::start(&ledger, &clock, &policy).await?;
+        let tail = Tail::start(&ledger, &clock, &policy, bus).await?;
         let sessions = Arc::new(Self {
             ledger,
             hot,
@@ -93,6 +105,8 @@ impl Sessions {
             policy,
             tail,
             touches: Touches::default(),
+            flights: Flights::default(),
+            leftovers: Leftovers::default(),
             ledger_reads: Semaphore::new(policy.ledger_reads),
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
@@ -111,6 +125,7 @@ impl Sessions {
         if flushed.is_err() {
             tracing::warn!("the last touches were lost: the stores do not answer");
         }
+        self.tail.leave(&self.ledger).await;
     }
 
     #[must_use]
@@ -132,6 +147,12 @@ impl Sessions {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.tail.is_fresh()
+    }
+
+    /// Waits until all instances refuse what has been ended by now; not longer than
+    /// `patience`.
+    pub async fn effect(&self, patience: Duration) -> Effect {
+        self.tail.effect(patience).await
     }
 
     /// An act of now.

@@ -33,6 +33,7 @@ impl Sessions {
                 report(self.reap_sessions(now).await, "dead sessions");
                 report(self.reap_events(now).await, "old events");
                 report(self.ledger.delete_expired_links(now).await, "expired links");
+                report(self.ledger.forget_struck_off().await, "lost instances");
             }
             Ok(false) => {}
             Err(error) => report(Err(error), "what is over"),

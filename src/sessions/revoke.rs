@@ -33,7 +33,7 @@ pub struct Swept {
 }
 
 impl Sessions {
-    /// Ends the session that this token opens; done if there is none.
+    /// Ends the session that this token opens, if there is one.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer; it may or may not have
@@ -42,13 +42,14 @@ impl Sessions {
         self: &Arc<Self>,
         digest: TokenDigest,
         act: Act,
-    ) -> Result<(), Unavailable> {
+    ) -> Result<Revoked, Unavailable> {
         let this = Arc::clone(self);
         self.uncut(async move {
-            if let Some(committed) = this.ledger.log_out(digest, act).await? {
-                this.publish(committed).await;
-            }
-            Ok(())
+            let Some(committed) = this.ledger.log_out(digest, act).await? else {
+                return Ok(Revoked::NotFound);
+            };
+            this.publish(committed).await;
+            Ok(Revoked::Done)
         })
         .await
     }
@@ -226,9 +227,8 @@ impl Sessions {
     /// copies. The others hear of it from the log. A copy that cannot be dropped
     /// does no harm: the view speaks against it.
     pub async fn publish(&self, committed: Committed) {
-        self.tail.take_in(&committed.appended).await;
-        if let Err(error) = self.hot.forget(&committed.ended).await {
-            tracing::warn!(%error, "dead copies were left behind");
-        }
+        let Committed { appended, ended } = committed;
+        self.tail.take_in(&appended).await;
+        tokio::join!(self.forget(ended), self.tail.tell(appended));
     }
 }

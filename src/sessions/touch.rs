@@ -88,6 +88,7 @@ pub(super) fn flush_forever(sessions: &Arc<Sessions>) {
                 break;
             };
             sessions.flush_touches().await;
+            sessions.forget_leftovers().await;
         }
     });
 }

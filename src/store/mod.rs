@@ -1,38 +1,49 @@
 //! The seam to what keeps state: the ledger, which is the truth, and the hot
 //! store, which is a copy. They speak in domain types; SQL and Redis stay inside.
 
+pub mod bus;
 pub mod hot;
 pub mod ledger;
+pub mod redis;
+
+use std::sync::Arc;
 
 /// A store did not answer, or what it answered makes no sense. Never a sign
 /// that something is absent: absent is `None`. Its text, with all causes, is for
 /// the operator.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("the {store} is unavailable: {cause:#}")]
 pub struct Unavailable {
     store: &'static str,
-    cause: anyhow::Error,
+    cause: Arc<anyhow::Error>,
 }
 
 impl Unavailable {
     fn ledger(cause: impl Into<anyhow::Error>) -> Self {
         Self {
             store: "ledger",
-            cause: cause.into(),
+            cause: Arc::new(cause.into()),
         }
     }
 
     pub(crate) fn task(cause: impl Into<anyhow::Error>) -> Self {
         Self {
             store: "service",
-            cause: cause.into(),
+            cause: Arc::new(cause.into()),
+        }
+    }
+
+    fn redis(cause: impl Into<anyhow::Error>) -> Self {
+        Self {
+            store: "Redis deployment",
+            cause: Arc::new(cause.into()),
         }
     }
 
     fn hot(cause: impl Into<anyhow::Error>) -> Self {
         Self {
             store: "hot store",
-            cause: cause.into(),
+            cause: Arc::new(cause.into()),
         }
     }
 }

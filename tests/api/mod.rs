@@ -8,6 +8,7 @@ mod cost;
 mod cross_site;
 mod documents;
 mod edge;
+mod effect;
 mod gate;
 mod health;
 mod instances;

@@ -63,7 +63,10 @@ async fn with_a_silent_redis_the_ledger_hears_at_once_who_was_seen() {
 
 #[tokio::test]
 async fn without_its_ledger_an_instance_is_not_ready_and_calls_nobody_logged_out() {
-    let settings = [("GATELODGE_SESSION__LEASE", "1s")];
+    let settings = [
+        ("GATELODGE_SESSION__LEASE", "1s"),
+        ("GATELODGE_SESSION__LEDGER_GRACE", "0s"),
+    ];
     let app = TestApp::spawn_with(Scaled, &settings).await;
     let mut ada = app.registered("ada@example.com").await;
     let name = app.database_url().rsplit_once('/').unwrap().1.to_owned();

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{command, outcome, run};
+use crate::support::certificates::Authority;
 
 #[test]
 fn a_file_that_cannot_be_read_is_not_shown() {
@@ -101,6 +102,55 @@ fn sections_are_held_against_each_other() {
         "{password}"
     );
     assert!(!password.contains("hunter2"), "{password}");
+}
+
+#[test]
+fn what_is_wrong_with_redis_is_told_without_its_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty.pem");
+    std::fs::write(&empty, "no certificate").unwrap();
+    let right = folder.path().join("ca.pem");
+    std::fs::write(&right, Authority::new().pem).unwrap();
+    for (url, ca, mistake) in [
+        (
+            "redis+sentinel://u:hunter2@host",
+            None,
+            "redis.url is not usable; it takes redis+sentinel://user:password@host:port,\
+             host:port/master-name",
+        ),
+        (
+            "redis://u:hunter2@host:port",
+            None,
+            "redis.url is not usable; it takes redis://user:password@host:port",
+        ),
+        (
+            "rediss://u:hunter2@host",
+            Some(empty.as_path()),
+            "it takes the path of a file with certificates in PEM (there is none in this one)",
+        ),
+        (
+            "rediss://u:hunter2@host",
+            Some(Path::new("missing.pem")),
+            "redis.ca_file is \"missing.pem\"; it takes the path of a file",
+        ),
+        (
+            "redis://u:hunter2@host",
+            Some(right.as_path()),
+            "redis.ca_file is set, but redis.url has no TLS: begin it with rediss",
+        ),
+    ] {
+        let mut check = command(folder.path());
+        check
+            .env("DATABASE_URL", "postgres://localhost/x")
+            .env("REDIS_URL", url)
+            .args(["config", "check"]);
+        if let Some(ca) = ca {
+            check.env("GATELODGE_REDIS__CA_FILE", ca);
+        }
+        let error = String::from_utf8(outcome(&mut check).stderr).unwrap();
+        assert!(error.contains(mistake), "{mistake}\n{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
 }
 
 /// After a change that is meant, `gatelodge config env > .env.example` and

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::{Program, command, outcome, run};
 use crate::support::app::PASSWORD;
-use crate::support::eventually;
 
 #[tokio::test]
 async fn who_was_logged_in_is_so_after_kill_9() {
@@ -76,11 +75,8 @@ async fn a_signal_lets_it_finish() {
         let mut program = Program::start(folder.path());
         program.browser().whoami().await.assert_refused();
         program.signal(signal);
-        eventually("the program ends", async || {
-            program.child.try_wait().unwrap().is_some()
-        })
-        .await;
-        assert!(program.child.wait().unwrap().success(), "{signal}");
+        let status = program.ends_within(Duration::from_secs(5)).await;
+        assert!(status.success(), "{signal}");
     }
 }
 
@@ -145,7 +141,7 @@ fn the_exit_status_tells_a_failure_from_a_misuse() {
 /// Blocks read from and written to disk by the process so far.
 #[cfg(target_os = "linux")]
 fn disk_io(program: &Program) -> Vec<String> {
-    let io = std::fs::read_to_string(format!("/proc/{}/io", program.child.id())).unwrap();
+    let io = std::fs::read_to_string(format!("/proc/{}/io", program.id())).unwrap();
     io.lines()
         .filter(|line| line.starts_with("read_bytes") || line.starts_with("write_bytes"))
         .map(str::to_owned)

@@ -13,33 +13,41 @@ use gatelodge::domain::session::{Draft, Lifetime, Record, Session};
 use gatelodge::domain::time::Timestamp;
 use gatelodge::domain::user::{Role, Status, User, UserName};
 use gatelodge::entropy;
+use gatelodge::store;
 use gatelodge::store::hot::{HotStore, Touch};
 use rstest::rstest;
 
+use crate::support::redis_servers::{CLUSTER, SENTINEL};
 use crate::support::servers::REDIS;
 
 #[derive(Clone, Copy, Debug)]
 enum Backend {
     Redis,
+    Sentinel,
+    Cluster,
     Memory,
 }
-use Backend::{Memory, Redis};
+use Backend::{Cluster, Memory, Redis, Sentinel};
 
 fn store(backend: Backend) -> HotStore {
     match backend {
+        Redis => redis(&REDIS.url, Duration::from_secs(1)),
+        Sentinel => redis(&SENTINEL.url(), Duration::from_secs(1)),
+        Cluster => redis(&CLUSTER.url(), Duration::from_secs(1)),
         Memory => HotStore::memory(100),
-        Redis => {
-            let key = SecretKey::parse(&entropy::random::<64>()).unwrap();
-            let keys = Arc::new(KeyRing::new(&key, &[]));
-            let prefix = format!("gatelodge_test_{}", uuid::Uuid::now_v7().simple());
-            HotStore::redis(&REDIS.url, &prefix, Duration::from_secs(1), keys).unwrap()
-        }
     }
 }
 
-const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+fn redis(url: &str, command_timeout: Duration) -> HotStore {
+    let key = SecretKey::parse(&entropy::random::<64>()).unwrap();
+    let prefix = format!("gatelodge_test_{}", uuid::Uuid::now_v7().simple());
+    let redis = store::redis::Redis::new(url, None, command_timeout).unwrap();
+    HotStore::redis(redis, &prefix, Arc::new(KeyRing::new(&key, &[])))
+}
 
-fn record(idle: Duration) -> (TokenDigest, Arc<Record>) {
+pub(super) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+pub(super) fn record(idle: Duration) -> (TokenDigest, Arc<Record>) {
     let digest = TokenDigest::from_bytes(entropy::random());
     let user = User {
         id: UserId::new(NOW, entropy::random()),
@@ -77,7 +85,9 @@ fn record(idle: Duration) -> (TokenDigest, Arc<Record>) {
 
 #[rstest]
 #[tokio::test]
-async fn what_is_kept_is_found_as_it_was(#[values(Redis, Memory)] backend: Backend) {
+async fn what_is_kept_is_found_as_it_was(
+    #[values(Redis, Sentinel, Cluster, Memory)] backend: Backend,
+) {
     let store = store(backend);
     let (digest, record) = record(Duration::from_mins(1));
     assert_eq!(store.find(&digest).await.unwrap(), None);
@@ -90,7 +100,7 @@ async fn what_is_kept_is_found_as_it_was(#[values(Redis, Memory)] backend: Backe
 #[rstest]
 #[tokio::test]
 async fn a_touch_changes_what_is_there_and_creates_nothing(
-    #[values(Redis, Memory)] backend: Backend,
+    #[values(Redis, Sentinel, Cluster, Memory)] backend: Backend,
 ) {
     let store = store(backend);
     let (digest, record) = record(Duration::from_mins(1));
@@ -120,7 +130,7 @@ async fn a_touch_changes_what_is_there_and_creates_nothing(
 #[rstest]
 #[tokio::test]
 async fn forgetting_is_idempotent_and_takes_only_what_is_named(
-    #[values(Redis, Memory)] backend: Backend,
+    #[values(Redis, Sentinel, Cluster, Memory)] backend: Backend,
 ) {
     let store = store(backend);
     let (first, second, third) = (
@@ -167,14 +177,15 @@ async fn memory_is_bounded() {
     assert!((50..=100).contains(&kept), "{kept}");
 }
 
+#[rstest]
+#[case("redis://{}")]
+#[case("redis+sentinel://{}/main")]
+#[case("redis+cluster://{}")]
 #[tokio::test]
-async fn a_redis_that_does_not_answer_is_an_error_and_not_an_absence() {
+async fn a_redis_that_does_not_answer_is_an_error_and_not_an_absence(#[case] url: &str) {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let key = SecretKey::parse(&entropy::random::<64>()).unwrap();
-    let keys = Arc::new(KeyRing::new(&key, &[]));
-    let url = format!("redis://{}", silent.local_addr().unwrap());
-    let timeout = Duration::from_millis(100);
-    let store = HotStore::redis(&url, "gatelodge", timeout, keys).unwrap();
+    let url = url.replace("{}", &silent.local_addr().unwrap().to_string());
+    let store = redis(&url, Duration::from_millis(100));
     let (digest, record) = record(Duration::from_mins(1));
     let started = std::time::Instant::now();
     assert!(store.find(&digest).await.is_err());

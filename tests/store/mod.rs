@@ -2,3 +2,5 @@
 
 mod hot;
 mod ledger;
+mod redis;
+mod redis_tls;

@@ -2,8 +2,13 @@
 
 pub mod app;
 pub mod browser;
+pub mod certificates;
 pub mod postgres_proxy;
+pub mod program;
+pub mod proxy;
+pub mod redis_servers;
 pub mod servers;
+pub mod tcp_passage;
 
 pub use app::{Stack, TestApp};
 pub use browser::{Answer, Browser};

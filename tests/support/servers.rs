@@ -5,16 +5,23 @@
 //!
 //! What is started here ends with the test process, however that ends: each
 //! server has a supervisor that waits for its standard input to close.
+//!
+//! A test that breaks a server has one of its own: [`OwnRedis`], [`OwnPostgres`].
 
 use std::ffi::OsStr;
 use std::fs;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
+
+use sqlx::{Connection as _, PgConnection};
+
+use super::within;
 
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -22,12 +29,12 @@ pub struct Server {
     pub url: String,
     /// Whether it goes away with this process, so that nothing needs cleaning up.
     pub is_ours: bool,
-    _supervisor: Option<ChildStdin>,
+    _process: Option<Process>,
 }
 
 pub static POSTGRES: LazyLock<Server> = LazyLock::new(|| {
     Server::given("TEST_DATABASE_URL")
-        .or_else(|| postgres_directory().map(|bin| start_postgres(&bin)))
+        .or_else(|| postgres_directory().map(|bin| Server::postgres(&bin)))
         .or_else(|| {
             docker(
                 "postgres:15",
@@ -36,27 +43,32 @@ pub static POSTGRES: LazyLock<Server> = LazyLock::new(|| {
                 "postgres://postgres@",
             )
         })
-        .or_else(|| installed("postgresql", postgres_directory).map(|bin| start_postgres(&bin)))
+        .or_else(|| installed("postgresql", postgres_directory).map(|bin| Server::postgres(&bin)))
         .unwrap_or_else(|| {
             no_way(
                 "PostgreSQL",
-                "TEST_DATABASE_URL=postgres://user@host:port/database",
+                "set TEST_DATABASE_URL=postgres://user@host:port/database to a server they may use",
             )
         })
 });
 
 pub static REDIS: LazyLock<Server> = LazyLock::new(|| {
     Server::given("TEST_REDIS_URL")
-        .or_else(|| redis_binary().map(|bin| start_redis(&bin)))
+        .or_else(|| redis_binary().map(|bin| Server::redis(&bin)))
         .or_else(|| docker("redis:7", 6379, &[], "redis://"))
-        .or_else(|| installed("redis-server", redis_binary).map(|bin| start_redis(&bin)))
-        .unwrap_or_else(|| no_way("Redis", "TEST_REDIS_URL=redis://host:port"))
+        .or_else(|| installed("redis-server", redis_binary).map(|bin| Server::redis(&bin)))
+        .unwrap_or_else(|| {
+            no_way(
+                "Redis",
+                "set TEST_REDIS_URL=redis://host:port to a server they may use",
+            )
+        })
 });
 
-fn no_way(what: &str, variable: &str) -> ! {
+fn no_way(what: &str, other_way: &str) -> ! {
     panic!(
         "the tests need {what}. Any of these helps:\n\
-         - set {variable} to a server they may use;\n\
+         - {other_way};\n\
          - install {what}, with its binaries in PATH or the usual folders;\n\
          - start a Docker engine;\n\
          - on Debian or Ubuntu, run the tests as root: they install it themselves."
@@ -69,44 +81,105 @@ impl Server {
         Some(Self {
             url,
             is_ours: false,
-            _supervisor: None,
+            _process: None,
         })
     }
 
-    fn ours(url: String, supervisor: &mut Child) -> Self {
+    fn ours(url: String, process: Process) -> Self {
         Self {
             url,
             is_ours: true,
-            _supervisor: supervisor.stdin.take(),
+            _process: Some(process),
         }
+    }
+
+    fn postgres(bin: &Path) -> Self {
+        let process = start_postgres(bin);
+        Self::ours(postgres_url(&process), process)
+    }
+
+    fn redis(bin: &Path) -> Self {
+        let process = start_redis(bin);
+        Self::ours(redis_url(&process), process)
     }
 }
 
-fn start_postgres(bin: &Path) -> Server {
-    let directory = temporary_directory("postgres");
-    let data = directory.join("data");
-    let as_user = unprivileged(&directory);
-    let initialised = as_user(bin.join("initdb").as_os_str())
-        .args([
-            "--no-sync",
-            "--auth=trust",
-            "--username=postgres",
-            "--encoding=UTF8",
-            "--locale=C",
-            "-D",
-        ])
-        .arg(&data)
-        .current_dir(&directory)
-        .stdout(Stdio::null())
-        .status()
-        .expect("initdb runs");
-    assert!(initialised.success(), "initdb failed");
-    let (port, mut supervisor) = started("PostgreSQL", |port| {
-        let mut server = as_user(OsStr::new("sh"));
+fn postgres_url(process: &Process) -> String {
+    format!("postgres://postgres@{}/postgres", process.address)
+}
+
+fn redis_url(process: &Process) -> String {
+    format!("redis://{}", process.address)
+}
+
+/// A server's process, its port and its folder, which outlive each other: killed,
+/// it can be started again as it was.
+pub(super) struct Process {
+    pub(super) address: SocketAddr,
+    directory: PathBuf,
+    supervisor: ChildStdin,
+}
+
+impl Process {
+    fn id(&self) -> String {
+        let id = fs::read_to_string(self.directory.join("pid")).expect("it was started");
+        id.trim().to_owned()
+    }
+
+    pub(super) fn signal(&self, name: &str) {
+        signal(&self.id(), name);
+    }
+
+    fn signal_children(&self, name: &str) {
+        // Fails if there are none.
+        let _ = Command::new("pkill")
+            .args([&format!("-{name}"), "-P", &self.id()])
+            .status();
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+
+    fn accepts(&self) -> bool {
+        TcpStream::connect_timeout(&self.address, Duration::from_secs(1)).is_ok()
+    }
+
+    /// After it was killed: the same command, on the same port.
+    fn start_again(&mut self) {
+        self.supervisor.write_all(b"\n").expect("a supervisor");
+    }
+}
+
+/// Sends a signal to a process by its id.
+pub fn signal(id: &str, name: &str) {
+    assert!(
+        succeeds("kill", &["-s", name, id]),
+        "SIG{name} was not sent"
+    );
+}
+
+fn start_postgres(bin: &Path) -> Process {
+    let process = started("PostgreSQL", "INT", |directory, port| {
+        let data = directory.join("data");
+        let as_user = unprivileged(directory);
+        let initialised = as_user(bin.join("initdb").as_os_str())
+            .args([
+                "--no-sync",
+                "--auth=trust",
+                "--username=postgres",
+                "--encoding=UTF8",
+                "--locale=C",
+                "-D",
+            ])
+            .arg(&data)
+            .current_dir(directory)
+            .stdout(Stdio::null())
+            .status()
+            .expect("initdb runs");
+        assert!(initialised.success(), "initdb failed");
+        let mut server = as_user(bin.join("postgres").as_os_str());
         server
-            .args(["-c", SUPERVISE, "INT"])
-            .arg(&directory)
-            .arg(bin.join("postgres"))
             .arg("-D")
             .arg(&data)
             .args(["-p", &port.to_string(), "-k", "", "-h", "127.0.0.1"])
@@ -120,26 +193,24 @@ fn start_postgres(bin: &Path) -> Server {
             ]);
         server
     });
-    Server::ours(
-        format!("postgres://postgres@127.0.0.1:{port}/postgres"),
-        &mut supervisor,
-    )
+    // It accepts connections a little before it answers them.
+    let deadline = Instant::now() + START_TIMEOUT;
+    while !process.log().contains("ready to accept connections") {
+        assert!(Instant::now() < deadline, "PostgreSQL does not get ready");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    process
 }
 
-fn start_redis(bin: &Path) -> Server {
-    let directory = temporary_directory("redis");
-    let (port, mut supervisor) = started("Redis", |port| {
-        let mut server = Command::new("sh");
+fn start_redis(bin: &Path) -> Process {
+    started("Redis", "TERM", |directory, port| {
+        let mut server = Command::new(bin);
         server
-            .args(["-c", SUPERVISE, "TERM"])
-            .arg(&directory)
-            .arg(bin)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"])
-            .arg(&directory)
+            .arg(directory)
             .args(["--save", "", "--appendonly", "no"]);
         server
-    });
-    Server::ours(format!("redis://127.0.0.1:{port}"), &mut supervisor)
+    })
 }
 
 fn docker(image: &str, port: u16, options: &[&str], url: &str) -> Option<Server> {
@@ -153,13 +224,10 @@ fn docker(image: &str, port: u16, options: &[&str], url: &str) -> Option<Server>
         return None;
     }
     let name = format!("gatelodge-test-{}-{port}", std::process::id());
-    let (host_port, mut supervisor) = started(image, |host_port| {
-        let mut container = Command::new("sh");
+    let process = started(image, "TERM", |_, host_port| {
+        let mut container = Command::new("docker");
         container
-            .args(["-c", SUPERVISE, "TERM"])
-            .arg(temporary_directory("docker"))
             .args([
-                "docker",
                 "run",
                 "--rm",
                 "--name",
@@ -171,20 +239,27 @@ fn docker(image: &str, port: u16, options: &[&str], url: &str) -> Option<Server>
             .arg(image);
         container
     });
-    Some(Server::ours(
-        format!("{url}127.0.0.1:{host_port}"),
-        &mut supervisor,
-    ))
+    Some(Server::ours(format!("{url}{}", process.address), process))
 }
 
-/// `sh -c SUPERVISE signal directory command…`: runs the command until standard
-/// input closes, then sends it the signal, waits, and removes the directory.
+/// `sh -c SUPERVISE signal directory command…`: runs the command, and again at
+/// every line, once it has ended. When standard input closes, sends it the signal,
+/// waits, and removes the directory. What a test has stopped goes on for that.
 const SUPERVISE: &str = r#"
 signal=$0 directory=$1
 shift
-"$@" </dev/null >"$directory/log" 2>&1 &
-server=$!
-cat >/dev/null
+run() {
+    "$@" </dev/null >>"$directory/log" 2>&1 &
+    server=$!
+    echo $server >"$directory/pid"
+}
+run "$@"
+while read -r again; do
+    wait "$server"
+    run "$@"
+done
+pkill -CONT -P "$server"
+kill -s CONT "$server"
 kill -s "$signal" "$server"
 wait "$server"
 rm -rf "$directory"
@@ -193,11 +268,20 @@ rm -rf "$directory"
 /// Starts a server on a free port and waits until it accepts connections. A
 /// port that somebody else took in between is given up for another.
 #[expect(clippy::zombie_processes, reason = "a supervisor outlives the tests")]
-fn started(name: &str, command: impl Fn(u16) -> Command) -> (u16, Child) {
+pub(super) fn started(
+    name: &str,
+    signal: &str,
+    command: impl Fn(&Path, u16) -> Command,
+) -> Process {
     let deadline = Instant::now() + START_TIMEOUT;
     while Instant::now() < deadline {
-        let port = free_port();
-        let mut supervisor = command(port)
+        let (directory, port) = (temporary_directory(), free_port());
+        let command = command(&directory, port);
+        let mut supervisor: Child = Command::new("sh")
+            .args(["-c", SUPERVISE, signal])
+            .arg(&directory)
+            .arg(command.get_program())
+            .args(command.get_args())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -205,26 +289,36 @@ fn started(name: &str, command: impl Fn(u16) -> Command) -> (u16, Child) {
             .process_group(0)
             .spawn()
             .expect("sh runs");
+        let process = Process {
+            address: ([127, 0, 0, 1], port).into(),
+            directory,
+            supervisor: supervisor.stdin.take().expect("its standard input"),
+        };
         let patience = Instant::now() + START_TIMEOUT / 3;
         while Instant::now() < patience {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return (port, supervisor);
+            if process.accepts() {
+                return process;
             }
             std::thread::park_timeout(Duration::from_millis(20));
         }
-        drop(supervisor.stdin.take());
     }
     panic!("{name} does not start")
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
+/// Below the ports that systems give to clients: a server that is away keeps its
+/// own, and nobody who calls it in vain can be given it, and call themselves.
+pub fn free_port() -> u16 {
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let mut ports = (0..1000_u64).map(|n| {
+        let chosen = RandomState::new().hash_one(n) % 20_000;
+        10_000 + u16::try_from(chosen).expect("a port")
+    });
+    ports.find(is_free).expect("a free port")
 }
 
-fn temporary_directory(name: &str) -> PathBuf {
+fn temporary_directory() -> PathBuf {
     tempfile::Builder::new()
-        .prefix(&format!("gatelodge-test-{name}-"))
+        .prefix("gatelodge-test-")
         .tempdir()
         .expect("a temporary directory")
         .keep()
@@ -292,7 +386,7 @@ fn postgres_directory() -> Option<PathBuf> {
         .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
 }
 
-fn redis_binary() -> Option<PathBuf> {
+pub(super) fn redis_binary() -> Option<PathBuf> {
     let usual = ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"].map(PathBuf::from);
     path_folders()
         .chain(usual)
@@ -306,7 +400,7 @@ fn path_folders() -> impl Iterator<Item = PathBuf> {
 }
 
 /// Installs a Debian package without starting its service, and looks again.
-fn installed<T>(package: &str, find: fn() -> Option<T>) -> Option<T> {
+pub(super) fn installed<T>(package: &str, find: fn() -> Option<T>) -> Option<T> {
     if !is_root() || !succeeds("apt-get", &["--version"]) {
         return None;
     }
@@ -336,9 +430,115 @@ fn installed<T>(package: &str, find: fn() -> Option<T>) -> Option<T> {
 }
 
 pub async fn redis_connection() -> redis::aio::MultiplexedConnection {
-    let client = redis::Client::open(REDIS.url.as_str()).expect("a Redis URL");
+    connection_to(&REDIS.url).await
+}
+
+async fn connection_to(url: &str) -> redis::aio::MultiplexedConnection {
+    let client = redis::Client::open(url).expect("a Redis URL");
     client
         .get_multiplexed_async_connection()
         .await
         .expect("Redis answers")
+}
+
+/// A Redis of a test's own, to be broken.
+pub struct OwnRedis(Process);
+
+impl OwnRedis {
+    pub fn start() -> Self {
+        let binary = redis_binary().or_else(|| installed("redis-server", redis_binary));
+        let binary = binary.unwrap_or_else(|| no_way("Redis", "nothing else, for these"));
+        Self(start_redis(&binary))
+    }
+
+    pub fn url(&self) -> String {
+        redis_url(&self.0)
+    }
+
+    /// Runs a command that it must be able to run.
+    pub async fn command(&self, words: &[&str]) -> redis::Value {
+        let mut connection = connection_to(&self.url()).await;
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        let answer = command.query_async(&mut connection).await;
+        answer.expect("Redis does as told")
+    }
+
+    /// How many keys it holds.
+    pub async fn count(&self) -> usize {
+        let count = self.command(&["DBSIZE"]).await;
+        redis::from_redis_value(count).expect("a number")
+    }
+
+    /// Keeps what it holds now, for [`Self::come_back`] after everything else.
+    pub async fn take_snapshot(&self) {
+        self.command(&["SAVE"]).await;
+    }
+
+    pub async fn kill(&self) {
+        self.0.signal("KILL");
+        within(PROMPT, "Redis is gone", async || !self.0.accepts()).await;
+    }
+
+    /// On the same port, with what the last snapshot holds, or nothing.
+    pub async fn come_back(&mut self) {
+        self.0.start_again();
+        within(START_TIMEOUT, "Redis is back", async || self.0.accepts()).await;
+    }
+
+    /// It takes connections and says nothing.
+    pub fn freeze(&self) {
+        self.0.signal("STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.0.signal("CONT");
+    }
+}
+
+/// How long a process takes to go once it is told to.
+const PROMPT: Duration = Duration::from_secs(5);
+
+/// A PostgreSQL of a test's own, to be broken.
+pub struct OwnPostgres(Process);
+
+impl OwnPostgres {
+    pub fn start() -> Self {
+        let bin = postgres_directory().or_else(|| installed("postgresql", postgres_directory));
+        let bin = bin.unwrap_or_else(|| no_way("PostgreSQL", "nothing else, for these"));
+        Self(start_postgres(&bin))
+    }
+
+    pub fn url(&self) -> String {
+        postgres_url(&self.0)
+    }
+
+    /// Without a checkpoint, as a crash would end it: what was committed is in its
+    /// log alone.
+    pub async fn crash(&self) {
+        self.0.signal("QUIT");
+        within(PROMPT, "PostgreSQL is gone", async || !self.0.accepts()).await;
+    }
+
+    /// On the same port, once it has recovered.
+    pub async fn come_back(&mut self) {
+        self.0.start_again();
+        let url = self.url();
+        within(START_TIMEOUT, "PostgreSQL is back", async || {
+            PgConnection::connect(&url).await.is_ok()
+        })
+        .await;
+    }
+
+    /// It takes connections and says nothing, on old ones neither.
+    pub fn freeze(&self) {
+        // The first of them first: it would begin others.
+        self.0.signal("STOP");
+        self.0.signal_children("STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.0.signal_children("CONT");
+        self.0.signal("CONT");
+    }
 }

@@ -1,12 +1,14 @@
 use actix_web::http::header::HeaderName;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 
 use crate::http::body::NoBody;
 use crate::http::carrier::{Presented, carry_ended};
 use crate::http::client::strangers_act;
+use crate::http::effect::HasEnded;
 use crate::http::problem::Problem;
 use crate::http::services::Services;
+use crate::sessions::Revoked;
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
@@ -27,7 +29,9 @@ pub async fn delete_current_session(
 ) -> Result<HttpResponse, Problem> {
     if let Some(digest) = Presented::of(&request, &services) {
         let act = strangers_act(&request, &services);
-        services.sessions.log_out(digest, act).await?;
+        if services.sessions.log_out(digest, act).await? == Revoked::Done {
+            request.extensions_mut().insert(HasEnded);
+        }
     }
     carry_ended(&request);
     Ok(HttpResponse::NoContent()

@@ -1,6 +1,7 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use utoipa::IntoParams;
 
 use crate::http::body::{NoBody, Query};
@@ -17,6 +18,10 @@ pub struct Parameters {
     /// Whether to end the one that asks as well.
     #[serde(default)]
     include_current: bool,
+    /// Read by [`crate::http::effect`].
+    #[serde(default, rename = "wait")]
+    #[param(ignore)]
+    _wait: IgnoredAny,
 }
 
 /// End all my other sessions

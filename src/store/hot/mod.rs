@@ -7,16 +7,16 @@ mod redis;
 mod sealed;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::domain::digest::TokenDigest;
 use crate::domain::keys::KeyRing;
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
 use crate::store::Unavailable;
+use crate::store::redis::Redis;
 
 pub enum HotStore {
-    Redis(redis::Redis),
+    Redis(redis::RedisCopies),
     Memory(memory::Memory),
 }
 
@@ -37,22 +37,10 @@ impl HotStore {
     }
 
     /// Copies in Redis, sealed with the key ring, under keys that begin with
-    /// `key_prefix`. Connects when it is first used.
-    ///
-    /// # Errors
-    /// If `url` is not one of Redis.
-    pub fn redis(
-        url: &str,
-        key_prefix: &str,
-        command_timeout: Duration,
-        keys: Arc<KeyRing>,
-    ) -> anyhow::Result<Self> {
-        Ok(Self::Redis(redis::Redis::new(
-            url,
-            key_prefix,
-            command_timeout,
-            keys,
-        )?))
+    /// `key_prefix`.
+    #[must_use]
+    pub fn redis(redis: Redis, key_prefix: &str, keys: Arc<KeyRing>) -> Self {
+        Self::Redis(redis::RedisCopies::new(redis, key_prefix, keys))
     }
 
     /// The copy under that digest. What cannot be opened is no copy.
@@ -61,7 +49,7 @@ impl HotStore {
     /// [`Unavailable`] if the store does not answer.
     pub async fn find(&self, digest: &TokenDigest) -> Result<Option<Arc<Record>>, Unavailable> {
         match self {
-            Self::Redis(redis) => redis.find(digest).await,
+            Self::Redis(copies) => copies.find(digest).await,
             Self::Memory(memory) => Ok(memory.find(digest)),
         }
     }
@@ -78,7 +66,7 @@ impl HotStore {
         now: Timestamp,
     ) -> Result<(), Unavailable> {
         match self {
-            Self::Redis(redis) => redis.keep(digest, record, now).await,
+            Self::Redis(copies) => copies.keep(digest, record, now).await,
             Self::Memory(memory) => {
                 memory.keep(digest, record);
                 Ok(())
@@ -98,7 +86,7 @@ impl HotStore {
         now: Timestamp,
     ) -> Result<Touch, Unavailable> {
         match self {
-            Self::Redis(redis) => redis.touch(digest, record, now).await,
+            Self::Redis(copies) => copies.touch(digest, record, now).await,
             Self::Memory(memory) => Ok(memory.touch(digest, record)),
         }
     }
@@ -109,7 +97,7 @@ impl HotStore {
     /// [`Unavailable`] if the store does not answer.
     pub async fn forget(&self, digests: &[TokenDigest]) -> Result<(), Unavailable> {
         match self {
-            Self::Redis(redis) => redis.forget(digests).await,
+            Self::Redis(copies) => copies.forget(digests).await,
             Self::Memory(memory) => {
                 memory.forget(digests);
                 Ok(())

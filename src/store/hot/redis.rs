@@ -1,16 +1,10 @@
 //! Copies in Redis. Every operation touches one key.
 
-use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use deadpool_redis::redis::{
-    AsyncConnectionConfig, ExistenceCheck, RedisError, SetExpiry, SetOptions,
-};
-use deadpool_redis::{Connection, Manager, Pool, PoolError, Runtime, Timeouts, redis};
+use redis::{Cmd, ExistenceCheck, SetExpiry, SetOptions};
 
 use super::{Touch, sealed};
 use crate::domain::digest::TokenDigest;
@@ -19,51 +13,21 @@ use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
 use crate::entropy;
 use crate::store::Unavailable;
+use crate::store::redis::Redis;
 
-const MAX_CONNECTIONS: usize = 16;
-
-pub struct Redis {
-    pool: Pool,
+pub struct RedisCopies {
+    redis: Redis,
     key_prefix: String,
-    command_timeout: Duration,
     keys: Arc<KeyRing>,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum RedisFailure {
-    #[error("no connection")]
-    Pool(#[from] PoolError),
-    #[error("a command failed")]
-    Command(#[from] RedisError),
-}
-
-impl Redis {
-    pub(super) fn new(
-        url: &str,
-        key_prefix: &str,
-        command_timeout: Duration,
-        keys: Arc<KeyRing>,
-    ) -> anyhow::Result<Self> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(command_timeout))
-            .set_response_timeout(Some(command_timeout));
-        let manager =
-            Manager::new_with_config(url, config).context("redis.url is not a Redis URL")?;
-        let pool = Pool::builder(manager)
-            .max_size(MAX_CONNECTIONS)
-            .timeouts(Timeouts {
-                wait: Some(command_timeout),
-                create: Some(command_timeout),
-                recycle: Some(command_timeout),
-            })
-            .runtime(Runtime::Tokio1)
-            .build()?;
-        Ok(Self {
-            pool,
+impl RedisCopies {
+    pub(super) fn new(redis: Redis, key_prefix: &str, keys: Arc<KeyRing>) -> Self {
+        Self {
+            redis,
             key_prefix: key_prefix.to_owned(),
-            command_timeout,
             keys,
-        })
+        }
     }
 
     pub(super) async fn find(
@@ -72,11 +36,8 @@ impl Redis {
     ) -> Result<Option<Arc<Record>>, Unavailable> {
         let mut get = redis::cmd("GET");
         get.arg(self.key(digest));
-        let found = self.bounded(async |mut connection| {
-            Ok(get.query_async::<Option<Vec<u8>>>(&mut connection).await?)
-        });
+        let found: Option<Vec<u8>> = self.redis.query(&get).await?;
         Ok(found
-            .await?
             .and_then(|bytes| sealed::open(&bytes, digest, &self.keys))
             .map(Arc::new))
     }
@@ -103,15 +64,13 @@ impl Redis {
     }
 
     pub(super) async fn forget(&self, digests: &[TokenDigest]) -> Result<(), Unavailable> {
-        if digests.is_empty() {
-            return Ok(());
-        }
-        let mut unlink = redis::pipe();
-        for digest in digests {
-            unlink.cmd("UNLINK").arg(self.key(digest)).ignore();
-        }
-        self.bounded(async |mut connection| Ok(unlink.query_async::<()>(&mut connection).await?))
-            .await
+        let unlink = |digest| {
+            let mut unlink = redis::cmd("UNLINK");
+            unlink.arg(self.key(digest));
+            unlink
+        };
+        let each: Vec<Cmd> = digests.iter().map(unlink).collect();
+        self.redis.query_each(&each).await
     }
 
     async fn set(
@@ -134,27 +93,8 @@ impl Redis {
         set.arg(self.key(digest))
             .arg(value)
             .arg(options.with_expiration(expiry));
-        let written = self.bounded(async |mut connection| {
-            Ok(set.query_async::<Option<()>>(&mut connection).await?)
-        });
-        Ok(written.await?.map_or(Touch::Absent, |()| Touch::Recorded))
-    }
-
-    async fn bounded<T, Work>(
-        &self,
-        command: impl FnOnce(Connection) -> Work,
-    ) -> Result<T, Unavailable>
-    where
-        Work: Future<Output = Result<T, RedisFailure>>,
-    {
-        let work = async {
-            let connection = self.pool.get().await?;
-            command(connection).await
-        };
-        tokio::time::timeout(self.command_timeout, work)
-            .await
-            .map_err(Unavailable::hot)?
-            .map_err(Unavailable::hot)
+        let written: Option<()> = self.redis.query(&set).await?;
+        Ok(written.map_or(Touch::Absent, |()| Touch::Recorded))
     }
 
     fn key(&self, digest: &TokenDigest) -> String {

@@ -3,7 +3,7 @@
 use super::connection::Transaction;
 use super::ending::Ending;
 use super::users::{is_last_admin, lock_roster_of, refuse};
-use super::{Committed, Ledger, Refusal, bounded, statements};
+use super::{Committed, Ledger, Refusal, statements};
 use crate::domain::audit::{Act, Action};
 use crate::domain::email::Email;
 use crate::domain::id::{SessionId, UserId};
@@ -28,20 +28,15 @@ impl Ledger {
         &self,
         email: &Email,
     ) -> Result<Option<Credentials>, Unavailable> {
-        let row = bounded(async {
-            let mut connection = self.reader().await?;
-            statements::users::credentials_by_email(connection.link(), email).await
-        });
+        let row =
+            self.read(async |link| statements::users::credentials_by_email(link, email).await);
         Ok(row.await?.map(Into::into))
     }
 
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn credentials_of(&self, user: UserId) -> Result<Option<Credentials>, Unavailable> {
-        let row = bounded(async {
-            let mut connection = self.reader().await?;
-            statements::users::credentials_by_id(connection.link(), user).await
-        });
+        let row = self.read(async |link| statements::users::credentials_by_id(link, user).await);
         Ok(row.await?.map(Into::into))
     }
 
@@ -58,7 +53,7 @@ impl Ledger {
         email: &Email,
         act: Act,
     ) -> Result<ChangedEmail, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             let before = match lock_asking(&mut tx, user, by, verified, act.at).await? {
                 Ok(before) => before.user,
@@ -99,7 +94,7 @@ impl Ledger {
         name: &UserName,
         act: Act,
     ) -> Result<Option<(User, Committed)>, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             let current = lock_active(&mut tx, user).await?;
             let is_alive = lock_alive(&mut tx, user, by, act.at).await?;
@@ -132,7 +127,7 @@ impl Ledger {
         verified: CredentialVersion,
         act: Act,
     ) -> Result<Result<Committed, Refusal>, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             let roster = lock_roster_of(&mut tx, user).await?;
             let asking = lock_asking(&mut tx, user, by, verified, act.at).await?;

@@ -13,10 +13,11 @@ use sqlx::{Database, Decode, Encode, Postgres, Sqlite, Type};
 use crate::domain::client::UserAgent;
 use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
-use crate::domain::id::{EventId, SessionId, UserId};
+use crate::domain::id::{EventId, InstanceId, SessionId, UserId};
+use crate::domain::instance::BeatNumber;
 use crate::domain::link::LinkDigest;
 use crate::domain::password::PasswordHash;
-use crate::domain::revocation::{LogNumber, Mark};
+use crate::domain::revocation::{LogNumber, Mark, MarkPrefix};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{CredentialVersion, Role, Status, UserName};
 
@@ -59,6 +60,11 @@ macro_rules! column {
 column!(UserId as Uuid, |id| id.as_uuid(), |uuid| Ok(uuid.into()));
 column!(SessionId as Uuid, |id| id.as_uuid(), |uuid| Ok(uuid.into()));
 column!(EventId as Uuid, |id| id.as_uuid(), |uuid| Ok(uuid.into()));
+column!(
+    InstanceId as Uuid,
+    |id| id.as_uuid(),
+    |uuid| Ok(uuid.into())
+);
 column!(Mark as Uuid, |mark| Uuid::from_bytes(mark.0), |uuid| Ok(
     Self(uuid.into_bytes())
 ));
@@ -88,6 +94,15 @@ column!(
     |number| number.get().cast_signed(),
     |number| Ok(Self::new(number.try_into()?))
 );
+column!(
+    BeatNumber as i64,
+    |number| number.get().cast_signed(),
+    |number| Ok(Self::new(number.try_into()?))
+);
+column!(MarkPrefix as Vec<u8>, |mark| mark.0.to_vec(), |bytes| {
+    let bytes = bytes.try_into();
+    Ok(Self(bytes.map_err(|_| "not the beginning of a mark")?))
+});
 column!(
     TokenDigest as Vec<u8>,
     |digest| digest.as_bytes().to_vec(),

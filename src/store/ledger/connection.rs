@@ -1,11 +1,13 @@
 //! One connection or transaction of either database, and the macros that run a
 //! statement on it. A statement is written once; it is SQL that both speak.
 
-use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
+use std::future::Future;
 
-use super::{Ledger, postgres, sqlite};
+use sqlx::{PgConnection, Sqlite, SqliteConnection};
+
+use super::{Ledger, bounded, postgres, sqlite};
 use crate::domain::revocation::{Appended, Revocation};
+use crate::store::Unavailable;
 
 /// Where a statement runs.
 pub(super) enum Link<'c> {
@@ -23,25 +25,10 @@ impl Link<'_> {
     }
 }
 
-/// A pooled connection; each statement on it is a transaction of its own.
-pub(super) enum Connection {
-    Postgres(PoolConnection<Postgres>),
-    Sqlite(PoolConnection<Sqlite>),
-}
-
 /// A transaction that is undone if it is dropped before its end.
 pub(super) enum Transaction {
     Postgres(postgres::Transaction),
     Sqlite(sqlx::Transaction<'static, Sqlite>),
-}
-
-impl Connection {
-    pub(super) fn link(&mut self) -> Link<'_> {
-        match self {
-            Self::Postgres(connection) => Link::Postgres(connection),
-            Self::Sqlite(connection) => Link::Sqlite(connection),
-        }
-    }
 }
 
 impl Transaction {
@@ -78,18 +65,45 @@ impl Ledger {
         }
     }
 
-    pub(super) async fn reader(&self) -> Result<Connection, sqlx::Error> {
-        match self {
-            Self::Postgres(database) => database.connection().await.map(Connection::Postgres),
-            Self::Sqlite(database) => database.reader().await.map(Connection::Sqlite),
-        }
+    /// Runs statements that only read, each a transaction of its own; perhaps twice.
+    pub(super) async fn read<T>(
+        &self,
+        work: impl AsyncFn(Link<'_>) -> Result<T, sqlx::Error>,
+    ) -> Result<T, Unavailable> {
+        self.bounded(async {
+            match self {
+                Self::Postgres(database) => database.read(work).await,
+                Self::Sqlite(database) => work(Link::Sqlite(&mut *database.reader().await?)).await,
+            }
+        })
+        .await
     }
 
-    pub(super) async fn writer(&self) -> Result<Connection, sqlx::Error> {
-        match self {
-            Self::Postgres(database) => database.connection().await.map(Connection::Postgres),
-            Self::Sqlite(database) => database.writer().await.map(Connection::Sqlite),
+    /// Runs statements, each a transaction of its own.
+    pub(super) async fn write<T>(
+        &self,
+        work: impl AsyncFnOnce(Link<'_>) -> Result<T, sqlx::Error>,
+    ) -> Result<T, Unavailable> {
+        self.bounded(async {
+            match self {
+                Self::Postgres(database) => database.write(work).await,
+                Self::Sqlite(database) => work(Link::Sqlite(&mut *database.writer().await?)).await,
+            }
+        })
+        .await
+    }
+
+    /// Runs a use case within the deadline. What is cut short gives its
+    /// connection up.
+    pub(super) async fn bounded<T>(
+        &self,
+        work: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, Unavailable> {
+        let done = bounded(work).await;
+        if let (Self::Postgres(database), Err(error)) = (self, &done) {
+            database.heed(error);
         }
+        done.map_err(Unavailable::ledger)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Use cases of the audit log: reading it, and forgetting what is old.
 
-use super::{Ledger, bounded, statements};
+use super::{Ledger, statements};
 use crate::domain::audit::{Event, EventFilter, Recorded};
 use crate::domain::id::EventId;
 use crate::domain::page::{Page, PageOf};
@@ -17,10 +17,7 @@ impl Ledger {
         filter: EventFilter,
         page: PageOf<EventId>,
     ) -> Result<Page<Recorded, EventId>, Unavailable> {
-        let rows = bounded(async {
-            let mut connection = self.reader().await?;
-            statements::lists::events(connection.link(), filter, &page).await
-        });
+        let rows = self.read(async |link| statements::lists::events(link, filter, &page).await);
         let events = rows.await?.into_iter().map(Recorded::from).collect();
         Ok(Page::cut(events, page.limit, |event: &Recorded| event.id))
     }
@@ -30,11 +27,8 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn record(&self, event: &Event) -> Result<(), Unavailable> {
-        bounded(async {
-            let mut connection = self.writer().await?;
-            statements::log::insert_event(connection.link(), event).await
-        })
-        .await
+        self.write(async |link| statements::log::insert_event(link, event).await)
+            .await
     }
 
     /// Whether this instance is the one to do what has not been done since `due`.
@@ -42,11 +36,8 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn begin_chores(&self, now: Timestamp, due: Timestamp) -> Result<bool, Unavailable> {
-        bounded(async {
-            let mut connection = self.writer().await?;
-            Ok(statements::chores::begin(connection.link(), now, due).await? > 0)
-        })
-        .await
+        self.write(async |link| Ok(statements::chores::begin(link, now, due).await? > 0))
+            .await
     }
 
     /// Deletes up to `limit` events older than that; says how many.
@@ -54,10 +45,7 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn delete_events(&self, before: Timestamp, limit: u32) -> Result<u64, Unavailable> {
-        bounded(async {
-            let mut connection = self.writer().await?;
-            statements::log::delete_events(connection.link(), before, limit.into()).await
-        })
-        .await
+        self.write(async |link| statements::log::delete_events(link, before, limit.into()).await)
+            .await
     }
 }

@@ -5,7 +5,7 @@ use super::accounts::{lock_asking, lock_verified};
 use super::connection::Transaction;
 use super::ending::Ending;
 use super::users::refuse;
-use super::{Committed, Ledger, NewUser, Refusal, bounded, statements};
+use super::{Committed, Ledger, NewUser, Refusal, statements};
 use crate::domain::audit::{Act, Action};
 use crate::domain::digest::TokenDigest;
 use crate::domain::id::{SessionId, UserId};
@@ -39,7 +39,7 @@ impl Ledger {
         presented: Option<TokenDigest>,
         act: Act,
     ) -> Result<Option<Issue>, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             if statements::users::insert_user(tx.link(), new).await? == 0 {
                 tx.abandon().await?;
@@ -74,7 +74,7 @@ impl Ledger {
         max_per_user: Option<usize>,
         act: Act,
     ) -> Result<Option<Issue>, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             let Some(current) = lock_verified(&mut tx, user, verified).await? else {
                 tx.abandon().await?;
@@ -110,7 +110,7 @@ impl Ledger {
         draft: &Draft,
         act: Act,
     ) -> Result<Result<Issue, Refusal>, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             let current = match lock_asking(&mut tx, user, by, verified, act.at).await? {
                 Ok(current) => current.user,

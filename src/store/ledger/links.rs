@@ -6,7 +6,7 @@ use super::connection::Transaction;
 use super::ending::Ending;
 use super::statements::links::Bearer;
 use super::users::refuse;
-use super::{Committed, Ledger, NewUser, Refusal, bounded, statements};
+use super::{Committed, Ledger, NewUser, Refusal, statements};
 use crate::domain::audit::{Act, Action};
 use crate::domain::id::UserId;
 use crate::domain::link::LinkDigest;
@@ -60,7 +60,7 @@ impl Ledger {
         link: &NewLink,
         act: Act,
     ) -> Result<bool, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             let Some(locked) = statements::users::lock_user(tx.link(), user).await? else {
                 tx.abandon().await?;
@@ -82,11 +82,8 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn has_admin(&self) -> Result<bool, Unavailable> {
-        bounded(async {
-            let mut connection = self.reader().await?;
-            statements::users::has_admin(connection.link(), None).await
-        })
-        .await
+        self.read(async |link| statements::users::has_admin(link, None).await)
+            .await
     }
 
     /// Makes a link by which the first admin is set up. `false` if there is an
@@ -100,7 +97,7 @@ impl Ledger {
         earlier: Earlier,
         act: Act,
     ) -> Result<bool, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             statements::users::lock_roster(tx.link()).await?;
             if statements::users::has_admin(tx.link(), None).await? {
@@ -150,19 +147,15 @@ impl Ledger {
         digest: &LinkDigest,
         now: Timestamp,
     ) -> Result<Option<Bearer>, Unavailable> {
-        bounded(async {
-            let mut connection = self.reader().await?;
-            statements::links::find_link(connection.link(), digest, now).await
-        })
-        .await
+        self.read(async |link| statements::links::find_link(link, digest, now).await)
+            .await
     }
 
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn delete_expired_links(&self, now: Timestamp) -> Result<(), Unavailable> {
-        bounded(async {
-            let mut connection = self.writer().await?;
-            statements::links::delete_expired_links(connection.link(), now).await?;
+        self.write(async |link| {
+            statements::links::delete_expired_links(link, now).await?;
             Ok(())
         })
         .await
@@ -179,7 +172,7 @@ impl Ledger {
         hash: &PasswordHash,
         act: Act,
     ) -> Result<Result<Committed, Refusal>, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             let found = statements::links::find_link(tx.link(), digest, act.at).await?;
             let Some(Bearer::User(user, version)) = found else {
@@ -212,7 +205,7 @@ impl Ledger {
         new: &NewUser,
         act: Act,
     ) -> Result<FirstAdmin, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             statements::users::lock_roster(tx.link()).await?;
             let found = statements::links::find_link(tx.link(), digest, act.at).await?;
@@ -234,7 +227,7 @@ impl Ledger {
         new: &NewUser,
         act: Act,
     ) -> Result<FirstAdmin, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             statements::users::lock_roster(tx.link()).await?;
             create_first_admin(tx, new, act).await

@@ -1,8 +1,11 @@
 //! Reading the revocation log.
 
+use std::time::Instant;
+
 use sqlx::{PgConnection, SqliteConnection};
 
 use super::connection::Link;
+use super::pool::LIFETIME;
 use super::{Ledger, bounded, statements};
 use crate::domain::revocation::{Entry, Head, LogNumber, Mark};
 use crate::domain::time::Timestamp;
@@ -11,7 +14,12 @@ use crate::store::Unavailable;
 const PAGE: i64 = 10_000;
 
 /// A connection of its own, so that a drained pool cannot starve the poll.
-pub enum LogReader {
+pub struct LogReader {
+    connection: Dedicated,
+    opened_at: Instant,
+}
+
+enum Dedicated {
     Postgres(PgConnection),
     Sqlite(SqliteConnection),
 }
@@ -27,36 +35,66 @@ pub struct LogPage {
     pub entries: Vec<Entry>,
     /// The ledger's clock.
     pub now: Timestamp,
-    /// The server replays another's log: what it says may be behind.
-    pub in_recovery: bool,
+    /// The server takes no writes: it replays another's log, or was a primary. What
+    /// it says may be behind.
+    pub is_read_only: bool,
 }
 
 impl Ledger {
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn log_reader(&self) -> Result<LogReader, Unavailable> {
-        bounded(async {
+        let connection = self.bounded(async {
             match self {
-                Self::Postgres(database) => database.dedicated().await.map(LogReader::Postgres),
-                Self::Sqlite(database) => database.dedicated().await.map(LogReader::Sqlite),
+                Self::Postgres(database) => database.dedicated().await.map(Dedicated::Postgres),
+                Self::Sqlite(database) => database.dedicated().await.map(Dedicated::Sqlite),
             }
+        });
+        Ok(LogReader {
+            connection: connection.await?,
+            opened_at: Instant::now(),
         })
-        .await
     }
 }
 
 impl LogReader {
+    /// Whether to connect anew, so that the poll follows its address to another
+    /// server even if the old one goes on.
+    #[must_use]
+    pub fn is_old(&self) -> bool {
+        self.opened_at.elapsed() > LIFETIME
+    }
+
+    /// Runs statements within the deadline.
+    pub(super) async fn ask<T>(
+        &mut self,
+        work: impl AsyncFnOnce(Link<'_>) -> Result<T, sqlx::Error>,
+    ) -> Result<T, Unavailable> {
+        let link = match &mut self.connection {
+            Dedicated::Postgres(connection) => Link::Postgres(connection),
+            Dedicated::Sqlite(connection) => Link::Sqlite(connection),
+        };
+        bounded(work(link)).await.map_err(Unavailable::ledger)
+    }
+
+    /// The mark of an entry; `None` if the log does not reach it.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer; connect anew.
+    pub async fn mark_at(&mut self, number: LogNumber) -> Result<Option<Mark>, Unavailable> {
+        self.ask(async |link| statements::log::mark(link, number).await)
+            .await
+    }
+
     /// What follows `known`, or only the head if nothing is known yet.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer; connect anew.
     pub async fn read(&mut self, known: Option<LogNumber>) -> Result<LogPage, Unavailable> {
-        let link = match self {
-            Self::Postgres(connection) => Link::Postgres(connection),
-            Self::Sqlite(connection) => Link::Sqlite(connection),
-        };
         let known = known.unwrap_or_else(|| LogNumber::new(i64::MAX.cast_unsigned()));
-        let rows = bounded(statements::log::log_page(link, known, PAGE)).await?;
+        let rows = self
+            .ask(async |link| statements::log::log_page(link, known, PAGE).await)
+            .await?;
         let first = rows.first().ok_or_else(|| {
             Unavailable::ledger(anyhow::anyhow!("the revocation log has no head"))
         })?;
@@ -67,7 +105,7 @@ impl LogReader {
             },
             known_mark: first.known_mark,
             now: first.now,
-            in_recovery: first.in_recovery,
+            is_read_only: first.is_read_only,
             entries: rows.iter().filter_map(super::rows::LogRow::entry).collect(),
         })
     }

@@ -11,10 +11,13 @@ mod columns;
 mod connection;
 mod ending;
 mod events;
+mod instances;
 mod issue;
 mod links;
 mod log;
+mod pool;
 mod postgres;
+mod restore;
 mod rows;
 mod schema;
 mod sessions;
@@ -29,7 +32,6 @@ use crate::domain::digest::TokenDigest;
 use crate::domain::password::PasswordHash;
 use crate::domain::revocation::Appended;
 use crate::domain::user::User;
-use crate::store::Unavailable;
 
 pub use accounts::ChangedEmail;
 pub use issue::Issue;
@@ -124,19 +126,19 @@ impl Ledger {
         }
     }
 
-    /// Waits until the connections in use are given back, then closes all.
+    /// Closes the connections, each when it is given back.
     pub async fn close(&self) {
         match self {
-            Self::Postgres(database) => database.close().await,
+            Self::Postgres(database) => database.close(),
             Self::Sqlite(database) => database.close().await,
         }
     }
 }
 
-async fn bounded<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Unavailable> {
+/// Does the work, or as much of it as fits in the deadline.
+async fn bounded<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     // Boxed: these futures are large, and every caller's would be as well.
     tokio::time::timeout(DEADLINE, Box::pin(work))
         .await
-        .map_err(Unavailable::ledger)?
-        .map_err(Unavailable::ledger)
+        .map_err(|elapsed| sqlx::Error::Io(elapsed.into()))?
 }

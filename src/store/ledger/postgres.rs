@@ -6,23 +6,39 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sqlx::migrate::{Migrate as _, Migrator};
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
-use sqlx::{AssertSqlSafe, Connection as _, FromRow as _, PgConnection, Postgres};
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{AssertSqlSafe, Connection as _, FromRow as _, PgConnection};
 
+use super::connection::Link;
+use super::pool::{self, Lent, Pool};
 use super::rows::{AppendedRow, RevocationColumns};
-use super::{DEADLINE, schema};
+use super::schema;
 use crate::domain::revocation::{Appended, Entry, Revocation};
 
-/// How long the first connection may take.
+/// How long each step of the start may take that is not a migration.
 const START_DEADLINE: Duration = Duration::from_secs(5);
 
-/// A connection that was idle for longer is tried before it is used.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// The server gives up an instance that has vanished, and what it had locked,
+/// within half a minute. Our own side of the socket is out of reach in sqlx; the
+/// deadlines of use cases stand for it.
+const GIVE_UP: [(&str, &str); 4] = [
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "15s"),
+];
+
+/// A transaction holds the lock of the log's head only across its last round trip;
+/// these see to it that a frozen instance holds none for long.
+const LIMITS: [(&str, &str); 3] = [
+    ("lock_timeout", "1s"),
+    ("statement_timeout", "1s"),
+    ("idle_in_transaction_session_timeout", "1s"),
+];
 
 #[derive(Clone)]
 pub struct Database {
-    pool: PgPool,
+    pool: Pool,
     options: PgConnectOptions,
 }
 
@@ -30,37 +46,19 @@ impl Database {
     pub(super) async fn connect(url: &str, max_connections: u32) -> anyhow::Result<Self> {
         let plain = PgConnectOptions::from_str(url)
             .context("database.url is not a PostgreSQL URL")?
-            .application_name("gatelodge");
-        // A transaction holds the lock of the log's head only across its last
-        // round trip; these see to it that a frozen instance holds none for long.
-        let limited = plain.clone().options([
-            ("lock_timeout", "1s"),
-            ("statement_timeout", "1s"),
-            ("idle_in_transaction_session_timeout", "1s"),
-        ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(max_connections)
-            .acquire_timeout(DEADLINE)
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    if meta.idle_for > TRUSTED_IDLE {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .connect_lazy_with(limited);
+            .application_name("gatelodge")
+            .options(GIVE_UP);
+        let pool = Pool::new(plain.clone().options(LIMITS), max_connections)?;
         let database = Self {
             pool,
             options: plain,
         };
         // A pool would only tell that it waited in vain.
-        let tried = tokio::time::timeout(START_DEADLINE, database.dedicated())
+        let tried = async { database.dedicated().await?.close().await };
+        tokio::time::timeout(START_DEADLINE, tried)
             .await
             .context("PostgreSQL does not answer at database.url")?
             .context("cannot connect to database.url")?;
-        tried.close().await?;
         Ok(database)
     }
 
@@ -72,10 +70,15 @@ impl Database {
 
     pub(super) async fn check_schema(&self) -> anyhow::Result<()> {
         let migrator = migrator();
-        let mut connection = self.pool.acquire().await?;
-        let applied = connection
-            .list_applied_migrations(&migrator.table_name)
-            .await?;
+        let applied = async {
+            let mut connection = self.dedicated().await?;
+            connection
+                .list_applied_migrations(&migrator.table_name)
+                .await
+        };
+        let applied = tokio::time::timeout(START_DEADLINE, applied)
+            .await
+            .context("PostgreSQL does not answer")??;
         schema::require_migrations(&migrator, &applied)
     }
 
@@ -84,22 +87,56 @@ impl Database {
         PgConnection::connect_with(&self.options).await
     }
 
-    pub(super) async fn connection(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
-        self.pool.acquire().await
+    /// Runs statements that only read, outside a transaction. What a lost
+    /// connection has failed is done again.
+    pub(super) async fn read<T>(
+        &self,
+        work: impl AsyncFn(Link<'_>) -> Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
+        match self.write(&work).await {
+            Err(error) if pool::is_lost(&error) => {
+                self.pool.heed(&error);
+                self.write(work).await
+            }
+            done => done,
+        }
     }
 
+    /// Runs statements outside a transaction, once.
+    pub(super) async fn write<T>(
+        &self,
+        work: impl AsyncFnOnce(Link<'_>) -> Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
+        let mut lent = self.pool.lend().await?;
+        let done = work(Link::Postgres(&mut lent)).await?;
+        lent.give_back();
+        Ok(done)
+    }
+
+    /// Begins once more if the connection was lost: nothing has been done on it.
     pub(super) async fn begin(&self) -> Result<Transaction, sqlx::Error> {
-        let mut transaction = Transaction {
-            connection: Some(self.pool.acquire().await?),
-        };
-        sqlx::raw_sql("begin")
-            .execute(transaction.connection())
-            .await?;
-        Ok(transaction)
+        match self.begin_once().await {
+            Err(error) if pool::is_lost(&error) => {
+                self.pool.heed(&error);
+                self.begin_once().await
+            }
+            begun => begun,
+        }
     }
 
-    pub(super) async fn close(&self) {
-        self.pool.close().await;
+    async fn begin_once(&self) -> Result<Transaction, sqlx::Error> {
+        let mut lent = self.pool.lend().await?;
+        sqlx::raw_sql("begin").execute(&mut *lent).await?;
+        Ok(Transaction(lent))
+    }
+
+    /// What an error means for the connections there are.
+    pub(super) fn heed(&self, error: &sqlx::Error) {
+        self.pool.heed(error);
+    }
+
+    pub(super) fn close(&self) {
+        self.pool.close();
     }
 }
 
@@ -110,17 +147,11 @@ fn migrator() -> Migrator {
 /// A transaction of our own rather than sqlx's, because that one cannot commit
 /// in the round trip of its last statement. Dropped before its end, it closes
 /// the connection, and the server undoes it.
-pub(super) struct Transaction {
-    connection: Option<PoolConnection<Postgres>>,
-}
+pub(super) struct Transaction(Lent);
 
 impl Transaction {
-    #[expect(
-        clippy::expect_used,
-        reason = "only `finish` takes it, and consumes the transaction"
-    )]
     pub(super) fn connection(&mut self) -> &mut PgConnection {
-        self.connection.as_mut().expect("the transaction is open")
+        &mut self.0
     }
 
     pub(super) async fn commit(mut self, log: &[Revocation]) -> Result<Appended, sqlx::Error> {
@@ -133,26 +164,14 @@ impl Transaction {
                 .await?;
             numbered(log, &rows)?
         };
-        self.finish();
+        self.0.give_back();
         Ok(appended)
     }
 
     pub(super) async fn abandon(mut self) -> Result<(), sqlx::Error> {
         sqlx::raw_sql("rollback").execute(self.connection()).await?;
-        self.finish();
+        self.0.give_back();
         Ok(())
-    }
-
-    fn finish(mut self) {
-        drop(self.connection.take());
-    }
-}
-
-impl Drop for Transaction {
-    fn drop(&mut self) {
-        if let Some(connection) = &mut self.connection {
-            connection.close_on_drop();
-        }
     }
 }
 

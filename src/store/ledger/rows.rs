@@ -8,9 +8,10 @@ use super::columns::Address;
 use crate::domain::audit::{Actor, Recorded};
 use crate::domain::client::{Client, UserAgent};
 use crate::domain::email::Email;
-use crate::domain::id::{EventId, SessionId, UserId};
+use crate::domain::id::{EventId, InstanceId, SessionId, UserId};
+use crate::domain::instance::{BeatNumber, Registered, Report, Standing};
 use crate::domain::password::PasswordHash;
-use crate::domain::revocation::{Entry, LogNumber, Mark, Revocation, Vouched};
+use crate::domain::revocation::{Entry, LogNumber, Mark, MarkPrefix, Revocation, Vouched};
 use crate::domain::session::{Record, Session};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{CredentialVersion, Credentials, Role, Status, User, UserName};
@@ -123,7 +124,7 @@ pub(super) struct LogRow {
     pub(super) head_mark: Mark,
     pub(super) known_mark: Option<Mark>,
     pub(super) now: Timestamp,
-    pub(super) in_recovery: bool,
+    pub(super) is_read_only: bool,
     number: Option<LogNumber>,
     mark: Option<Mark>,
     kind: Option<String>,
@@ -219,4 +220,40 @@ pub(super) struct AppendedRow {
     pub(super) number: LogNumber,
     pub(super) mark: Mark,
     pub(super) after: Option<Mark>,
+}
+
+#[derive(FromRow)]
+pub(super) struct InstanceRow {
+    id: InstanceId,
+    beat: Option<BeatNumber>,
+    reached: Option<LogNumber>,
+    mark: Option<MarkPrefix>,
+    is_deaf: bool,
+    struck_off_for_ms: Option<i64>,
+}
+
+impl InstanceRow {
+    pub(super) fn registered(self, lease: Duration) -> Registered {
+        let is_over = |ms: i64| u128::try_from(ms).is_ok_and(|ms| ms >= lease.as_millis());
+        Registered {
+            instance: self.id,
+            report: self.report(),
+            standing: match self.struck_off_for_ms {
+                None => Standing::Enrolled,
+                Some(ms) if is_over(ms) => Standing::Gone,
+                Some(_) => Standing::StruckOff,
+            },
+        }
+    }
+
+    fn report(&self) -> Option<Report> {
+        Some(Report {
+            number: self.beat?,
+            reached: Vouched {
+                number: self.reached?,
+                mark: self.mark?,
+            },
+            is_deaf: self.is_deaf,
+        })
+    }
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::accounts::lock_alive;
+use super::connection::Link;
 use super::ending::Ending;
-use super::{Committed, Ledger, bounded, statements};
+use super::{Committed, Ledger, statements};
 use crate::domain::audit::{Act, Action};
 use crate::domain::digest::TokenDigest;
 use crate::domain::id::{SessionId, UserId};
@@ -50,10 +51,9 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn find_session(&self, digest: &TokenDigest) -> Result<Option<Record>, Unavailable> {
-        let row = bounded(async {
-            let mut connection = self.reader().await?;
-            statements::sessions::record(connection.link(), digest).await
-        });
+        let digest = *digest;
+        let row = self
+            .read(async move |link: Link<'_>| statements::sessions::record(link, &digest).await);
         Ok(row.await?.map(Into::into))
     }
 
@@ -67,10 +67,7 @@ impl Ledger {
         user: UserId,
         now: Timestamp,
     ) -> Result<Vec<Session>, Unavailable> {
-        let rows = bounded(async {
-            let mut connection = self.reader().await?;
-            statements::sessions::sessions_of(connection.link(), user).await
-        });
+        let rows = self.read(async |link| statements::sessions::sessions_of(link, user).await);
         Ok(rows
             .await?
             .into_iter()
@@ -89,10 +86,8 @@ impl Ledger {
         now: Timestamp,
         page: PageOf<SessionId>,
     ) -> Result<Page<Session, SessionId>, Unavailable> {
-        let rows = bounded(async {
-            let mut connection = self.reader().await?;
-            statements::lists::sessions(connection.link(), filter, now, &page).await
-        });
+        let rows =
+            self.read(async |link| statements::lists::sessions(link, filter, now, &page).await);
         let sessions = rows.await?.into_iter().map(Session::from).collect();
         Ok(Page::cut(sessions, page.limit, |session: &Session| {
             session.id
@@ -110,10 +105,9 @@ impl Ledger {
         after: Option<SessionId>,
         now: Timestamp,
     ) -> Result<Batch, Unavailable> {
-        let ids = bounded(async {
-            let mut connection = self.reader().await?;
+        let ids = self.read(async |link| {
             let filter = selection.filter();
-            statements::lists::unexpired(connection.link(), filter, now, after, COUNTED).await
+            statements::lists::unexpired(link, filter, now, after, COUNTED).await
         });
         Ok(Batch::of(&ids.await?, COUNTED))
     }
@@ -132,7 +126,7 @@ impl Ledger {
         reason: Option<&Line>,
         act: Act,
     ) -> Result<(Batch, Committed), Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             let filter = selection.filter();
             let ids = statements::lists::unexpired(tx.link(), filter, act.at, after, ENDED).await?;
@@ -159,7 +153,7 @@ impl Ledger {
         reason: Option<Line>,
         act: Act,
     ) -> Result<Committed, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             // What was issued since is looked for by its id.
             let first_alive = SessionId::first_at(act.at - SKEW);
@@ -182,10 +176,7 @@ impl Ledger {
         session: SessionId,
         now: Timestamp,
     ) -> Result<Option<Session>, Unavailable> {
-        let row = bounded(async {
-            let mut connection = self.reader().await?;
-            statements::sessions::session(connection.link(), session).await
-        });
+        let row = self.read(async |link| statements::sessions::session(link, session).await);
         let session = row.await?.map(Session::from);
         Ok(session.filter(|session| session.may_be_in_use(now)))
     }
@@ -195,11 +186,8 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn owner_of(&self, session: SessionId) -> Result<Option<UserId>, Unavailable> {
-        bounded(async {
-            let mut connection = self.reader().await?;
-            statements::sessions::owner_of(connection.link(), session).await
-        })
-        .await
+        self.read(async |link| statements::sessions::owner_of(link, session).await)
+            .await
     }
 
     /// Records that a session was seen. Never creates one, and never moves the
@@ -212,9 +200,8 @@ impl Ledger {
         session: SessionId,
         seen_at: Timestamp,
     ) -> Result<bool, Unavailable> {
-        bounded(async {
-            let mut connection = self.writer().await?;
-            let changed = statements::sessions::touch(connection.link(), session, seen_at).await?;
+        self.write(async |link| {
+            let changed = statements::sessions::touch(link, session, seen_at).await?;
             Ok(changed > 0)
         })
         .await
@@ -230,7 +217,7 @@ impl Ledger {
         digest: TokenDigest,
         act: Act,
     ) -> Result<Option<Committed>, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             let mut ending = Ending::default();
             if !ending
@@ -256,7 +243,7 @@ impl Ledger {
         session: SessionId,
         act: Act,
     ) -> Result<Option<Committed>, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             statements::users::lock_user(tx.link(), user).await?;
             let mut ending = Ending::default();
@@ -283,7 +270,7 @@ impl Ledger {
         spared: SessionId,
         act: Act,
     ) -> Result<Option<(usize, Committed)>, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             statements::users::lock_user(tx.link(), user).await?;
             if !lock_alive(&mut tx, user, spared, act.at).await? {
@@ -309,7 +296,7 @@ impl Ledger {
         user: UserId,
         act: Act,
     ) -> Result<(usize, Committed), Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             statements::users::lock_user(tx.link(), user).await?;
             let mut ending = Ending::default();
@@ -331,17 +318,16 @@ impl Ledger {
         after: Option<SessionId>,
         now: Timestamp,
     ) -> Result<Option<SessionId>, Unavailable> {
-        bounded(async {
-            let mut connection = self.writer().await?;
+        self.write(async |mut link| {
             let after = after.unwrap_or(SessionId::FIRST);
             let seen =
-                statements::sessions::look_over(connection.link(), after, now, LOOKED_OVER).await?;
+                statements::sessions::look_over(link.reborrow(), after, now, LOOKED_OVER).await?;
             let dead: Vec<_> = seen
                 .iter()
                 .filter(|(_, is_over)| *is_over)
                 .map(|(id, _)| *id)
                 .collect();
-            statements::sessions::delete_sessions(connection.link(), &dead).await?;
+            statements::sessions::delete_sessions(link, &dead).await?;
             let is_full = i64::try_from(seen.len()).is_ok_and(|count| count >= LOOKED_OVER);
             Ok(seen.last().filter(|_| is_full).map(|(id, _)| *id))
         })

@@ -5,7 +5,7 @@ use super::connection::Transaction;
 use super::ending::Ending;
 use super::links::NewLink;
 use super::statements::links::Bearer;
-use super::{Committed, Ledger, NewUser, Refusal, bounded, statements};
+use super::{Committed, Ledger, NewUser, Refusal, statements};
 use crate::domain::audit::{Act, Action};
 use crate::domain::id::UserId;
 use crate::domain::page::{Page, PageOf};
@@ -27,10 +27,7 @@ impl Ledger {
         search: Option<&Fragment>,
         page: PageOf<UserId>,
     ) -> Result<Page<User, UserId>, Unavailable> {
-        let rows = bounded(async {
-            let mut connection = self.reader().await?;
-            statements::lists::users(connection.link(), search, &page).await
-        });
+        let rows = self.read(async |link| statements::lists::users(link, search, &page).await);
         let users = rows.await?.into_iter().map(User::from).collect();
         Ok(Page::cut(users, page.limit, |user: &User| user.id))
     }
@@ -46,7 +43,7 @@ impl Ledger {
         invitation: Option<&NewLink>,
         act: Act,
     ) -> Result<bool, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             if statements::users::insert_user(tx.link(), new).await? == 0 {
                 tx.abandon().await?;
@@ -77,7 +74,7 @@ impl Ledger {
         status: Status,
         act: Act,
     ) -> Result<Administered, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             let before = match lock(&mut tx, user).await? {
                 Ok(before) => before,
@@ -123,7 +120,7 @@ impl Ledger {
         role: Role,
         act: Act,
     ) -> Result<Administered, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             let before = match lock(&mut tx, user).await? {
                 Ok(before) => before,
@@ -156,7 +153,7 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn delete_user(&self, user: UserId, act: Act) -> Result<Administered, Unavailable> {
-        bounded(async {
+        self.bounded(async {
             let mut tx = self.begin().await?;
             let before = match lock(&mut tx, user).await? {
                 Ok(before) => before,

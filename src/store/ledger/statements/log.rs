@@ -6,8 +6,8 @@ use sqlx::{Postgres, QueryBuilder, Sqlite};
 
 use super::Result;
 use crate::domain::audit::{Actor, Event};
-use crate::domain::id::EventId;
-use crate::domain::revocation::LogNumber;
+use crate::domain::id::{EventId, UserId};
+use crate::domain::revocation::{LogNumber, Mark};
 use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
 use crate::entropy;
@@ -74,10 +74,10 @@ pub(in crate::store::ledger) async fn log_page(
     limit: i64,
 ) -> Result<Vec<LogRow>> {
     macro_rules! select {
-        ($now:literal, $in_recovery:literal) => {
+        ($now:literal, $is_read_only:literal) => {
             concat!(
                 "select h.number as head, at_head.mark as head_mark, known.mark as known_mark, ",
-                $now, " as now, ", $in_recovery, " as in_recovery, \
+                $now, " as now, ", $is_read_only, " as is_read_only, \
                  r.number, r.mark, r.kind, r.user_id, r.session_id \
                  from revocation_head h \
                  join revocations at_head on at_head.number = h.number \
@@ -87,9 +87,56 @@ pub(in crate::store::ledger) async fn log_page(
             )
         };
     }
-    const POSTGRES: &str = select!("clock_timestamp()", "pg_is_in_recovery()");
+    const POSTGRES: &str = select!(
+        "clock_timestamp()",
+        "current_setting('transaction_read_only')::boolean"
+    );
     const SQLITE: &str = select!("cast(unixepoch('subsec') * 1000 as integer)", "false");
     fetch!(link, fetch_all::<LogRow>, [POSTGRES, SQLITE], known, limit)
+}
+
+pub(in crate::store::ledger) async fn mark(
+    link: Link<'_>,
+    number: LogNumber,
+) -> Result<Option<Mark>> {
+    let row = fetch!(
+        link,
+        fetch_optional::<(Mark,)>,
+        "select mark from revocations where number = $1",
+        number,
+    )?;
+    Ok(row.map(|(mark,)| mark))
+}
+
+/// Whether the log says after that number that all of a user's sessions ended.
+pub(in crate::store::ledger) async fn has_ended_user(
+    link: Link<'_>,
+    user: UserId,
+    after: LogNumber,
+) -> Result<bool> {
+    let row = fetch!(
+        link,
+        fetch_optional::<(LogNumber,)>,
+        "select number from revocations where number > $1 and user_id = $2 \
+         and kind = 'user_ended' limit 1",
+        after,
+        user,
+    )?;
+    Ok(row.is_some())
+}
+
+/// Whether the log says after that number that everyone's sessions ended.
+pub(in crate::store::ledger) async fn has_ended_everyone(
+    link: Link<'_>,
+    after: LogNumber,
+) -> Result<bool> {
+    let row = fetch!(
+        link,
+        fetch_optional::<(LogNumber,)>,
+        "select number from revocation_head where everyone_ended > $1",
+        after,
+    )?;
+    Ok(row.is_some())
 }
 
 /// Deletes up to `limit` events older than that.

@@ -2,6 +2,7 @@
 //! differs between the two is written side by side.
 
 pub(super) mod chores;
+pub(super) mod instances;
 pub(super) mod links;
 pub(super) mod lists;
 pub(super) mod log;

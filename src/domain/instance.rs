@@ -1,0 +1,66 @@
+//! What instances say of themselves.
+
+pub use crate::domain::id::InstanceId;
+use crate::domain::revocation::Vouched;
+
+/// Counts what one instance has said; none is said twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BeatNumber(u64);
+
+impl BeatNumber {
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// A heartbeat. Whoever reads in it that one of his own beats was heard knows
+/// that it was made after that one, whatever has delayed it on the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beat {
+    pub instance: InstanceId,
+    pub number: BeatNumber,
+    /// Where the instance's view stands. It has revoked nothing beyond that.
+    pub reached: Vouched,
+    /// Its last: it accepts and revokes nothing any more.
+    pub is_last: bool,
+    /// The latest beat heard of each other instance.
+    pub heard: Vec<(InstanceId, BeatNumber)>,
+}
+
+/// What an instance says through the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub number: BeatNumber,
+    pub reached: Vouched,
+    /// Whether it hears of the others through the ledger alone.
+    pub is_deaf: bool,
+}
+
+/// An instance as the ledger knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registered {
+    pub instance: InstanceId,
+    pub report: Option<Report>,
+    pub standing: Standing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its view may be confirmed.
+    Enrolled,
+    /// Somebody has missed it: its view is not confirmed until it enrols again.
+    StruckOff,
+    /// Struck off for longer than any view is believed without confirmation.
+    Gone,
+}

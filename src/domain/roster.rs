@@ -1,0 +1,388 @@
+//! What an instance knows of the others: how far each has come in the revocation
+//! log, and since when nobody can have gone further unnoticed.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::domain::instance::{Beat, BeatNumber, InstanceId, Registered, Report, Standing};
+use crate::domain::revocation::{LogNumber, Vouched};
+use crate::domain::time::Uptime;
+use crate::domain::view::View;
+
+/// Beats of one's own that are remembered, more than a lease has.
+const REMEMBERED: usize = 1024;
+
+pub struct Roster {
+    own: InstanceId,
+    last: BeatNumber,
+    /// When the latest of one's own beats were made.
+    made: VecDeque<(BeatNumber, Uptime)>,
+    /// The latest of one's own beats that came back: the way there and back works.
+    returned: Option<BeatNumber>,
+    /// Whether all that was said since the ledger was last asked has been heard.
+    has_heard_all: bool,
+    others: HashMap<InstanceId, Other>,
+}
+
+struct Other {
+    number: BeatNumber,
+    reached: Option<Vouched>,
+    is_last: bool,
+    /// The latest of our beats that it says it has heard.
+    hears: Option<BeatNumber>,
+    alive_at: Uptime,
+    standing: Standing,
+    /// What it last said through the ledger, and whether that was news.
+    report: Option<Report>,
+    is_reporting: bool,
+}
+
+impl Other {
+    const fn new(at: Uptime) -> Self {
+        Self {
+            number: BeatNumber::new(0),
+            reached: None,
+            is_last: false,
+            hears: None,
+            alive_at: at,
+            standing: Standing::Enrolled,
+            report: None,
+            is_reporting: false,
+        }
+    }
+
+    /// Takes in what it says, unless that is no news.
+    fn say(&mut self, number: BeatNumber, reached: Vouched, at: Uptime) -> bool {
+        let is_news = number > self.number;
+        if is_news {
+            self.number = number;
+            self.reached = Some(reached);
+            self.alive_at = at;
+        }
+        is_news
+    }
+}
+
+impl Roster {
+    #[must_use]
+    pub fn new(own: InstanceId) -> Self {
+        Self {
+            own,
+            last: BeatNumber::default(),
+            made: VecDeque::new(),
+            returned: None,
+            has_heard_all: false,
+            others: HashMap::new(),
+        }
+    }
+
+    #[must_use]
+    pub const fn own(&self) -> InstanceId {
+        self.own
+    }
+
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.others.is_empty()
+    }
+
+    /// The next beat of one's own.
+    pub fn beat(&mut self, reached: Vouched, is_last: bool, at: Uptime) -> Beat {
+        self.last = self.last.next();
+        self.made.push_back((self.last, at));
+        if self.made.len() > REMEMBERED {
+            self.made.pop_front();
+        }
+        Beat {
+            instance: self.own,
+            number: self.last,
+            reached,
+            is_last,
+            heard: self
+                .others
+                .iter()
+                .map(|(instance, other)| (*instance, other.number))
+                .collect(),
+        }
+    }
+
+    /// Takes in a beat that came just now.
+    pub fn hear(&mut self, beat: &Beat, at: Uptime) {
+        if beat.instance == self.own {
+            self.returned = self.returned.max(Some(beat.number));
+            return;
+        }
+        let other = self.others.entry(beat.instance);
+        let other = other.or_insert_with(|| Other::new(at));
+        if other.say(beat.number, beat.reached, at) {
+            other.is_last = beat.is_last;
+            let own = beat.heard.iter().find(|(heard, _)| *heard == self.own);
+            other.hears = own.map(|(_, number)| *number);
+        }
+    }
+
+    /// Beats may have been missed: until the ledger is asked the next time, nobody
+    /// knows who has joined.
+    pub const fn miss(&mut self) {
+        self.has_heard_all = false;
+    }
+
+    /// Takes in who is registered, as the ledger says just now. `has_heard_all`:
+    /// from before it was asked, all beats have been heard.
+    pub fn enrol(&mut self, registered: &[Registered], has_heard_all: bool, at: Uptime) {
+        self.has_heard_all = has_heard_all;
+        self.others
+            .retain(|id, _| registered.iter().any(|one| one.instance == *id));
+        for one in registered.iter().filter(|one| one.instance != self.own) {
+            let other = self.others.entry(one.instance);
+            let other = other.or_insert_with(|| Other::new(at));
+            other.standing = one.standing;
+            other.is_reporting = one.report != other.report;
+            other.report = one.report;
+            if let Some(report) = one.report {
+                other.say(report.number, report.reached, at);
+            }
+        }
+    }
+
+    /// Whether somebody hears of this instance through the ledger alone.
+    #[must_use]
+    pub fn somebody_is_deaf(&self) -> bool {
+        let is_deaf = |other: &Other| other.report.is_some_and(|report| report.is_deaf);
+        self.others
+            .values()
+            .any(|other| other.is_reporting && is_deaf(other))
+    }
+
+    /// Whether one's own beats have come back since then.
+    #[must_use]
+    pub fn hears_itself(&self, since: Uptime) -> bool {
+        self.made_at(self.returned).is_some_and(|at| at >= since)
+    }
+
+    /// Who is enrolled but has said nothing since then.
+    #[must_use]
+    pub fn silent(&self, since: Uptime) -> Vec<InstanceId> {
+        let silent = self
+            .others
+            .iter()
+            .filter(|(_, other)| other.standing == Standing::Enrolled && other.alive_at < since);
+        silent.map(|(instance, _)| *instance).collect()
+    }
+
+    /// Who may still accept what ended by that number of the log.
+    #[must_use]
+    pub fn pending(&self, number: LogNumber, view: &View) -> Vec<InstanceId> {
+        let pending = self.others.iter().filter(|(_, other)| {
+            let has_reached = other
+                .reached
+                .is_some_and(|reached| reached.number >= number && view.covers(reached));
+            !has_reached && !other.is_last && other.standing != Standing::Gone
+        });
+        pending.map(|(instance, _)| *instance).collect()
+    }
+
+    /// Until when it is proven that nobody else has revoked anything this view does
+    /// not know. `None`: it is not proven for any time.
+    ///
+    /// Each other instance must have said, after a beat of ours, that its view
+    /// stands no further than ours; what it revokes later, it says later. Ours must
+    /// have come back as well: silence where nothing can be heard proves nothing.
+    #[must_use]
+    pub fn proven(&self, view: &View) -> Option<Uptime> {
+        if !self.has_heard_all {
+            return None;
+        }
+        let mut proven = self.made_at(self.returned)?;
+        for other in self.others.values() {
+            let stands_behind = other.reached.is_some_and(|reached| view.covers(reached));
+            if !stands_behind {
+                return None;
+            }
+            if !other.is_last {
+                proven = proven.min(self.made_at(other.hears)?);
+            }
+        }
+        Some(proven)
+    }
+
+    fn made_at(&self, number: Option<BeatNumber>) -> Option<Uptime> {
+        let number = number?;
+        let made = self.made.iter().rev().find(|(made, _)| *made == number);
+        made.map(|(_, at)| *at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::revocation::{Entry, Head, Mark, MarkPrefix, Revocation};
+    use crate::domain::time::Timestamp;
+
+    const ADA: u8 = 1;
+    const BOB: u8 = 2;
+
+    fn id(n: u8) -> InstanceId {
+        InstanceId::new(Timestamp::from_millis(0), [n; 10])
+    }
+
+    fn at(millis: u64) -> Uptime {
+        Uptime::from_start(Duration::from_millis(millis))
+    }
+
+    /// A log whose entry n has the mark n.
+    fn position(number: u8) -> Vouched {
+        Vouched {
+            number: LogNumber::new(number.into()),
+            mark: MarkPrefix([number; 4]),
+        }
+    }
+
+    fn view(reached: u8) -> View {
+        let head = Head {
+            number: LogNumber::new(0),
+            mark: Mark([0; 16]),
+        };
+        let mut view = View::starting_at(head, 1000);
+        let entries = (1..=reached).map(|number| Entry {
+            number: LogNumber::new(number.into()),
+            mark: Mark([number; 16]),
+            revocation: Revocation::EveryoneEnded,
+        });
+        view.advance(&entries.collect::<Vec<_>>()).unwrap();
+        view
+    }
+
+    fn enrolled(n: u8) -> Registered {
+        Registered {
+            instance: id(n),
+            report: None,
+            standing: Standing::Enrolled,
+        }
+    }
+
+    /// Ada, who knows of Bob.
+    fn roster() -> Roster {
+        let mut ada = Roster::new(id(ADA));
+        ada.enrol(&[enrolled(ADA), enrolled(BOB)], true, at(0));
+        ada
+    }
+
+    fn bobs(number: u64, reached: u8, hears: Option<&Beat>) -> Beat {
+        Beat {
+            instance: id(BOB),
+            number: BeatNumber::new(number),
+            reached: position(reached),
+            is_last: false,
+            heard: hears.map(|ada| (id(ADA), ada.number)).into_iter().collect(),
+        }
+    }
+
+    #[test]
+    fn what_is_proven_is_as_old_as_the_beat_that_was_answered() {
+        let (mut ada, view) = (roster(), view(3));
+        let mine = ada.beat(position(3), false, at(100));
+        assert_eq!(ada.proven(&view), None, "nothing was heard");
+        ada.hear(&mine, at(110));
+        assert_eq!(ada.proven(&view), None, "Bob was not heard");
+        ada.hear(&bobs(1, 3, None), at(200));
+        assert_eq!(ada.proven(&view), None, "Bob does not say that he hears");
+        ada.hear(&bobs(2, 3, Some(&mine)), at(9000));
+        assert_eq!(ada.proven(&view), Some(at(100)), "however late it has come");
+        ada.beat(position(3), false, at(9100));
+        ada.hear(&bobs(3, 3, Some(&mine)), at(9200));
+        assert_eq!(ada.proven(&view), Some(at(100)));
+    }
+
+    #[test]
+    fn nothing_is_proven_by_who_stands_further_or_in_another_log() {
+        let (mut ada, view) = (roster(), view(3));
+        let mine = ada.beat(position(3), false, at(100));
+        ada.hear(&mine, at(100));
+        ada.hear(&bobs(1, 2, Some(&mine)), at(150));
+        assert_eq!(ada.proven(&view), Some(at(100)));
+        ada.hear(&bobs(2, 4, Some(&mine)), at(200));
+        assert_eq!(ada.proven(&view), None);
+        let mut of_another_log = bobs(3, 2, Some(&mine));
+        of_another_log.reached.mark = MarkPrefix([9; 4]);
+        ada.hear(&of_another_log, at(300));
+        assert_eq!(ada.proven(&view), None);
+        ada.hear(&bobs(1, 2, Some(&mine)), at(400));
+        assert_eq!(ada.proven(&view), None, "an old beat is no news");
+    }
+
+    #[test]
+    fn who_joins_unheard_ends_every_proof_until_the_ledger_was_asked() {
+        let (mut ada, view) = (Roster::new(id(ADA)), view(0));
+        let mine = ada.beat(position(0), false, at(100));
+        ada.hear(&mine, at(100));
+        assert_eq!(ada.proven(&view), None, "the ledger was not asked");
+        ada.enrol(&[enrolled(ADA)], true, at(110));
+        assert_eq!(ada.proven(&view), Some(at(100)), "alone");
+        ada.miss();
+        assert_eq!(ada.proven(&view), None);
+        ada.enrol(&[enrolled(ADA)], true, at(120));
+        ada.hear(&bobs(1, 0, None), at(130));
+        assert_eq!(ada.proven(&view), None, "one whom the ledger did not name");
+    }
+
+    #[test]
+    fn who_has_left_need_not_answer_but_must_not_have_gone_further() {
+        let (mut ada, view) = (roster(), view(3));
+        let mine = ada.beat(position(3), false, at(100));
+        ada.hear(&mine, at(100));
+        let farewell = |number, reached| Beat {
+            is_last: true,
+            ..bobs(number, reached, None)
+        };
+        ada.hear(&farewell(1, 3), at(200));
+        assert_eq!(ada.proven(&view), Some(at(100)));
+        ada.hear(&farewell(2, 4), at(200));
+        assert_eq!(ada.proven(&view), None);
+    }
+
+    #[test]
+    fn who_has_not_come_so_far_is_waited_for_until_gone() {
+        let (mut ada, view) = (roster(), view(3));
+        let number = LogNumber::new(3);
+        assert_eq!(ada.pending(number, &view), [id(BOB)]);
+        ada.hear(&bobs(1, 2, None), at(10));
+        assert_eq!(ada.pending(number, &view), [id(BOB)]);
+        ada.hear(&bobs(2, 3, None), at(20));
+        assert_eq!(ada.pending(number, &view), []);
+
+        let mut standing = |standing| {
+            let bob = Registered {
+                standing,
+                ..enrolled(BOB)
+            };
+            ada.enrol(&[enrolled(ADA), bob], true, at(30));
+            (ada.pending(LogNumber::new(9), &view), ada.silent(at(1000)))
+        };
+        assert_eq!(standing(Standing::Enrolled), (vec![id(BOB)], vec![id(BOB)]));
+        assert_eq!(standing(Standing::StruckOff), (vec![id(BOB)], vec![]));
+        assert_eq!(standing(Standing::Gone), (vec![], vec![]));
+    }
+
+    #[test]
+    fn what_is_said_through_the_ledger_counts_as_well() {
+        let (mut ada, view) = (roster(), view(3));
+        let report = |number, is_deaf| Registered {
+            report: Some(Report {
+                number: BeatNumber::new(number),
+                reached: position(3),
+                is_deaf,
+            }),
+            ..enrolled(BOB)
+        };
+        ada.enrol(&[report(1, true)], true, at(2000));
+        assert_eq!(ada.pending(LogNumber::new(3), &view), []);
+        assert_eq!(ada.silent(at(1000)), []);
+        assert!(ada.somebody_is_deaf());
+        ada.enrol(&[report(1, true)], true, at(3000));
+        assert!(!ada.somebody_is_deaf(), "it was said before");
+        ada.enrol(&[report(2, false)], true, at(4000));
+        assert!(!ada.somebody_is_deaf());
+    }
+}

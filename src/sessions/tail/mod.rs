@@ -1,0 +1,324 @@
+//! Follows the revocation log: keeps the view, and knows until when it may be
+//! relied on.
+//!
+//! Push is the accelerator, poll is the guarantee. A *push* from the instance that
+//! has revoked moves the view on within milliseconds ([`talk`]). A *poll* of the
+//! ledger brings whatever push has not, and it alone confirms the view ([`poll`]).
+//! Confirmed, the view is believed for the *lease*. If the ledger falls silent, the
+//! heartbeats of the others can stretch that, up to the *grace*, as long as they
+//! prove that nobody has revoked what this view does not know.
+
+mod poll;
+mod set_back;
+mod talk;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::sync::{Notify, watch};
+
+use super::Policy;
+use super::clock::{Clock, uptime};
+use crate::domain::belief::{Belief, Limits};
+use crate::domain::instance::InstanceId;
+use crate::domain::revocation::{Appended, Entry, Head, LogNumber};
+use crate::domain::roster::Roster;
+use crate::domain::session::Record;
+use crate::domain::time::{Timestamp, Uptime};
+use crate::domain::verdict::{self, Source, Verdict};
+use crate::domain::view::{Gap, View};
+use crate::entropy;
+use crate::store::bus::{Bus, Signal};
+use crate::store::ledger::{Ledger, LogReader};
+
+/// How many entries the view takes in while checks wait for it.
+const AT_ONCE: usize = 100;
+
+/// How long a revocation waits for the view of its own instance.
+const CATCH_UP: Duration = Duration::from_secs(1);
+
+/// How often somebody who waits for the others has the ledger asked.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Whether what has been ended is refused by all instances.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Effect {
+    Everywhere,
+    /// These have not said so yet.
+    Pending(Vec<InstanceId>),
+}
+
+pub(super) struct Tail {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    limits: Limits,
+    poll_interval: Duration,
+    view_capacity: usize,
+    clock: Clock,
+    bus: Option<Arc<Bus>>,
+    view: RwLock<View>,
+    roster: Mutex<Roster>,
+    belief: Mutex<Belief>,
+    /// Since when all beats are heard.
+    listens_since: Mutex<Option<Uptime>>,
+    /// Until when the view is believed, in milliseconds of uptime.
+    believed_until: AtomicU64,
+    /// The log has been set back: nobody knows what to believe before the view is
+    /// read anew.
+    is_void: AtomicBool,
+    reached: AtomicU64,
+    /// How far this instance itself has brought the log.
+    appended: AtomicU64,
+    has_left: AtomicBool,
+    /// Whether Redis takes what this instance tells.
+    is_told: AtomicBool,
+    /// Changes whenever the view or the roster do.
+    news: watch::Sender<()>,
+    poll_now: Arc<Notify>,
+    beat_now: Arc<Notify>,
+}
+
+impl Tail {
+    pub(super) async fn start(
+        ledger: &Ledger,
+        clock: &Clock,
+        policy: &Policy,
+        bus: Option<Bus>,
+    ) -> anyhow::Result<Self> {
+        let own = InstanceId::new(clock.now(), entropy::random());
+        let mut reader = ledger.log_reader().await?;
+        reader.enrol(own).await?;
+        let page = reader.read(None).await?;
+        let view = View::starting_at(page.head, policy.view_capacity);
+        let shared = Arc::new(Shared {
+            limits: Limits {
+                lease: policy.lease,
+                grace: policy.ledger_grace,
+            },
+            poll_interval: policy.poll_interval,
+            view_capacity: policy.view_capacity,
+            clock: clock.clone(),
+            bus: bus.map(Arc::new),
+            reached: AtomicU64::new(view.reached().get()),
+            view: RwLock::new(view),
+            roster: Mutex::new(Roster::new(own)),
+            belief: Mutex::default(),
+            listens_since: Mutex::default(),
+            believed_until: AtomicU64::new(0),
+            is_void: AtomicBool::new(false),
+            appended: AtomicU64::new(0),
+            has_left: AtomicBool::new(false),
+            is_told: AtomicBool::new(true),
+            news: watch::channel(()).0,
+            poll_now: Arc::default(),
+            beat_now: Arc::default(),
+        });
+        let mut reader = Some(reader);
+        poll::poll(&shared, &mut reader, ledger).await?;
+        spawn(&shared, reader, ledger.clone())?;
+        Ok(Self { shared })
+    }
+
+    /// Whether copies may be believed.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.shared.is_fresh()
+    }
+
+    pub(super) fn verdict(&self, record: &Record, source: Source, now: Timestamp) -> Verdict {
+        let view = self.shared.view();
+        if self.shared.is_void.load(Ordering::Acquire) {
+            return Verdict::Stale;
+        }
+        verdict::verdict(record, source, &view, now)
+    }
+
+    /// Takes in what this instance has just appended to the log, and has the others
+    /// do so. If it does not follow what the view knows, waits for the poll to bring
+    /// everything; until then, no copy is believed.
+    pub(super) async fn take_in(&self, appended: &Appended) {
+        let Some(last) = appended.entries.last() else {
+            return;
+        };
+        let shared = &self.shared;
+        shared
+            .appended
+            .fetch_max(last.number.get(), Ordering::AcqRel);
+        if shared.follow(appended) == Err(Gap) {
+            shared.poll_now.notify_one();
+            let caught_up = self.until(|shared| shared.reached() >= last.number);
+            if tokio::time::timeout(CATCH_UP, caught_up).await.is_err() {
+                tracing::warn!(number = %last.number, "the view lags behind this instance's own revocation");
+            }
+        }
+    }
+
+    /// Has the others take in what this instance has just appended. The poll does so
+    /// as well, later.
+    pub(super) async fn tell(&self, appended: Appended) {
+        if let Some(bus) = &self.shared.bus
+            && !appended.entries.is_empty()
+            && let Err(error) = bus.tell(&Signal::Appended(appended)).await
+        {
+            tracing::warn!(%error, "a revocation was not pushed: the others poll it");
+        }
+    }
+
+    /// Waits until all instances refuse what this one refuses by now.
+    pub(super) async fn effect(&self, patience: Duration) -> Effect {
+        let shared = &self.shared;
+        let (since, number) = (uptime(), shared.reached().max(shared.own_appended()));
+        let everywhere = async {
+            loop {
+                shared.poll_now.notify_one();
+                let heard = self.until(|shared| {
+                    shared.has_polled_since(since) && shared.pending(number).is_empty()
+                });
+                if tokio::time::timeout(ASK_AGAIN, heard).await.is_ok() {
+                    break;
+                }
+            }
+        };
+        match tokio::time::timeout(patience, everywhere).await {
+            Ok(()) => Effect::Everywhere,
+            Err(_) => Effect::Pending(shared.pending(number)),
+        }
+    }
+
+    /// Accepts nothing any more, and takes leave of the others.
+    pub(super) async fn leave(&self, ledger: &Ledger) {
+        let shared = &self.shared;
+        shared.has_left.store(true, Ordering::Release);
+        shared.judge();
+        if let Some(bus) = &shared.bus {
+            let last = shared.next_beat(true);
+            let _ = bus.tell(&Signal::Beat(last)).await;
+        }
+        let own = shared.roster().own();
+        if let Err(error) = ledger.leave(own).await {
+            tracing::warn!(%error, "this instance stays registered until it is missed");
+        }
+    }
+
+    async fn until(&self, is_so: impl Fn(&Shared) -> bool) {
+        let mut news = self.shared.news.subscribe();
+        while !is_so(&self.shared) {
+            if news.changed().await.is_err() {
+                break;
+            }
+        }
+    }
+}
+
+/// On a thread of its own, so that busy workers cannot hold it up. Ends when the
+/// tail is dropped.
+fn spawn(shared: &Arc<Shared>, reader: Option<LogReader>, ledger: Ledger) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no runtime to follow the log")?;
+    let (polls, beats, listens) = (
+        poll::forever(shared, reader, ledger),
+        talk::beat_forever(shared),
+        talk::listen_forever(shared),
+    );
+    std::thread::Builder::new()
+        .name("log-tail".to_owned())
+        .spawn(move || runtime.block_on(async { tokio::join!(polls, beats, listens) }))
+        .context("no thread to follow the log")?;
+    Ok(())
+}
+
+impl Shared {
+    /// The one way to change the view: whoever waits for it hears of it.
+    fn change<T>(&self, change: impl FnOnce(&mut View) -> T) -> T {
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        let outcome = change(&mut view);
+        self.reached.store(view.reached().get(), Ordering::Release);
+        drop(view);
+        self.news.send_replace(());
+        outcome
+    }
+
+    fn view(&self) -> RwLockReadGuard<'_, View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Taken after the belief's lock and before the view's, where more than one is.
+    fn roster(&self) -> MutexGuard<'_, Roster> {
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn head(&self) -> Head {
+        self.view().head()
+    }
+
+    fn reached(&self) -> LogNumber {
+        LogNumber::new(self.reached.load(Ordering::Acquire))
+    }
+
+    fn own_appended(&self) -> LogNumber {
+        LogNumber::new(self.appended.load(Ordering::Acquire))
+    }
+
+    /// Takes in entries just appended, a few at a time, each few only if the view
+    /// still stands at the entry before them.
+    fn follow(&self, appended: &Appended) -> Result<(), Gap> {
+        let mut after = appended.after;
+        for some in appended.entries.chunks(AT_ONCE) {
+            self.change(|view| view.follow(after, some))?;
+            after = some.last().map(|entry| entry.mark);
+        }
+        Ok(())
+    }
+
+    /// Takes in entries, a few at a time, so that no check waits long for the view.
+    fn advance(&self, entries: &[Entry]) -> Result<(), Gap> {
+        entries
+            .chunks(AT_ONCE)
+            .try_for_each(|some| self.change(|view| view.advance(some)))
+    }
+
+    fn is_fresh(&self) -> bool {
+        let until = self.believed_until.load(Ordering::Acquire);
+        uptime().since_start() < Duration::from_millis(until)
+            && self.reached() >= self.own_appended()
+    }
+
+    fn has_polled_since(&self, since: Uptime) -> bool {
+        self.belief().is_confirmed_since(since)
+    }
+
+    fn pending(&self, number: LogNumber) -> Vec<InstanceId> {
+        self.roster().pending(number, &self.view())
+    }
+
+    fn belief(&self) -> MutexGuard<'_, Belief> {
+        self.belief.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn believe(&self, change: impl FnOnce(&mut Belief)) {
+        change(&mut self.belief());
+        self.judge();
+    }
+
+    /// Works out until when the view is believed.
+    fn judge(&self) {
+        let belief = self.belief();
+        let is_over = self.has_left.load(Ordering::Acquire) || self.is_void.load(Ordering::Acquire);
+        let until = if is_over {
+            None
+        } else {
+            belief.until(self.limits, &self.roster(), &self.view())
+        };
+        let millis = until.map_or(0, |until| until.since_start().as_millis());
+        let millis = millis.try_into().unwrap_or(u64::MAX);
+        self.believed_until.store(millis, Ordering::Release);
+        drop(belief);
+        self.news.send_replace(());
+    }
+}

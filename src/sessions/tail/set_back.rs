@@ -1,0 +1,69 @@
+//! The log is not the one it was: a restore, or a failover that lost commits. The
+//! view is void until what the log has lost is ended again and the view begins anew.
+
+use std::sync::atomic::Ordering;
+
+use super::Shared;
+use crate::domain::revocation::{Head, LogNumber, Mark};
+use crate::domain::view::View;
+use crate::store::Unavailable;
+use crate::store::ledger::{Ledger, LogReader};
+
+/// How many sessions one transaction ends again.
+const ENDED: usize = 200;
+
+pub(super) async fn begin_anew(
+    shared: &Shared,
+    reader: &mut LogReader,
+    ledger: &Ledger,
+    head: Head,
+) -> Result<(), Unavailable> {
+    shared.is_void.store(true, Ordering::Release);
+    shared.judge();
+    let common = last_common(shared, reader, head.number).await?;
+    let lost = shared.view().ended_after(common);
+    tracing::error!(
+        known = %shared.reached(), head = %head.number, %common,
+        sessions = lost.sessions.len(), users = lost.users.len(), everyone = lost.everyone,
+        "the revocation log is not the one it was; what it has lost is ended again"
+    );
+    for some in lost.sessions.chunks(ENDED) {
+        drop(ledger.end_sessions_again(some).await?);
+    }
+    let now = shared.clock.now();
+    for (user, spared) in lost.users {
+        drop(ledger.end_user_again(user, spared, common, now).await?);
+    }
+    if lost.everyone {
+        drop(ledger.end_everyone_again(common).await?);
+    }
+    let page = reader.read(None).await?;
+    shared.appended.store(0, Ordering::Release);
+    shared.change(|view| *view = View::starting_at(page.head, shared.view_capacity));
+    shared.is_void.store(false, Ordering::Release);
+    Ok(())
+}
+
+/// The last number up to which both logs are one, or the view's floor if they have
+/// parted before.
+async fn last_common(
+    shared: &Shared,
+    reader: &mut LogReader,
+    head: LogNumber,
+) -> Result<LogNumber, Unavailable> {
+    let (mut common, mut parted) = {
+        let view = shared.view();
+        (view.floor(), view.reached().min(head).next())
+    };
+    while common.next() < parted {
+        let middle = LogNumber::new(common.get().midpoint(parted.get()));
+        let known = shared.view().mark_at(middle);
+        let mark = reader.mark_at(middle).await?.map(Mark::prefix);
+        if mark == known {
+            common = middle;
+        } else {
+            parted = middle;
+        }
+    }
+    Ok(common)
+}

@@ -1,0 +1,152 @@
+//! What the instances tell each other through the bus: pushes and heartbeats.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Shared;
+use crate::domain::instance::Beat;
+use crate::domain::revocation::Appended;
+use crate::domain::time::Uptime;
+use crate::sessions::clock::uptime;
+use crate::store::bus::{Listener, Signal};
+
+/// Between two beats, however many revocations there are.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Between two tries to listen.
+const LISTEN_AGAIN: Duration = Duration::from_millis(100);
+
+/// One's own beats come back; a connection that is silent for longer is dead.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Says at every poll, and whenever another's push has moved the view, where it
+/// stands.
+pub(super) fn beat_forever(shared: &Arc<Shared>) -> impl Future<Output = ()> + Send + use<> {
+    let (beat_now, interval) = (Arc::clone(&shared.beat_now), shared.poll_interval);
+    let (bus, shared) = (shared.bus.clone(), Arc::downgrade(shared));
+    async move {
+        let Some(bus) = bus else { return };
+        let next = || {
+            let shared = shared.upgrade().filter(|shared| !shared.has_left())?;
+            Some(shared.next_beat(false))
+        };
+        while let Some(beat) = next() {
+            let told = bus.tell(&Signal::Beat(beat)).await;
+            if let Some(shared) = shared.upgrade() {
+                shared.is_told.store(told.is_ok(), Ordering::Release);
+            }
+            tokio::time::sleep(PAUSE).await;
+            let _ = tokio::time::timeout(interval, beat_now.notified()).await;
+        }
+    }
+}
+
+pub(super) fn listen_forever(shared: &Arc<Shared>) -> impl Future<Output = ()> + Send + use<> {
+    let (bus, interval) = (shared.bus.clone(), shared.poll_interval);
+    let shared = Arc::downgrade(shared);
+    async move {
+        let Some(bus) = bus else { return };
+        loop {
+            let listener = bus.listen().await;
+            let Some(current) = shared.upgrade().filter(|shared| !shared.has_left()) else {
+                break;
+            };
+            match listener {
+                Ok(listener) => {
+                    current.begin_to_listen();
+                    drop(current);
+                    let silence = SILENCE.max(interval * 4);
+                    listen(listener, silence, |signal| {
+                        let shared = shared.upgrade();
+                        shared.map(|shared| shared.receive(signal))
+                    })
+                    .await;
+                    if let Some(shared) = shared.upgrade() {
+                        shared.stop_to_listen();
+                    }
+                }
+                Err(_) => tokio::time::sleep(LISTEN_AGAIN).await,
+            }
+        }
+    }
+}
+
+/// Until the connection ends or says nothing any more.
+async fn listen(mut listener: Listener, silence: Duration, receive: impl Fn(Signal) -> Option<()>) {
+    while let Ok(Ok(signal)) = tokio::time::timeout(silence, listener.next()).await {
+        if receive(signal).is_none() {
+            break;
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Acquire)
+    }
+
+    pub(super) fn next_beat(&self, is_last: bool) -> Beat {
+        let mut roster = self.roster();
+        roster.beat(self.view().stands_at(), is_last, uptime())
+    }
+
+    /// Whether the bus takes what this instance says, and brings it back.
+    pub(super) fn is_carried(&self) -> bool {
+        let patience = SILENCE.min(self.poll_interval * 3);
+        let since = uptime().since_start().saturating_sub(patience);
+        self.is_told.load(Ordering::Acquire)
+            && self.roster().hears_itself(Uptime::from_start(since))
+    }
+
+    pub(super) fn listens_since(&self, then: Uptime) -> bool {
+        self.listening().is_some_and(|since| since <= then)
+    }
+
+    fn begin_to_listen(&self) {
+        *self.listening() = Some(uptime());
+        // What was pushed before.
+        self.poll_now.notify_one();
+        self.beat_now.notify_one();
+    }
+
+    fn stop_to_listen(&self) {
+        *self.listening() = None;
+        self.roster().miss();
+        self.judge();
+    }
+
+    fn listening(&self) -> MutexGuard<'_, Option<Uptime>> {
+        let since = self.listens_since.lock();
+        since.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn receive(&self, signal: Signal) {
+        match signal {
+            Signal::Appended(appended) => self.take_push(&appended),
+            Signal::Beat(beat) => {
+                if beat.reached.number > self.reached() {
+                    self.poll_now.notify_one();
+                }
+                self.roster().hear(&beat, uptime());
+                self.judge();
+            }
+        }
+    }
+
+    /// A push out of sequence only triggers a poll.
+    fn take_push(&self, appended: &Appended) {
+        let Some(last) = appended.entries.last() else {
+            return;
+        };
+        if last.number <= self.reached() {
+            return;
+        }
+        if self.follow(appended).is_ok() {
+            self.beat_now.notify_one();
+        } else {
+            self.poll_now.notify_one();
+        }
+        self.judge();
+    }
+}

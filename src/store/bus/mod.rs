@@ -1,0 +1,81 @@
+//! What instances tell each other through Redis, at once: what they have appended
+//! to the revocation log, and that they are alive. Nothing depends on its arrival
+//! but speed: the poll of the ledger brings the same, later.
+
+mod signed;
+
+use std::sync::Arc;
+
+use super::redis::{Redis, Subscription};
+use crate::domain::instance::Beat;
+use crate::domain::keys::KeyRing;
+use crate::domain::revocation::Appended;
+use crate::store::Unavailable;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signal {
+    Appended(Appended),
+    Beat(Beat),
+}
+
+pub struct Bus {
+    redis: Redis,
+    channel: String,
+    keys: Arc<KeyRing>,
+}
+
+/// One's place in the audience. What is told meanwhile arrives, in order, or the
+/// next call fails.
+pub struct Listener {
+    subscription: Subscription,
+    keys: Arc<KeyRing>,
+}
+
+impl Bus {
+    /// Signals are signed with the key ring, and go through a channel whose name
+    /// begins with `key_prefix`. Connects when it is first used.
+    #[must_use]
+    pub fn new(redis: Redis, key_prefix: &str, keys: Arc<KeyRing>) -> Self {
+        Self {
+            redis,
+            channel: format!("{key_prefix}:signals"),
+            keys,
+        }
+    }
+
+    /// Tells everybody who listens, this instance included.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if Redis does not take it. Taken is not heard.
+    pub async fn tell(&self, signal: &Signal) -> Result<(), Unavailable> {
+        let message = signed::sign(signal, &self.keys).map_err(Unavailable::hot)?;
+        let mut publish = redis::cmd("PUBLISH");
+        publish.arg(&self.channel).arg(message);
+        self.redis.query::<i64>(&publish).await.map(drop)
+    }
+
+    /// # Errors
+    /// [`Unavailable`] if Redis does not answer.
+    pub async fn listen(&self) -> Result<Listener, Unavailable> {
+        Ok(Listener {
+            subscription: self.redis.subscribe(&self.channel).await?,
+            keys: Arc::clone(&self.keys),
+        })
+    }
+}
+
+impl Listener {
+    /// What is told next. What no key of the ring has signed is passed over, and so
+    /// is what only a later version understands.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the connection has ended: something may have been missed.
+    pub async fn next(&mut self) -> Result<Signal, Unavailable> {
+        loop {
+            let message = self.subscription.next().await?;
+            if let Some(signal) = signed::open(&message, &self.keys) {
+                return Ok(signal);
+            }
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! A signal as it goes through Redis: signed, so that whoever writes to Redis ends
+//! nobody's session and vouches for nobody.
+//!
+//! `version (1) ‖ key id (2) ‖ MAC (16) ‖ postcard's encoding of` [`Wire`], with the
+//! MAC over version and encoding.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Signal;
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::instance::{Beat, BeatNumber, InstanceId};
+use crate::domain::keys::{KEY_ID_LENGTH, KeyRing, MAC_LENGTH, Purpose};
+use crate::domain::revocation::{
+    Appended, Entry, LogNumber, Mark, MarkPrefix, Revocation, Vouched,
+};
+
+const VERSION: u8 = 1;
+const HEADER_LENGTH: usize = 1 + KEY_ID_LENGTH + MAC_LENGTH;
+
+/// Variants and fields are never changed, only variants added at the end: who does
+/// not know one asks the ledger.
+#[derive(Serialize, Deserialize)]
+enum Wire {
+    Appended {
+        after: Option<[u8; 16]>,
+        entries: Vec<WireEntry>,
+    },
+    Beat {
+        instance: [u8; 16],
+        number: u64,
+        reached: u64,
+        mark: [u8; 4],
+        is_last: bool,
+        heard: Vec<([u8; 16], u64)>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireEntry {
+    number: u64,
+    mark: [u8; 16],
+    revocation: WireRevocation,
+}
+
+#[derive(Serialize, Deserialize)]
+enum WireRevocation {
+    SessionEnded([u8; 16]),
+    UserEnded {
+        user: [u8; 16],
+        spared: Option<[u8; 16]>,
+    },
+    UserChanged([u8; 16]),
+    EveryoneEnded,
+    Unknown,
+}
+
+pub(super) fn sign(signal: &Signal, keys: &KeyRing) -> anyhow::Result<Vec<u8>> {
+    let body = postcard::to_stdvec(&Wire::from(signal))?;
+    let (key_id, mac) = keys.sign(Purpose::Signal, &signed_part(&body));
+    Ok([&[VERSION][..], &key_id, &mac, &body].concat())
+}
+
+/// `None` for whatever this version did not sign with one of these keys.
+pub(super) fn open(message: &[u8], keys: &KeyRing) -> Option<Signal> {
+    let (header, body) = message.split_at_checked(HEADER_LENGTH)?;
+    let (version, rest) = header.split_first()?;
+    let (key_id, mac) = rest.split_at_checked(KEY_ID_LENGTH)?;
+    let is_genuine = *version == VERSION
+        && keys.verify(
+            Purpose::Signal,
+            key_id.try_into().ok()?,
+            &signed_part(body),
+            mac,
+        );
+    if !is_genuine {
+        return None;
+    }
+    postcard::from_bytes::<Wire>(body).ok().map(Signal::from)
+}
+
+fn signed_part(body: &[u8]) -> Vec<u8> {
+    [&[VERSION][..], body].concat()
+}
+
+fn bytes(id: impl Into<Uuid>) -> [u8; 16] {
+    id.into().into_bytes()
+}
+
+fn id<T: From<Uuid>>(bytes: [u8; 16]) -> T {
+    Uuid::from_bytes(bytes).into()
+}
+
+impl From<&Signal> for Wire {
+    fn from(signal: &Signal) -> Self {
+        match signal {
+            Signal::Appended(appended) => Self::Appended {
+                after: appended.after.map(|mark| mark.0),
+                entries: appended.entries.iter().map(WireEntry::from).collect(),
+            },
+            Signal::Beat(beat) => Self::Beat {
+                instance: bytes(beat.instance),
+                number: beat.number.get(),
+                reached: beat.reached.number.get(),
+                mark: beat.reached.mark.0,
+                is_last: beat.is_last,
+                heard: beat
+                    .heard
+                    .iter()
+                    .map(|(instance, number)| (bytes(*instance), number.get()))
+                    .collect(),
+            },
+        }
+    }
+}
+
+impl From<Wire> for Signal {
+    fn from(wire: Wire) -> Self {
+        match wire {
+            Wire::Appended { after, entries } => Self::Appended(Appended {
+                after: after.map(Mark),
+                entries: entries.into_iter().map(Entry::from).collect(),
+            }),
+            Wire::Beat {
+                instance,
+                number,
+                reached,
+                mark,
+                is_last,
+                heard,
+            } => Self::Beat(Beat {
+                instance: id(instance),
+                number: BeatNumber::new(number),
+                reached: Vouched {
+                    number: LogNumber::new(reached),
+                    mark: MarkPrefix(mark),
+                },
+                is_last,
+                heard: heard
+                    .into_iter()
+                    .map(|(instance, number)| (id::<InstanceId>(instance), BeatNumber::new(number)))
+                    .collect(),
+            }),
+        }
+    }
+}
+
+impl From<&Entry> for WireEntry {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            number: entry.number.get(),
+            mark: entry.mark.0,
+            revocation: match entry.revocation {
+                Revocation::SessionEnded(session) => WireRevocation::SessionEnded(bytes(session)),
+                Revocation::UserEnded { user, spared } => WireRevocation::UserEnded {
+                    user: bytes(user),
+                    spared: spared.map(bytes),
+                },
+                Revocation::UserChanged(user) => WireRevocation::UserChanged(bytes(user)),
+                Revocation::EveryoneEnded => WireRevocation::EveryoneEnded,
+                Revocation::Unknown => WireRevocation::Unknown,
+            },
+        }
+    }
+}
+
+impl From<WireEntry> for Entry {
+    fn from(entry: WireEntry) -> Self {
+        Self {
+            number: LogNumber::new(entry.number),
+            mark: Mark(entry.mark),
+            revocation: match entry.revocation {
+                WireRevocation::SessionEnded(session) => {
+                    Revocation::SessionEnded(id::<SessionId>(session))
+                }
+                WireRevocation::UserEnded { user, spared } => Revocation::UserEnded {
+                    user: id::<UserId>(user),
+                    spared: spared.map(id::<SessionId>),
+                },
+                WireRevocation::UserChanged(user) => Revocation::UserChanged(id::<UserId>(user)),
+                WireRevocation::EveryoneEnded => Revocation::EveryoneEnded,
+                WireRevocation::Unknown => Revocation::Unknown,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::keys::tests::key;
+    use crate::domain::time::Timestamp;
+
+    fn signals() -> Vec<Signal> {
+        let at = Timestamp::from_millis(1_800_000_000_000);
+        let (user, session) = (UserId::new(at, [1; 10]), SessionId::new(at, [2; 10]));
+        let revocations = [
+            Revocation::SessionEnded(session),
+            Revocation::UserEnded {
+                user,
+                spared: Some(session),
+            },
+            Revocation::UserChanged(user),
+            Revocation::EveryoneEnded,
+            Revocation::Unknown,
+        ];
+        let entries = (7..).zip(revocations).map(|(number, revocation)| Entry {
+            number: LogNumber::new(number),
+            mark: Mark([9; 16]),
+            revocation,
+        });
+        vec![
+            Signal::Appended(Appended {
+                after: Some(Mark([8; 16])),
+                entries: entries.collect(),
+            }),
+            Signal::Beat(Beat {
+                instance: InstanceId::new(at, [3; 10]),
+                number: BeatNumber::new(4),
+                reached: Vouched {
+                    number: LogNumber::new(5),
+                    mark: MarkPrefix([6; 4]),
+                },
+                is_last: false,
+                heard: vec![(InstanceId::new(at, [4; 10]), BeatNumber::new(2))],
+            }),
+        ]
+    }
+
+    #[test]
+    fn what_is_signed_is_read_as_it_was_and_nothing_else_is() {
+        let (keys, others) = (KeyRing::new(&key(1), &[]), KeyRing::new(&key(2), &[]));
+        for signal in signals() {
+            let message = sign(&signal, &keys).unwrap();
+            assert_eq!(open(&message, &keys), Some(signal));
+            assert_eq!(open(&message, &others), None);
+            for position in 0..message.len() {
+                let mut forged = message.clone();
+                forged[position] ^= 1;
+                assert_eq!(open(&forged, &keys), None, "{position}");
+                assert_eq!(open(&message[..position], &keys), None);
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! After a restore, or a failover that lost commits: what the log has lost is
+//! ended again, from what an instance remembers.
+
+use super::ending::Ending;
+use super::{Committed, Ledger, statements};
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::revocation::LogNumber;
+use crate::domain::time::Timestamp;
+use crate::store::Unavailable;
+
+impl Ledger {
+    /// Ends sessions again, those that are back.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn end_sessions_again(&self, ids: &[SessionId]) -> Result<Committed, Unavailable> {
+        self.bounded(async {
+            let mut tx = self.begin().await?;
+            let mut ending = Ending::default();
+            ending.whichever(&mut tx, ids).await?;
+            ending.commit(tx).await
+        })
+        .await
+    }
+
+    /// Ends a user's sessions again, unless that was done since the log was set
+    /// back to `common`, by another instance or by the user.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn end_user_again(
+        &self,
+        user: UserId,
+        spared: Option<SessionId>,
+        common: LogNumber,
+        now: Timestamp,
+    ) -> Result<Option<Committed>, Unavailable> {
+        self.bounded(async {
+            let mut tx = self.begin().await?;
+            let lock = statements::users::lock_user(tx.link(), user).await?;
+            if lock.is_none() || statements::log::has_ended_user(tx.link(), user, common).await? {
+                tx.abandon().await?;
+                return Ok(None);
+            }
+            let mut ending = Ending::default();
+            ending.all_but(&mut tx, user, spared, now).await?;
+            ending.commit(tx).await.map(Some)
+        })
+        .await
+    }
+
+    /// Ends everyone's sessions again, unless that was done since the log was set
+    /// back to `common`.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn end_everyone_again(
+        &self,
+        common: LogNumber,
+    ) -> Result<Option<Committed>, Unavailable> {
+        self.bounded(async {
+            let mut tx = self.begin().await?;
+            if statements::log::has_ended_everyone(tx.link(), common).await? {
+                tx.abandon().await?;
+                return Ok(None);
+            }
+            let mut ending = Ending::default();
+            ending.everyone();
+            ending.commit(tx).await.map(Some)
+        })
+        .await
+    }
+}

@@ -1,0 +1,145 @@
+//! Redis, however it is deployed: one server, a master that sentinels watch over,
+//! or a cluster. Knows nothing of what is kept there.
+//!
+//! Connections lie: they hang, lead nowhere, or to a server that is no longer the
+//! master. So every operation has a deadline, and one that fails by its connection
+//! takes all the connections made along with it out of use.
+
+mod address;
+mod connections;
+mod failure;
+mod sentinels;
+mod subscription;
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use redis::{Cmd, FromRedisValue, Value};
+use tokio::time::{Instant, timeout_at};
+
+use self::address::Address;
+use self::connections::{Connection, Generation};
+use self::failure::Failure;
+pub use self::subscription::Subscription;
+use crate::store::Unavailable;
+
+/// How long connections are kept at least before others take their place: while
+/// all of Redis fails, who asks for a session must not cost it a new start each.
+const RESPITE: Duration = Duration::from_millis(500);
+
+/// Redis, however it is deployed. Cheap to clone. Connects when it is first used.
+#[derive(Clone)]
+pub struct Redis {
+    address: Arc<Address>,
+    command_timeout: Duration,
+    present: Arc<Mutex<Arc<Generation>>>,
+}
+
+/// What is asked of a connection.
+#[derive(Clone, Copy)]
+enum Request<'a> {
+    One(&'a Cmd),
+    Each(&'a [Cmd]),
+}
+
+impl Redis {
+    /// Takes `redis://`, `redis+sentinel://[user:password@]host:port,…/master-name`
+    /// and `redis+cluster://[user:password@]host:port,…`, or the same with `rediss`
+    /// for TLS. A server's certificate must then be signed by one of `ca`, in PEM;
+    /// without, by one that the public trusts.
+    ///
+    /// # Errors
+    /// If `url` is none of these, or `ca` goes with one without TLS.
+    pub fn new(url: &str, ca: Option<&[u8]>, command_timeout: Duration) -> anyhow::Result<Self> {
+        let address = Arc::new(Address::parse(url, ca)?);
+        let first = Generation::begin(&address, command_timeout);
+        Ok(Self {
+            address,
+            command_timeout,
+            present: Arc::new(Mutex::new(Arc::new(first))),
+        })
+    }
+
+    /// One command on one key.
+    pub(in crate::store) async fn query<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+    ) -> Result<T, Unavailable> {
+        let answer = self.perform(Request::One(command)).await?;
+        T::from_redis_value(answer).map_err(Unavailable::redis)
+    }
+
+    /// Several commands, each on one key, in as few round trips as there may be. If
+    /// one fails, others may have been carried out.
+    pub(in crate::store) async fn query_each(&self, commands: &[Cmd]) -> Result<(), Unavailable> {
+        if commands.is_empty() {
+            return Ok(());
+        }
+        self.perform(Request::Each(commands)).await.map(drop)
+    }
+
+    /// Listens to a channel. What was said before is not heard.
+    pub(in crate::store) async fn subscribe(
+        &self,
+        channel: &str,
+    ) -> Result<Subscription, Unavailable> {
+        let subscription =
+            subscription::subscribe(Arc::clone(&self.address), channel, self.command_timeout);
+        Box::pin(within(self.deadline(), subscription))
+            .await
+            .map_err(Unavailable::redis)
+    }
+
+    async fn perform(&self, request: Request<'_>) -> Result<Value, Unavailable> {
+        let generation = self.present();
+        let answer = Box::pin(self.attempt(&generation, request)).await;
+        if let Err(failure) = &answer
+            && !failure.is_an_answer()
+        {
+            self.give_up(&generation);
+        }
+        answer.map_err(Unavailable::redis)
+    }
+
+    async fn attempt(
+        &self,
+        generation: &Generation,
+        request: Request<'_>,
+    ) -> Result<Value, Failure> {
+        let deadline = self.deadline();
+        let mut connection: Connection = within(deadline, generation.connection()).await?;
+        let answer = within(deadline, connection.perform(request)).await;
+        if let Err(failure) = &answer
+            && !failure.is_an_answer()
+        {
+            connection.discard();
+        }
+        answer
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.command_timeout
+    }
+
+    fn present(&self) -> Arc<Generation> {
+        Arc::clone(&self.present.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts new connections in the place of those that one has just failed among.
+    fn give_up(&self, generation: &Arc<Generation>) {
+        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&present, generation) && generation.age() >= RESPITE {
+            *present = Arc::new(Generation::begin(&self.address, self.command_timeout));
+        }
+    }
+}
+
+async fn within<T>(
+    deadline: Instant,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    timeout_at(deadline, work)
+        .await
+        .unwrap_or_else(|elapsed| Err(elapsed.into()))
+}
