@@ -1,0 +1,140 @@
+//! A ledger that is restored from a backup, under the running instances.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use crate::support::Stack::Scaled;
+use crate::support::servers::POSTGRES;
+use crate::support::{Browser, TestApp, within};
+
+/// From when the ledger takes writes again.
+const RECOVERY: Duration = Duration::from_secs(10);
+
+struct Ledger {
+    name: String,
+    admin: PgConnection,
+}
+
+impl Ledger {
+    async fn of(app: &TestApp) -> Self {
+        let (_, name) = app.database_url().rsplit_once('/').unwrap();
+        Self {
+            name: name.to_owned(),
+            admin: PgConnection::connect(&POSTGRES.url).await.unwrap(),
+        }
+    }
+
+    /// Nobody is connected meanwhile.
+    async fn alone(&mut self, statements: &[String]) {
+        let name = &self.name;
+        let close = [
+            format!("alter database {name} allow_connections false"),
+            format!(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+            ),
+        ];
+        for statement in close.iter().chain(statements) {
+            // The server may take a moment to see the others gone.
+            within(RECOVERY, statement, async || {
+                let statement = sqlx::raw_sql(AssertSqlSafe(statement.clone()));
+                statement.execute(&mut self.admin).await.is_ok()
+            })
+            .await;
+        }
+    }
+
+    async fn back_up(&mut self) {
+        let name = self.name.clone();
+        self.alone(&[
+            format!("create database {name}_backup template {name}"),
+            format!("alter database {name} allow_connections true"),
+        ])
+        .await;
+    }
+
+    async fn restore(&mut self) {
+        let name = self.name.clone();
+        self.alone(&[
+            format!("drop database {name}"),
+            format!("alter database {name}_backup rename to {name}"),
+            format!("alter database {name} allow_connections true"),
+        ])
+        .await;
+    }
+}
+
+/// Waits until the service knows; until then it must not say yes.
+async fn is_refused_throughout(browser: &mut Browser) {
+    within(RECOVERY, "it is refused", async || {
+        let answer = browser.whoami().await;
+        assert!(matches!(answer.status, 401 | 503), "{}", answer.text);
+        answer.status == 401
+    })
+    .await;
+}
+
+async fn is_accepted_again(browser: &mut Browser) {
+    within(RECOVERY, "it is accepted", async || {
+        browser.whoami().await.status == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_restored_ledger_has_lost_is_ended_again() {
+    let first = TestApp::spawn(Scaled).await;
+    let second = first.another_instance().await;
+    let mut ada = first.registered("ada@example.com").await;
+    let mut lost = first.logged_in("ada@example.com").await;
+    let mut bob = first.registered("bob@example.com").await;
+    let mut bobs_other = first.logged_in("bob@example.com").await;
+    let mut ledger = Ledger::of(&first).await;
+    ledger.back_up().await;
+
+    is_accepted_again(&mut ada).await;
+    let id = lost.session_id().await;
+    within(RECOVERY, "it is ended", async || {
+        matches!(ada.revoke_session(&id).await.status, 204 | 404)
+    })
+    .await;
+    assert_eq!(bob.revoke_others().await.status, 200);
+    lost.whoami().await.assert_refused();
+    ledger.restore().await;
+
+    for instance in [&first, &second] {
+        is_refused_throughout(&mut lost.at(instance.address)).await;
+        is_refused_throughout(&mut bobs_other.at(instance.address)).await;
+        is_accepted_again(&mut ada.at(instance.address)).await;
+        is_accepted_again(&mut bob.at(instance.address)).await;
+    }
+    lost.whoami().await.assert_refused();
+    bobs_other.whoami().await.assert_refused();
+    // In the ledger itself: whoever comes later knows it from there.
+    let third = first.another_instance().await;
+    lost.at(third.address).whoami().await.assert_refused();
+    bobs_other.at(third.address).whoami().await.assert_refused();
+    assert_eq!(bob.at(third.address).whoami().await.status, 200);
+}
+
+#[tokio::test]
+async fn everyones_end_outlives_a_restore() {
+    let app = TestApp::spawn(Scaled).await;
+    let mut ada = app.registered("ada@example.com").await;
+    let mut root = app.admin().await;
+    let mut ledger = Ledger::of(&app).await;
+    ledger.back_up().await;
+    is_accepted_again(&mut ada).await;
+    is_accepted_again(&mut root).await;
+    let body = json!({ "filter": { "everyone": true } });
+    let ended = root.post("/api/admin/sessions/revoke", &body).await;
+    assert_eq!(ended.status, 200, "{}", ended.text);
+    ledger.restore().await;
+
+    is_refused_throughout(&mut ada).await;
+    is_refused_throughout(&mut root).await;
+    let mut again = app.logged_in("ada@example.com").await;
+    assert_eq!(again.whoami().await.status, 200);
+    ada.whoami().await.assert_refused();
+}
