@@ -61,7 +61,13 @@ impl Application {
         let address = listener.local_addr()?;
         settings.server.bind = address;
         let services = services(&settings, clock).await?;
-        let setup_link = first_admin(&services, &settings).await?;
+        let setup_link = match first_admin(&services, &settings).await {
+            Ok(link) => link,
+            Err(error) => {
+                services.stop().await;
+                return Err(error);
+            }
+        };
 
         let shared = services.clone();
         let server = HttpServer::new(move || {

@@ -12,3 +12,9 @@ create table instances (
     -- Somebody has missed it: its view is not confirmed until it enrols again.
     struck_off_at timestamptz
 );
+
+-- The marks of the last entry, and of the one before what was appended last: whoever
+-- appends learns what came before, also if it had to wait for this row's lock.
+alter table revocation_head add column mark uuid;
+alter table revocation_head add column mark_before uuid;
+update revocation_head h set mark = r.mark from revocations r where r.number = h.number;

@@ -52,15 +52,6 @@ pub struct Report {
 pub struct Registered {
     pub instance: InstanceId,
     pub report: Option<Report>,
-    pub standing: Standing,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Its view may be confirmed.
-    Enrolled,
     /// Somebody has missed it: its view is not confirmed until it enrols again.
-    StruckOff,
-    /// Struck off for longer than any view is believed without confirmation.
-    Gone,
+    pub is_struck_off: bool,
 }

@@ -2,14 +2,15 @@
 //! log, and since when nobody can have gone further unnoticed.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
-use crate::domain::instance::{Beat, BeatNumber, InstanceId, Registered, Report, Standing};
+use crate::domain::instance::{Beat, BeatNumber, InstanceId, Registered, Report};
 use crate::domain::revocation::{LogNumber, Vouched};
 use crate::domain::time::Uptime;
 use crate::domain::view::View;
 
 /// Beats of one's own that are remembered, more than a lease has.
-const REMEMBERED: usize = 1024;
+const REMEMBERED: usize = 8192;
 
 pub struct Roster {
     own: InstanceId,
@@ -20,6 +21,8 @@ pub struct Roster {
     returned: Option<BeatNumber>,
     /// Whether all that was said since the ledger was last asked has been heard.
     has_heard_all: bool,
+    /// The furthest number of the log that anybody has spoken of.
+    spoken_of: LogNumber,
     others: HashMap<InstanceId, Other>,
 }
 
@@ -29,8 +32,14 @@ struct Other {
     is_last: bool,
     /// The latest of our beats that it says it has heard.
     hears: Option<BeatNumber>,
+    /// When it last said anything, or was first heard of.
     alive_at: Uptime,
-    standing: Standing,
+    /// When it last said something that can stretch its belief: a beat, which others
+    /// answer.
+    heard_at: Option<Uptime>,
+    is_registered: bool,
+    /// Since when it is known to be struck off.
+    struck_off_at: Option<Uptime>,
     /// What it last said through the ledger, and whether that was news.
     report: Option<Report>,
     is_reporting: bool,
@@ -44,7 +53,9 @@ impl Other {
             is_last: false,
             hears: None,
             alive_at: at,
-            standing: Standing::Enrolled,
+            heard_at: None,
+            is_registered: false,
+            struck_off_at: None,
             report: None,
             is_reporting: false,
         }
@@ -60,6 +71,13 @@ impl Other {
         }
         is_news
     }
+
+    /// Whether it believes nothing any more: it has left, or was struck off before
+    /// `since`, a lease ago; and nobody can have vouched for it since then.
+    fn is_gone(&self, since: Uptime) -> bool {
+        let is_off = !self.is_registered || self.struck_off_at.is_some_and(|at| at <= since);
+        self.is_last || (is_off && self.heard_at.is_none_or(|at| at <= since))
+    }
 }
 
 impl Roster {
@@ -71,6 +89,7 @@ impl Roster {
             made: VecDeque::new(),
             returned: None,
             has_heard_all: false,
+            spoken_of: LogNumber::default(),
             others: HashMap::new(),
         }
     }
@@ -80,9 +99,10 @@ impl Roster {
         self.own
     }
 
+    /// Whether there is nobody who could have to hear of this instance.
     #[must_use]
-    pub fn is_alone(&self) -> bool {
-        self.others.is_empty()
+    pub fn is_alone(&self, since: Uptime) -> bool {
+        self.others.values().all(|other| other.is_gone(since))
     }
 
     /// The next beat of one's own.
@@ -111,13 +131,21 @@ impl Roster {
             self.returned = self.returned.max(Some(beat.number));
             return;
         }
+        self.hear_of(beat.reached.number);
         let other = self.others.entry(beat.instance);
         let other = other.or_insert_with(|| Other::new(at));
         if other.say(beat.number, beat.reached, at) {
+            other.heard_at = Some(at);
             other.is_last = beat.is_last;
             let own = beat.heard.iter().find(|(heard, _)| *heard == self.own);
             other.hears = own.map(|(_, number)| *number);
         }
+    }
+
+    /// Somebody has spoken of that number of the log: nothing is proven by who has
+    /// not come so far.
+    pub fn hear_of(&mut self, number: LogNumber) {
+        self.spoken_of = self.spoken_of.max(number);
     }
 
     /// Beats may have been missed: until the ledger is asked the next time, nobody
@@ -126,22 +154,48 @@ impl Roster {
         self.has_heard_all = false;
     }
 
-    /// Takes in who is registered, as the ledger says just now. `has_heard_all`:
-    /// from before it was asked, all beats have been heard.
-    pub fn enrol(&mut self, registered: &[Registered], has_heard_all: bool, at: Uptime) {
+    /// The log is another one: its numbers mean nothing any more.
+    pub fn begin_anew(&mut self) {
+        self.spoken_of = LogNumber::default();
+        for other in self.others.values_mut() {
+            other.reached = None;
+        }
+    }
+
+    /// Takes in who is registered, as the ledger says now, asked at `asked_at`.
+    /// `has_heard_all`: from before that, all beats have been heard.
+    pub fn enrol(
+        &mut self,
+        registered: &[Registered],
+        has_heard_all: bool,
+        asked_at: Uptime,
+        now: Uptime,
+        lease: Duration,
+    ) {
         self.has_heard_all = has_heard_all;
-        self.others
-            .retain(|id, _| registered.iter().any(|one| one.instance == *id));
+        for other in self.others.values_mut() {
+            other.is_registered = false;
+        }
         for one in registered.iter().filter(|one| one.instance != self.own) {
             let other = self.others.entry(one.instance);
-            let other = other.or_insert_with(|| Other::new(at));
-            other.standing = one.standing;
+            let other = other.or_insert_with(|| Other::new(now));
+            other.is_registered = true;
+            if one.is_struck_off {
+                other.struck_off_at.get_or_insert(now);
+            } else {
+                other.struck_off_at = None;
+            }
             other.is_reporting = one.report != other.report;
             other.report = one.report;
             if let Some(report) = one.report {
-                other.say(report.number, report.reached, at);
+                other.say(report.number, report.reached, now);
             }
         }
+        // Who was heard meanwhile may have joined meanwhile.
+        self.others.retain(|_, other| {
+            let is_news = other.heard_at.is_some_and(|at| at >= asked_at);
+            other.is_registered || is_news || !other.is_gone(now - lease)
+        });
     }
 
     /// Whether somebody hears of this instance through the ledger alone.
@@ -162,21 +216,20 @@ impl Roster {
     /// Who is enrolled but has said nothing since then.
     #[must_use]
     pub fn silent(&self, since: Uptime) -> Vec<InstanceId> {
-        let silent = self
-            .others
-            .iter()
-            .filter(|(_, other)| other.standing == Standing::Enrolled && other.alive_at < since);
+        let silent = self.others.iter().filter(|(_, other)| {
+            other.is_registered && other.struck_off_at.is_none() && other.alive_at < since
+        });
         silent.map(|(instance, _)| *instance).collect()
     }
 
-    /// Who may still accept what ended by that number of the log.
+    /// Who may still accept what ended by that number of the log. `since`: a lease ago.
     #[must_use]
-    pub fn pending(&self, number: LogNumber, view: &View) -> Vec<InstanceId> {
+    pub fn pending(&self, number: LogNumber, view: &View, since: Uptime) -> Vec<InstanceId> {
         let pending = self.others.iter().filter(|(_, other)| {
             let has_reached = other
                 .reached
                 .is_some_and(|reached| reached.number >= number && view.covers(reached));
-            !has_reached && !other.is_last && other.standing != Standing::Gone
+            !has_reached && !other.is_gone(since)
         });
         pending.map(|(instance, _)| *instance).collect()
     }
@@ -189,7 +242,7 @@ impl Roster {
     /// have come back as well: silence where nothing can be heard proves nothing.
     #[must_use]
     pub fn proven(&self, view: &View) -> Option<Uptime> {
-        if !self.has_heard_all {
+        if !self.has_heard_all || self.spoken_of > view.reached() {
             return None;
         }
         let mut proven = self.made_at(self.returned)?;
@@ -222,6 +275,7 @@ mod tests {
 
     const ADA: u8 = 1;
     const BOB: u8 = 2;
+    const LEASE: Duration = Duration::from_secs(5);
 
     fn id(n: u8) -> InstanceId {
         InstanceId::new(Timestamp::from_millis(0), [n; 10])
@@ -258,14 +312,14 @@ mod tests {
         Registered {
             instance: id(n),
             report: None,
-            standing: Standing::Enrolled,
+            is_struck_off: false,
         }
     }
 
     /// Ada, who knows of Bob.
     fn roster() -> Roster {
         let mut ada = Roster::new(id(ADA));
-        ada.enrol(&[enrolled(ADA), enrolled(BOB)], true, at(0));
+        ada.enrol(&[enrolled(ADA), enrolled(BOB)], true, at(0), at(0), LEASE);
         ada
     }
 
@@ -318,11 +372,11 @@ mod tests {
         let mine = ada.beat(position(0), false, at(100));
         ada.hear(&mine, at(100));
         assert_eq!(ada.proven(&view), None, "the ledger was not asked");
-        ada.enrol(&[enrolled(ADA)], true, at(110));
+        ada.enrol(&[enrolled(ADA)], true, at(110), at(110), LEASE);
         assert_eq!(ada.proven(&view), Some(at(100)), "alone");
         ada.miss();
         assert_eq!(ada.proven(&view), None);
-        ada.enrol(&[enrolled(ADA)], true, at(120));
+        ada.enrol(&[enrolled(ADA)], true, at(120), at(120), LEASE);
         ada.hear(&bobs(1, 0, None), at(130));
         assert_eq!(ada.proven(&view), None, "one whom the ledger did not name");
     }
@@ -343,26 +397,80 @@ mod tests {
     }
 
     #[test]
-    fn who_has_not_come_so_far_is_waited_for_until_gone() {
-        let (mut ada, view) = (roster(), view(3));
-        let number = LogNumber::new(3);
-        assert_eq!(ada.pending(number, &view), [id(BOB)]);
-        ada.hear(&bobs(1, 2, None), at(10));
-        assert_eq!(ada.pending(number, &view), [id(BOB)]);
-        ada.hear(&bobs(2, 3, None), at(20));
-        assert_eq!(ada.pending(number, &view), []);
+    fn what_was_spoken_of_and_is_not_known_ends_every_proof() {
+        let (mut ada, mut view) = (roster(), view(3));
+        let mine = ada.beat(position(3), false, at(100));
+        ada.hear(&mine, at(100));
+        ada.hear(&bobs(1, 3, Some(&mine)), at(200));
+        ada.hear_of(LogNumber::new(4));
+        assert_eq!(ada.proven(&view), None);
+        view.advance(&[Entry {
+            number: LogNumber::new(4),
+            mark: Mark([4; 16]),
+            revocation: Revocation::EveryoneEnded,
+        }])
+        .unwrap();
+        assert_eq!(ada.proven(&view), Some(at(100)));
+    }
 
-        let mut standing = |standing| {
-            let bob = Registered {
-                standing,
-                ..enrolled(BOB)
-            };
-            ada.enrol(&[enrolled(ADA), bob], true, at(30));
-            (ada.pending(LogNumber::new(9), &view), ada.silent(at(1000)))
+    #[test]
+    fn who_joins_while_the_ledger_is_asked_is_not_forgotten() {
+        let (mut ada, view) = (Roster::new(id(ADA)), view(0));
+        let mine = ada.beat(position(0), false, at(100));
+        ada.hear(&mine, at(100));
+        ada.hear(&bobs(1, 0, None), at(130));
+        ada.enrol(&[enrolled(ADA)], true, at(120), at(120), LEASE);
+        assert_eq!(ada.proven(&view), None);
+        ada.enrol(&[enrolled(ADA)], true, at(9000), at(9000), LEASE);
+        assert_eq!(ada.proven(&view), Some(at(100)));
+    }
+
+    #[test]
+    fn who_has_not_come_so_far_is_waited_for_until_gone() {
+        let (mut ada, view) = (roster(), view(9));
+        let pending =
+            |ada: &Roster, number, since| ada.pending(LogNumber::new(number), &view, at(since));
+        assert_eq!(pending(&ada, 3, 0), [id(BOB)]);
+        ada.hear(&bobs(1, 2, None), at(10));
+        assert_eq!(pending(&ada, 3, 0), [id(BOB)]);
+        ada.hear(&bobs(2, 3, None), at(20));
+        assert_eq!(pending(&ada, 3, 0), []);
+
+        let struck_off = Registered {
+            is_struck_off: true,
+            ..enrolled(BOB)
         };
-        assert_eq!(standing(Standing::Enrolled), (vec![id(BOB)], vec![id(BOB)]));
-        assert_eq!(standing(Standing::StruckOff), (vec![id(BOB)], vec![]));
-        assert_eq!(standing(Standing::Gone), (vec![], vec![]));
+        assert_eq!(ada.silent(at(1000)), [id(BOB)]);
+        ada.enrol(
+            &[enrolled(ADA), struck_off],
+            true,
+            at(2000),
+            at(2000),
+            LEASE,
+        );
+        assert_eq!(ada.silent(at(3000)), []);
+        assert_eq!(pending(&ada, 9, 1999), [id(BOB)]);
+        assert_eq!(pending(&ada, 9, 2000), []);
+        // Struck off, but others may vouch for it: it still beats.
+        ada.hear(&bobs(3, 3, None), at(2500));
+        assert_eq!(pending(&ada, 9, 2499), [id(BOB)]);
+        assert_eq!(pending(&ada, 9, 2500), []);
+
+        // Back, and off the register with a farewell.
+        ada.enrol(
+            &[enrolled(ADA), enrolled(BOB)],
+            true,
+            at(3000),
+            at(3000),
+            LEASE,
+        );
+        assert_eq!(pending(&ada, 9, 2999), [id(BOB)]);
+        let farewell = Beat {
+            is_last: true,
+            ..bobs(4, 3, None)
+        };
+        ada.hear(&farewell, at(3100));
+        assert_eq!(pending(&ada, 9, 0), []);
     }
 
     #[test]
@@ -376,13 +484,13 @@ mod tests {
             }),
             ..enrolled(BOB)
         };
-        ada.enrol(&[report(1, true)], true, at(2000));
-        assert_eq!(ada.pending(LogNumber::new(3), &view), []);
+        ada.enrol(&[report(1, true)], true, at(2000), at(2000), LEASE);
+        assert_eq!(ada.pending(LogNumber::new(3), &view, at(0)), []);
         assert_eq!(ada.silent(at(1000)), []);
         assert!(ada.somebody_is_deaf());
-        ada.enrol(&[report(1, true)], true, at(3000));
+        ada.enrol(&[report(1, true)], true, at(3000), at(3000), LEASE);
         assert!(!ada.somebody_is_deaf(), "it was said before");
-        ada.enrol(&[report(2, false)], true, at(4000));
+        ada.enrol(&[report(2, false)], true, at(4000), at(4000), LEASE);
         assert!(!ada.somebody_is_deaf());
     }
 }

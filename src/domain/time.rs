@@ -104,6 +104,14 @@ impl Uptime {
     }
 }
 
+impl Sub<Duration> for Uptime {
+    type Output = Self;
+
+    fn sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(duration))
+    }
+}
+
 impl Add<Duration> for Uptime {
     type Output = Self;
 

@@ -35,9 +35,15 @@ pub fn verdict(record: &Record, source: Source, view: &View, now: Timestamp) -> 
     } = record;
     let is_covered = match source {
         Source::HotStore => view.covers(*vouched),
-        Source::Ledger => true,
+        // The ledger may be ahead of the view.
+        Source::Ledger => vouched.number >= view.floor(),
     };
-    if view.ends(session.id, session.user_id, session.born) {
+    let is_of_another_log = view
+        .mark_at(vouched.number)
+        .is_some_and(|mark| mark != vouched.mark);
+    if is_of_another_log {
+        Verdict::Stale
+    } else if view.ends(session.id, session.user_id, session.born) {
         Verdict::Ended
     } else if session.is_expired(now) {
         Verdict::Expired

@@ -88,7 +88,7 @@ impl View {
             if entry.number != self.reached().next() {
                 return Err(Gap);
             }
-            if self.recent.entries >= self.capacity / 2 {
+            if self.recent.weight() >= self.capacity / 2 {
                 let next = Generation::after(self.reached());
                 let dropped = std::mem::replace(&mut self.recent, next);
                 let dropped = std::mem::replace(&mut self.older, dropped);
@@ -141,7 +141,9 @@ impl View {
     pub fn ended_after(&self, number: LogNumber) -> Ended {
         let mut ended = Ended::default();
         for generation in self.generations() {
-            let sessions = generation.sessions.iter().filter(|(_, at)| **at > number);
+            let from_floor = number.get().saturating_sub(generation.floor.get());
+            let sessions = generation.sessions.iter();
+            let sessions = sessions.filter(|(_, at)| u64::from(**at) > from_floor);
             ended.sessions.extend(sessions.map(|(session, _)| *session));
             ended.everyone |= generation.everyone > number;
             for (user, cutoff) in generation.ended.iter().filter(|(_, c)| c.latest > number) {
@@ -171,7 +173,8 @@ struct Generation {
     /// The last number before this generation's first.
     floor: LogNumber,
     entries: usize,
-    sessions: HashMap<SessionId, LogNumber>,
+    /// With their numbers, counted from the floor.
+    sessions: HashMap<SessionId, u32>,
     ended: HashMap<UserId, Cutoff>,
     changed: HashMap<UserId, LogNumber>,
     everyone: LogNumber,
@@ -191,11 +194,19 @@ impl Generation {
         }
     }
 
+    /// How many entries it is worth: a user's cut-off takes as much memory as two
+    /// sessions that have ended.
+    fn weight(&self) -> usize {
+        self.entries + self.ended.len()
+    }
+
     fn record(&mut self, entry: &Entry) {
         self.entries += 1;
         match entry.revocation {
             Revocation::SessionEnded(session) => {
-                self.sessions.insert(session, entry.number);
+                let from_floor = entry.number.get() - self.floor.get();
+                let from_floor = u32::try_from(from_floor).unwrap_or(u32::MAX);
+                self.sessions.insert(session, from_floor);
             }
             Revocation::UserEnded { user, spared } => {
                 self.ended
@@ -334,7 +345,7 @@ mod tests {
 
     #[test]
     fn what_a_log_has_lost_is_known() {
-        let mut view = view(0, 4);
+        let mut view = view(0, 8);
         let user_ended = |spared: Option<u8>| Revocation::UserEnded {
             user: user(1),
             spared: spared.map(session),

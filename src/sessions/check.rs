@@ -62,8 +62,8 @@ impl Sessions {
     }
 
     /// What the ledger says, asked together with whoever else asks for this session.
-    /// What was read before this request began counts only while the view is fresh,
-    /// which then knows what was revoked in between.
+    /// What was read before this request began, or longer than a lease ago, counts
+    /// only while the view is fresh, which then knows what was revoked in between.
     async fn check_in_ledger(
         self: &Arc<Self>,
         digest: &TokenDigest,
@@ -71,6 +71,9 @@ impl Sessions {
     ) -> Result<Option<Arc<Record>>, Unavailable> {
         let asked_at = uptime();
         for _ in 0..LEDGER_ATTEMPTS {
+            if self.tail.is_void() {
+                break;
+            }
             let landed = self.fly(digest, known.as_ref()).await;
             if landed.begun_at < asked_at && !self.tail.is_fresh() {
                 continue;
@@ -78,18 +81,21 @@ impl Sessions {
             let Some(record) = landed.outcome? else {
                 return Ok(None);
             };
-            let now = self.clock.now();
-            match self.tail.verdict(&record, Source::Ledger, now) {
-                Verdict::Alive => {
+            let (record, now) = (seen(record, known.as_ref()), self.clock.now());
+            let verdict = self.tail.verdict(&record, Source::Ledger, now);
+            // A process that was frozen may find an old answer waiting.
+            let is_recent = uptime().since(landed.begun_at) < self.policy.lease;
+            match verdict {
+                Verdict::Alive if is_recent || self.tail.is_fresh() => {
                     self.touches.note(digest, &record, now);
                     return Ok(Some(record));
                 }
                 Verdict::Ended | Verdict::Expired | Verdict::Idle => return Ok(None),
-                Verdict::Stale => {}
+                Verdict::Alive | Verdict::Stale => {}
             }
         }
         Err(Unavailable::task(anyhow!(
-            "the session changes faster than it can be read"
+            "nobody can tell: the session or the log changes faster than it can be read"
         )))
     }
 
@@ -101,16 +107,11 @@ impl Sessions {
     ) -> Result<Option<Arc<Record>>, Unavailable> {
         let turn = tokio::time::timeout(LEDGER_TURN, self.ledger_reads.acquire());
         let turn = turn.await.map_err(Unavailable::task)?;
-        let Some(mut record) = self.ledger.find_session(digest).await? else {
+        let Some(record) = self.ledger.find_session(digest).await? else {
             return Ok(None);
         };
         drop(turn);
-        // The hot store hears of a session being seen before the ledger does.
-        if let Some(known) = known {
-            let seen_at = record.session.last_seen_at.max(known.session.last_seen_at);
-            record.session.last_seen_at = seen_at;
-        }
-        let (record, now) = (Arc::new(record), self.clock.now());
+        let (record, now) = (seen(Arc::new(record), known), self.clock.now());
         if self.is_alive(&record, now) {
             self.keep(digest, &record).await;
         }
@@ -126,5 +127,17 @@ impl Sessions {
         if let Err(error) = self.hot.keep(digest, record, self.clock.now()).await {
             tracing::warn!(%error, "a copy was not kept");
         }
+    }
+}
+
+/// The hot store hears of a session being seen before the ledger does.
+fn seen(record: Arc<Record>, known: Option<&Arc<Record>>) -> Arc<Record> {
+    match known {
+        Some(known) if known.session.last_seen_at > record.session.last_seen_at => {
+            let mut seen = Record::clone(&record);
+            seen.session.last_seen_at = known.session.last_seen_at;
+            Arc::new(seen)
+        }
+        _ => record,
     }
 }

@@ -65,6 +65,18 @@ impl Ledger {
     }
 }
 
+/// Waits until the ledger itself says so again.
+async fn says(app: &TestApp, sql: &'static str) {
+    within(RECOVERY, sql, async || {
+        let Ok(mut ledger) = PgConnection::connect(app.database_url()).await else {
+            return false;
+        };
+        let answer = sqlx::query_scalar::<_, bool>(sql);
+        answer.fetch_one(&mut ledger).await.is_ok_and(|is_so| is_so)
+    })
+    .await;
+}
+
 /// Waits until the service knows; until then it must not say yes.
 async fn is_refused_throughout(browser: &mut Browser) {
     within(RECOVERY, "it is refused", async || {
@@ -112,6 +124,11 @@ async fn what_a_restored_ledger_has_lost_is_ended_again() {
     lost.whoami().await.assert_refused();
     bobs_other.whoami().await.assert_refused();
     // In the ledger itself: whoever comes later knows it from there.
+    says(
+        &first,
+        "select count(distinct kind) = 2 from revocations where number > 0",
+    )
+    .await;
     let third = first.another_instance().await;
     lost.at(third.address).whoami().await.assert_refused();
     bobs_other.at(third.address).whoami().await.assert_refused();
@@ -134,6 +151,7 @@ async fn everyones_end_outlives_a_restore() {
 
     is_refused_throughout(&mut ada).await;
     is_refused_throughout(&mut root).await;
+    says(&app, "select everyone_ended > 0 from revocation_head").await;
     let mut again = app.logged_in("ada@example.com").await;
     assert_eq!(again.whoami().await.status, 200);
     ada.whoami().await.assert_refused();

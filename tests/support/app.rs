@@ -125,12 +125,12 @@ impl TestApp {
         &self.environment["DATABASE_URL"]
     }
 
-    /// The keys that this instance and those beside it have in Redis.
+    /// The copies that this instance and those beside it have in Redis, by their keys.
     pub async fn redis_keys(&self) -> Vec<Vec<u8>> {
         let prefix = &self.environment["GATELODGE_REDIS__KEY_PREFIX"];
         let mut redis = redis_connection().await;
         let mut keys = redis::cmd("KEYS");
-        let keys = keys.arg(format!("{prefix}:*")).query_async(&mut redis);
+        let keys = keys.arg(format!("{prefix}:s:*")).query_async(&mut redis);
         keys.await.expect("Redis answers")
     }
 

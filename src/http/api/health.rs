@@ -22,7 +22,8 @@ pub async fn get_alive() -> HttpResponse {
 
 /// Whether session checks are answered
 ///
-/// The revocation view is fresh, which takes a ledger that answers.
+/// The revocation view is believed: the ledger answers, or has done so within the
+/// lease, or the grace while nobody else has ended any session.
 #[utoipa::path(
     get, path = "/health/ready", tag = "health", responses((status = 200, body = Health)),
 )]

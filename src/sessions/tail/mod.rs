@@ -31,13 +31,16 @@ use crate::domain::verdict::{self, Source, Verdict};
 use crate::domain::view::{Gap, View};
 use crate::entropy;
 use crate::store::bus::{Bus, Signal};
-use crate::store::ledger::{Ledger, LogReader};
+use crate::store::ledger::Ledger;
 
 /// How many entries the view takes in while checks wait for it.
 const AT_ONCE: usize = 100;
 
 /// How long a revocation waits for the view of its own instance.
 const CATCH_UP: Duration = Duration::from_secs(1);
+
+/// How long the end of the process waits for the last poll.
+const LAST_POLL: Duration = Duration::from_secs(2);
 
 /// How often somebody who waits for the others has the ledger asked.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
@@ -66,6 +69,8 @@ struct Shared {
     belief: Mutex<Belief>,
     /// Since when all beats are heard.
     listens_since: Mutex<Option<Uptime>>,
+    /// When and of where this instance last spoke through the ledger.
+    last_report: Mutex<Option<(Uptime, LogNumber)>>,
     /// Until when the view is believed, in milliseconds of uptime.
     believed_until: AtomicU64,
     /// The log has been set back: nobody knows what to believe before the view is
@@ -75,6 +80,7 @@ struct Shared {
     /// How far this instance itself has brought the log.
     appended: AtomicU64,
     has_left: AtomicBool,
+    polls_have_ended: AtomicBool,
     /// Whether Redis takes what this instance tells.
     is_told: AtomicBool,
     /// Changes whenever the view or the roster do.
@@ -91,6 +97,21 @@ impl Tail {
         bus: Option<Bus>,
     ) -> anyhow::Result<Self> {
         let own = InstanceId::new(clock.now(), entropy::random());
+        let started = Self::enrolled(own, ledger, clock, policy, bus).await;
+        if started.is_err() {
+            // Best effort: who is not registered is not waited for.
+            let _ = ledger.leave(own).await;
+        }
+        started
+    }
+
+    async fn enrolled(
+        own: InstanceId,
+        ledger: &Ledger,
+        clock: &Clock,
+        policy: &Policy,
+        bus: Option<Bus>,
+    ) -> anyhow::Result<Self> {
         let mut reader = ledger.log_reader().await?;
         reader.enrol(own).await?;
         let page = reader.read(None).await?;
@@ -109,18 +130,21 @@ impl Tail {
             roster: Mutex::new(Roster::new(own)),
             belief: Mutex::default(),
             listens_since: Mutex::default(),
+            last_report: Mutex::default(),
             believed_until: AtomicU64::new(0),
             is_void: AtomicBool::new(false),
             appended: AtomicU64::new(0),
             has_left: AtomicBool::new(false),
+            polls_have_ended: AtomicBool::new(false),
             is_told: AtomicBool::new(true),
             news: watch::channel(()).0,
             poll_now: Arc::default(),
             beat_now: Arc::default(),
         });
+        // Of this runtime: the thread that follows the log has its own.
         let mut reader = Some(reader);
         poll::poll(&shared, &mut reader, ledger).await?;
-        spawn(&shared, reader, ledger.clone())?;
+        spawn(&shared, ledger.clone())?;
         Ok(Self { shared })
     }
 
@@ -129,9 +153,14 @@ impl Tail {
         self.shared.is_fresh()
     }
 
+    /// Whether nobody knows what to believe: the log has been set back.
+    pub(super) fn is_void(&self) -> bool {
+        self.shared.is_void.load(Ordering::Acquire)
+    }
+
     pub(super) fn verdict(&self, record: &Record, source: Source, now: Timestamp) -> Verdict {
         let view = self.shared.view();
-        if self.shared.is_void.load(Ordering::Acquire) {
+        if self.is_void() {
             return Verdict::Stale;
         }
         verdict::verdict(record, source, &view, now)
@@ -185,7 +214,12 @@ impl Tail {
         };
         match tokio::time::timeout(patience, everywhere).await {
             Ok(()) => Effect::Everywhere,
-            Err(_) => Effect::Pending(shared.pending(number)),
+            Err(_) => {
+                let pending = shared.pending(number);
+                // The ledger cannot be asked who else there is.
+                let nobody_knows = pending.is_empty().then(|| shared.roster().own());
+                Effect::Pending(pending.into_iter().chain(nobody_knows).collect())
+            }
         }
     }
 
@@ -194,8 +228,15 @@ impl Tail {
         let shared = &self.shared;
         shared.has_left.store(true, Ordering::Release);
         shared.judge();
-        if let Some(bus) = &shared.bus {
-            let last = shared.next_beat(true);
+        // A poll under way might enrol again.
+        shared.poll_now.notify_one();
+        let polls_end = self.until(|shared| shared.polls_have_ended.load(Ordering::Acquire));
+        if tokio::time::timeout(LAST_POLL, polls_end).await.is_err() {
+            tracing::warn!("the last poll of the revocation log does not end");
+        }
+        if let Some(bus) = &shared.bus
+            && let Some(last) = shared.next_beat(true)
+        {
             let _ = bus.tell(&Signal::Beat(last)).await;
         }
         let own = shared.roster().own();
@@ -216,13 +257,13 @@ impl Tail {
 
 /// On a thread of its own, so that busy workers cannot hold it up. Ends when the
 /// tail is dropped.
-fn spawn(shared: &Arc<Shared>, reader: Option<LogReader>, ledger: Ledger) -> anyhow::Result<()> {
+fn spawn(shared: &Arc<Shared>, ledger: Ledger) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("no runtime to follow the log")?;
     let (polls, beats, listens) = (
-        poll::forever(shared, reader, ledger),
+        poll::forever(shared, ledger),
         talk::beat_forever(shared),
         talk::listen_forever(shared),
     );
@@ -285,8 +326,7 @@ impl Shared {
 
     fn is_fresh(&self) -> bool {
         let until = self.believed_until.load(Ordering::Acquire);
-        uptime().since_start() < Duration::from_millis(until)
-            && self.reached() >= self.own_appended()
+        uptime().since_start() < Duration::from_millis(until) && !self.lags()
     }
 
     fn has_polled_since(&self, since: Uptime) -> bool {
@@ -294,7 +334,8 @@ impl Shared {
     }
 
     fn pending(&self, number: LogNumber) -> Vec<InstanceId> {
-        self.roster().pending(number, &self.view())
+        let since = uptime() - self.limits.lease;
+        self.roster().pending(number, &self.view(), since)
     }
 
     fn belief(&self) -> MutexGuard<'_, Belief> {

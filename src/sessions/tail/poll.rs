@@ -4,21 +4,23 @@
 //! instance is enrolled, so that whoever revokes waits for it. The confirmation
 //! counts from before the statement was sent.
 
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::anyhow;
 
 use super::{Shared, set_back};
 use crate::domain::belief::Belief;
-use crate::domain::instance::{InstanceId, Report, Standing};
+use crate::domain::instance::{InstanceId, Report};
+use crate::domain::revocation::LogNumber;
 use crate::domain::time::Uptime;
 use crate::sessions::clock::uptime;
 use crate::store::Unavailable;
 use crate::store::ledger::{Ledger, LogReader};
 
 /// Between two polls, however many ask for one.
-const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// An instance that misses so many polls is struck off.
 const MISSED_POLLS: u32 = 4;
@@ -33,16 +35,18 @@ pub(super) enum Polled {
 
 pub(super) fn forever(
     shared: &Arc<Shared>,
-    mut reader: Option<LogReader>,
     ledger: Ledger,
 ) -> impl Future<Output = ()> + Send + use<> {
     let (poll_now, interval) = (Arc::clone(&shared.poll_now), shared.poll_interval);
     let shared = Arc::downgrade(shared);
     async move {
-        loop {
-            let Some(shared) = shared.upgrade().filter(|shared| !shared.has_left()) else {
+        let mut reader = None;
+        while let Some(shared) = shared.upgrade() {
+            if shared.has_left() {
+                shared.polls_have_ended.store(true, Ordering::Release);
+                shared.news.send_replace(());
                 break;
-            };
+            }
             let polled = poll(&shared, &mut reader, &ledger).await;
             if let Err(error) = &polled {
                 shared.ledger_is_silent(error);
@@ -70,7 +74,7 @@ pub(super) async fn poll(
         Some(reader) => reader,
         None => ledger.log_reader().await?,
     };
-    let (known, asked_at) = (shared.head(), uptime());
+    let (known, appended, asked_at) = (shared.head(), shared.own_appended(), uptime());
     let page = connected.read(Some(known.number)).await?;
     if page.is_read_only {
         return Err(Unavailable::task(anyhow!(
@@ -89,6 +93,9 @@ pub(super) async fn poll(
     let polled = if shared.reached() < page.head.number {
         Polled::Unfinished
     } else {
+        if page.head.number < appended {
+            shared.forget_appended(appended);
+        }
         call_the_roll(shared, &mut connected, asked_at).await?
     };
     *reader = Some(connected);
@@ -101,18 +108,24 @@ async fn call_the_roll(
     reader: &mut LogReader,
     asked_at: Uptime,
 ) -> Result<Polled, Unavailable> {
-    let registered = reader.registered(shared.limits.lease).await?;
+    let registered = reader.registered().await?;
     let own = shared.roster().own();
     let is_enrolled = registered
         .iter()
-        .any(|one| one.instance == own && one.standing == Standing::Enrolled);
+        .any(|one| one.instance == own && !one.is_struck_off);
     if !is_enrolled {
+        if shared.has_left() {
+            return Ok(Polled::Confirmed);
+        }
         tracing::warn!(instance = %own, "this instance was missed; it enrols again");
         reader.enrol(own).await?;
         return Ok(Polled::Unfinished);
     }
     let has_heard_all = shared.listens_since(asked_at);
-    shared.roster().enrol(&registered, has_heard_all, uptime());
+    let (now, lease) = (uptime(), shared.limits.lease);
+    shared
+        .roster()
+        .enrol(&registered, has_heard_all, asked_at, now, lease);
     if let Some(report) = shared.report() {
         reader.report(own, report).await?;
     }
@@ -125,6 +138,18 @@ async fn call_the_roll(
 }
 
 impl Shared {
+    /// The log has lost what this instance had appended and not yet taken in.
+    fn forget_appended(&self, number: LogNumber) {
+        let (known, none) = (number.get(), 0);
+        let order = (Ordering::AcqRel, Ordering::Acquire);
+        let forgotten = self
+            .appended
+            .compare_exchange(known, none, order.0, order.1);
+        if forgotten.is_ok() {
+            tracing::error!(%number, "the ledger has lost a revocation that it had committed");
+        }
+    }
+
     fn ledger_answers(&self, asked_at: Uptime) {
         if self.belief().ledger_is_silent() {
             tracing::info!("the ledger answers again");
@@ -140,14 +165,25 @@ impl Shared {
     }
 
     /// What to say through the ledger: nothing, while the bus carries it and all
-    /// hear it.
+    /// hear it, or while it was said just now.
     fn report(&self) -> Option<Report> {
-        let is_deaf = !self.is_carried();
+        let (is_deaf, now) = (!self.is_carried(), uptime());
         let mut roster = self.roster();
-        if roster.is_alone() || !(is_deaf || roster.somebody_is_deaf()) {
+        let somebody_must_know = is_deaf || roster.somebody_is_deaf();
+        if roster.is_alone(now - self.limits.lease) || !somebody_must_know {
             return None;
         }
-        let beat = roster.beat(self.view().stands_at(), false, uptime());
+        let reached = self.view().stands_at();
+        let last = self.last_report.lock();
+        let mut last = last.unwrap_or_else(PoisonError::into_inner);
+        let is_said = last.is_some_and(|(at, number)| {
+            number == reached.number && now.since(at) < self.poll_interval
+        });
+        if is_said || self.lags() {
+            return None;
+        }
+        *last = Some((now, reached.number));
+        let beat = roster.beat(reached, false, now);
         Some(Report {
             number: beat.number,
             reached: beat.reached,
@@ -158,10 +194,6 @@ impl Shared {
     fn missed(&self) -> Vec<InstanceId> {
         let patience = self.poll_interval * MISSED_POLLS;
         let patience = patience.max(Duration::from_secs(1));
-        let now = uptime();
-        let since = now.since_start().checked_sub(patience);
-        since.map_or_else(Vec::new, |since| {
-            self.roster().silent(Uptime::from_start(since))
-        })
+        self.roster().silent(uptime() - patience)
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Shared;
+use crate::domain::belief::Belief;
 use crate::domain::revocation::{Head, LogNumber, Mark};
 use crate::domain::view::View;
 use crate::store::Unavailable;
@@ -19,7 +20,8 @@ pub(super) async fn begin_anew(
     head: Head,
 ) -> Result<(), Unavailable> {
     shared.is_void.store(true, Ordering::Release);
-    shared.judge();
+    shared.believe(|belief| *belief = Belief::default());
+    shared.appended.store(0, Ordering::Release);
     let common = last_common(shared, reader, head.number).await?;
     let lost = shared.view().ended_after(common);
     tracing::error!(
@@ -28,17 +30,17 @@ pub(super) async fn begin_anew(
         "the revocation log is not the one it was; what it has lost is ended again"
     );
     for some in lost.sessions.chunks(ENDED) {
-        drop(ledger.end_sessions_again(some).await?);
+        ledger.end_sessions_again(some).await?;
     }
     let now = shared.clock.now();
     for (user, spared) in lost.users {
-        drop(ledger.end_user_again(user, spared, common, now).await?);
+        ledger.end_user_again(user, spared, common, now).await?;
     }
     if lost.everyone {
-        drop(ledger.end_everyone_again(common).await?);
+        ledger.end_everyone_again(common).await?;
     }
+    shared.roster().begin_anew();
     let page = reader.read(None).await?;
-    shared.appended.store(0, Ordering::Release);
     shared.change(|view| *view = View::starting_at(page.head, shared.view_capacity));
     shared.is_void.store(false, Ordering::Release);
     Ok(())

@@ -27,14 +27,13 @@ pub(super) fn beat_forever(shared: &Arc<Shared>) -> impl Future<Output = ()> + S
     let (bus, shared) = (shared.bus.clone(), Arc::downgrade(shared));
     async move {
         let Some(bus) = bus else { return };
-        let next = || {
-            let shared = shared.upgrade().filter(|shared| !shared.has_left())?;
-            Some(shared.next_beat(false))
-        };
-        while let Some(beat) = next() {
-            let told = bus.tell(&Signal::Beat(beat)).await;
-            if let Some(shared) = shared.upgrade() {
-                shared.is_told.store(told.is_ok(), Ordering::Release);
+        let present = || shared.upgrade().filter(|shared| !shared.has_left());
+        while let Some(beat) = present().map(|shared| shared.next_beat(false)) {
+            if let Some(beat) = beat {
+                let told = bus.tell(&Signal::Beat(beat)).await;
+                if let Some(shared) = shared.upgrade() {
+                    shared.is_told.store(told.is_ok(), Ordering::Release);
+                }
             }
             tokio::time::sleep(PAUSE).await;
             let _ = tokio::time::timeout(interval, beat_now.notified()).await;
@@ -66,8 +65,9 @@ pub(super) fn listen_forever(shared: &Arc<Shared>) -> impl Future<Output = ()> +
                         shared.stop_to_listen();
                     }
                 }
-                Err(_) => tokio::time::sleep(LISTEN_AGAIN).await,
+                Err(_) => drop(current),
             }
+            tokio::time::sleep(LISTEN_AGAIN).await;
         }
     }
 }
@@ -86,17 +86,22 @@ impl Shared {
         self.has_left.load(Ordering::Acquire)
     }
 
-    pub(super) fn next_beat(&self, is_last: bool) -> Beat {
+    /// Nothing while the view lags behind this instance's own revocations: a beat
+    /// says that it has revoked nothing beyond.
+    pub(super) fn next_beat(&self, is_last: bool) -> Option<Beat> {
         let mut roster = self.roster();
-        roster.beat(self.view().stands_at(), is_last, uptime())
+        let reached = self.view().stands_at();
+        (!self.lags()).then(|| roster.beat(reached, is_last, uptime()))
+    }
+
+    pub(super) fn lags(&self) -> bool {
+        self.reached() < self.own_appended()
     }
 
     /// Whether the bus takes what this instance says, and brings it back.
     pub(super) fn is_carried(&self) -> bool {
-        let patience = SILENCE.min(self.poll_interval * 3);
-        let since = uptime().since_start().saturating_sub(patience);
-        self.is_told.load(Ordering::Acquire)
-            && self.roster().hears_itself(Uptime::from_start(since))
+        let since = uptime() - self.poll_interval * 3;
+        self.is_told.load(Ordering::Acquire) && self.roster().hears_itself(since)
     }
 
     pub(super) fn listens_since(&self, then: Uptime) -> bool {
@@ -142,6 +147,7 @@ impl Shared {
         if last.number <= self.reached() {
             return;
         }
+        self.roster().hear_of(last.number);
         if self.follow(appended).is_ok() {
             self.beat_now.notify_one();
         } else {

@@ -12,6 +12,9 @@ use crate::domain::keys::KeyRing;
 use crate::domain::revocation::Appended;
 use crate::store::Unavailable;
 
+/// In milliseconds.
+const PROOF_EXPIRES: u64 = 60_000;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signal {
     Appended(Appended),
@@ -21,6 +24,8 @@ pub enum Signal {
 pub struct Bus {
     redis: Redis,
     channel: String,
+    /// A key that is written for the sake of writing.
+    proof: String,
     keys: Arc<KeyRing>,
 }
 
@@ -39,6 +44,7 @@ impl Bus {
         Self {
             redis,
             channel: format!("{key_prefix}:signals"),
+            proof: format!("{key_prefix}:master"),
             keys,
         }
     }
@@ -48,10 +54,14 @@ impl Bus {
     /// # Errors
     /// [`Unavailable`] if Redis does not take it. Taken is not heard.
     pub async fn tell(&self, signal: &Signal) -> Result<(), Unavailable> {
-        let message = signed::sign(signal, &self.keys).map_err(Unavailable::hot)?;
+        let message = signed::sign(signal, &self.keys).map_err(Unavailable::task)?;
         let mut publish = redis::cmd("PUBLISH");
         publish.arg(&self.channel).arg(message);
-        self.redis.query::<i64>(&publish).await.map(drop)
+        // A replica takes what is published, and passes it on to nobody. It takes no
+        // writes: so a server that was demoted is found out.
+        let mut write = redis::cmd("SET");
+        write.arg(&self.proof).arg("").arg("PX").arg(PROOF_EXPIRES);
+        self.redis.query_each(&[write, publish]).await
     }
 
     /// # Errors

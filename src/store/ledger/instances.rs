@@ -1,8 +1,6 @@
 //! Who is registered. An instance speaks of itself on the connection of its poll:
 //! what confirms its view must not depend on a pool that others drain.
 
-use std::time::Duration;
-
 use super::log::LogReader;
 use super::{Ledger, statements};
 use crate::domain::instance::{InstanceId, Registered, Report};
@@ -25,15 +23,14 @@ impl LogReader {
         .await
     }
 
-    /// Everybody who is registered. `lease`: for how long a view is believed that
-    /// is not confirmed any more.
+    /// Everybody who is registered.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer; connect anew.
-    pub async fn registered(&mut self, lease: Duration) -> Result<Vec<Registered>, Unavailable> {
+    pub async fn registered(&mut self) -> Result<Vec<Registered>, Unavailable> {
         let rows = self.ask(async |link| statements::instances::instances(link).await);
         let rows = rows.await?;
-        Ok(rows.into_iter().map(|row| row.registered(lease)).collect())
+        Ok(rows.into_iter().map(Registered::from).collect())
     }
 
     /// Tells the others through the ledger.

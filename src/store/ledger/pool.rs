@@ -117,6 +117,11 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     }
 }
 
+/// A server takes no writes that did when it was connected to.
+pub(super) fn retired() -> sqlx::Error {
+    io::Error::new(ErrorKind::ConnectionReset, ReadOnly).into()
+}
+
 /// Whether other connections may be silent as well. They are tried then.
 fn is_silent(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(error) if error.kind() == ErrorKind::TimedOut)

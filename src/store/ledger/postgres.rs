@@ -63,7 +63,7 @@ impl Database {
     }
 
     pub(super) async fn migrate(&self) -> anyhow::Result<()> {
-        let mut connection = self.dedicated().await?;
+        let mut connection = self.unlimited().await?;
         migrator().run(&mut connection).await?;
         Ok(connection.close().await?)
     }
@@ -83,8 +83,13 @@ impl Database {
     }
 
     /// A connection outside the pool and without its limits.
-    pub(super) async fn dedicated(&self) -> Result<PgConnection, sqlx::Error> {
+    async fn unlimited(&self) -> Result<PgConnection, sqlx::Error> {
         PgConnection::connect_with(&self.options).await
+    }
+
+    /// A connection outside the pool.
+    pub(super) async fn dedicated(&self) -> Result<PgConnection, sqlx::Error> {
+        PgConnection::connect_with(&self.options.clone().options(LIMITS)).await
     }
 
     /// Runs statements that only read, outside a transaction. What a lost
@@ -205,13 +210,16 @@ fn append_and_commit(log: &[Revocation]) -> String {
     }
     format!(
         "with head as \
-         (update revocation_head set number = number + {count}{everyone} returning number), \
-         appended as (insert into revocations (number, kind, user_id, session_id) \
-         select head.number - {count} + entry.position, entry.kind, entry.user_id, entry.session_id \
+         (update revocation_head set number = number + {count}, mark_before = mark, \
+         mark = gen_random_uuid(){everyone} returning number, mark, mark_before), \
+         appended as (insert into revocations (number, mark, kind, user_id, session_id) \
+         select head.number - {count} + entry.position, \
+         case entry.position when {count} then head.mark else gen_random_uuid() end, \
+         entry.kind, entry.user_id, entry.session_id \
          from head, (values {values}) as entry (position, kind, user_id, session_id) \
          returning number, mark) \
-         select number, mark, (select r.mark from revocations r, head \
-         where r.number = head.number - {count}) as after from appended order by number; commit"
+         select a.number, a.mark, head.mark_before as after from appended a, head \
+         order by a.number; commit"
     )
 }
 
@@ -226,8 +234,7 @@ fn numbered(log: &[Revocation], rows: &[PgRow]) -> Result<Appended, sqlx::Error>
             mark,
             after,
         } = AppendedRow::from_row(row)?;
-        // The same in every row. The statement does not see what was committed
-        // while it waited for the head's lock; then there is none.
+        // The same in every row.
         appended.after = after;
         appended.entries.push(Entry {
             number,

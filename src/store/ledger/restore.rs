@@ -2,7 +2,7 @@
 //! ended again, from what an instance remembers.
 
 use super::ending::Ending;
-use super::{Committed, Ledger, statements};
+use super::{Ledger, statements};
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::revocation::LogNumber;
 use crate::domain::time::Timestamp;
@@ -13,12 +13,12 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
-    pub async fn end_sessions_again(&self, ids: &[SessionId]) -> Result<Committed, Unavailable> {
+    pub async fn end_sessions_again(&self, ids: &[SessionId]) -> Result<(), Unavailable> {
         self.bounded(async {
             let mut tx = self.begin().await?;
             let mut ending = Ending::default();
             ending.whichever(&mut tx, ids).await?;
-            ending.commit(tx).await
+            ending.commit(tx).await.map(drop)
         })
         .await
     }
@@ -34,17 +34,16 @@ impl Ledger {
         spared: Option<SessionId>,
         common: LogNumber,
         now: Timestamp,
-    ) -> Result<Option<Committed>, Unavailable> {
+    ) -> Result<(), Unavailable> {
         self.bounded(async {
             let mut tx = self.begin().await?;
             let lock = statements::users::lock_user(tx.link(), user).await?;
             if lock.is_none() || statements::log::has_ended_user(tx.link(), user, common).await? {
-                tx.abandon().await?;
-                return Ok(None);
+                return tx.abandon().await;
             }
             let mut ending = Ending::default();
             ending.all_but(&mut tx, user, spared, now).await?;
-            ending.commit(tx).await.map(Some)
+            ending.commit(tx).await.map(drop)
         })
         .await
     }
@@ -54,19 +53,15 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
-    pub async fn end_everyone_again(
-        &self,
-        common: LogNumber,
-    ) -> Result<Option<Committed>, Unavailable> {
+    pub async fn end_everyone_again(&self, common: LogNumber) -> Result<(), Unavailable> {
         self.bounded(async {
             let mut tx = self.begin().await?;
             if statements::log::has_ended_everyone(tx.link(), common).await? {
-                tx.abandon().await?;
-                return Ok(None);
+                return tx.abandon().await;
             }
             let mut ending = Ending::default();
             ending.everyone();
-            ending.commit(tx).await.map(Some)
+            ending.commit(tx).await.map(drop)
         })
         .await
     }

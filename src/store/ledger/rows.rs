@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use sqlx::FromRow;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row as _};
 
 use super::columns::Address;
 use crate::domain::audit::{Actor, Recorded};
 use crate::domain::client::{Client, UserAgent};
 use crate::domain::email::Email;
 use crate::domain::id::{EventId, InstanceId, SessionId, UserId};
-use crate::domain::instance::{BeatNumber, Registered, Report, Standing};
+use crate::domain::instance::{BeatNumber, Registered, Report};
 use crate::domain::password::PasswordHash;
 use crate::domain::revocation::{Entry, LogNumber, Mark, MarkPrefix, Revocation, Vouched};
 use crate::domain::session::{Record, Session};
@@ -116,6 +118,29 @@ impl From<RecordRow> for Record {
         }
     }
 }
+
+/// A record, if there is one, and whether the server may be behind.
+pub(super) struct FoundRow {
+    pub(super) is_read_only: bool,
+    pub(super) record: Option<RecordRow>,
+}
+
+macro_rules! found {
+    ($row:ty) => {
+        impl FromRow<'_, $row> for FoundRow {
+            fn from_row(row: &$row) -> Result<Self, sqlx::Error> {
+                let user: Option<UserId> = row.try_get("user_id")?;
+                Ok(Self {
+                    is_read_only: row.try_get("is_read_only")?,
+                    record: user.map(|_| RecordRow::from_row(row)).transpose()?,
+                })
+            }
+        }
+    };
+}
+
+found!(PgRow);
+found!(SqliteRow);
 
 /// A row per entry; one with nothing in the entry's columns if there is none.
 #[derive(FromRow)]
@@ -229,23 +254,20 @@ pub(super) struct InstanceRow {
     reached: Option<LogNumber>,
     mark: Option<MarkPrefix>,
     is_deaf: bool,
-    struck_off_for_ms: Option<i64>,
+    is_struck_off: bool,
+}
+
+impl From<InstanceRow> for Registered {
+    fn from(row: InstanceRow) -> Self {
+        Self {
+            instance: row.id,
+            report: row.report(),
+            is_struck_off: row.is_struck_off,
+        }
+    }
 }
 
 impl InstanceRow {
-    pub(super) fn registered(self, lease: Duration) -> Registered {
-        let is_over = |ms: i64| u128::try_from(ms).is_ok_and(|ms| ms >= lease.as_millis());
-        Registered {
-            instance: self.id,
-            report: self.report(),
-            standing: match self.struck_off_for_ms {
-                None => Standing::Enrolled,
-                Some(ms) if is_over(ms) => Standing::Gone,
-                Some(_) => Standing::StruckOff,
-            },
-        }
-    }
-
     fn report(&self) -> Option<Report> {
         Some(Report {
             number: self.beat?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::accounts::lock_alive;
 use super::connection::Link;
 use super::ending::Ending;
-use super::{Committed, Ledger, statements};
+use super::{Committed, Ledger, pool, statements};
 use crate::domain::audit::{Act, Action};
 use crate::domain::digest::TokenDigest;
 use crate::domain::id::{SessionId, UserId};
@@ -52,9 +52,14 @@ impl Ledger {
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn find_session(&self, digest: &TokenDigest) -> Result<Option<Record>, Unavailable> {
         let digest = *digest;
-        let row = self
-            .read(async move |link: Link<'_>| statements::sessions::record(link, &digest).await);
-        Ok(row.await?.map(Into::into))
+        let found = self.read(async move |link: Link<'_>| {
+            let found = statements::sessions::record(link, &digest).await?;
+            if found.is_read_only {
+                return Err(pool::retired());
+            }
+            Ok(found.record)
+        });
+        Ok(found.await?.map(Into::into))
     }
 
     /// The user's sessions that may be in use at `now`, newest first, a thousand

@@ -1,5 +1,5 @@
-//! The instances that are registered. Times are the database's own: how long an
-//! instance has been struck off must not depend on anybody's clock.
+//! The instances that are registered. The time when one was struck off is for
+//! sweeping up alone.
 
 use super::Result;
 use crate::domain::instance::{InstanceId, Report};
@@ -42,19 +42,12 @@ pub(in crate::store::ledger) async fn report(
 }
 
 pub(in crate::store::ledger) async fn instances(link: Link<'_>) -> Result<Vec<InstanceRow>> {
-    macro_rules! select {
-        ($struck_off_for_ms:literal) => {
-            concat!(
-                "select id, beat, reached, mark, is_deaf, ",
-                $struck_off_for_ms,
-                " as struck_off_for_ms from instances"
-            )
-        };
-    }
-    const POSTGRES: &str =
-        select!("(extract(epoch from clock_timestamp() - struck_off_at) * 1000)::bigint");
-    const SQLITE: &str = select!("cast(unixepoch('subsec') * 1000 as integer) - struck_off_at");
-    fetch!(link, fetch_all::<InstanceRow>, [POSTGRES, SQLITE])
+    fetch!(
+        link,
+        fetch_all::<InstanceRow>,
+        "select id, beat, reached, mark, is_deaf, \
+         struck_off_at is not null as is_struck_off from instances",
+    )
 }
 
 pub(in crate::store::ledger) async fn strike_off(

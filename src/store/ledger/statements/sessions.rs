@@ -11,7 +11,7 @@ use crate::domain::session::{Draft, Session};
 use crate::domain::time::Timestamp;
 use crate::store::ledger::columns::Address;
 use crate::store::ledger::connection::{Link, execute, fetch};
-use crate::store::ledger::rows::{RecordRow, SessionRow};
+use crate::store::ledger::rows::{FoundRow, SessionRow};
 
 macro_rules! session_columns {
     () => {
@@ -84,21 +84,32 @@ pub(in crate::store::ledger) async fn insert_session(
     Ok((Session { born, ..unborn }, vouched))
 }
 
-/// A session and its user as of the log's head, all read at one moment.
+/// A session and its user as of the log's head, all read at one moment; a row even
+/// if there is none.
 pub(in crate::store::ledger) async fn record(
     link: Link<'_>,
     digest: &TokenDigest,
-) -> Result<Option<RecordRow>> {
-    const SQL: &str = concat!(
-        "select ",
-        session_columns!(),
-        ", ",
-        user_columns!(),
-        ", h.number as vouched, r.mark as vouched_mark from ",
-        not_ended!(),
-        " join revocations r on r.number = h.number where s.digest = $1"
-    );
-    fetch!(link, fetch_optional::<RecordRow>, [SQL, SQL], digest)
+) -> Result<FoundRow> {
+    macro_rules! select {
+        ($is_read_only:literal) => {
+            concat!(
+                "select ",
+                session_columns!(),
+                ", ",
+                user_columns!(),
+                ", h.number as vouched, r.mark as vouched_mark, ",
+                $is_read_only,
+                " as is_read_only from revocation_head h \
+                 join revocations r on r.number = h.number \
+                 left join sessions s on s.digest = $1 and h.everyone_ended <= s.born \
+                 left join users u \
+                 on u.id = s.user_id and u.session_generation = s.generation"
+            )
+        };
+    }
+    const POSTGRES: &str = select!("current_setting('transaction_read_only')::boolean");
+    const SQLITE: &str = select!("false");
+    fetch!(link, fetch_one::<FoundRow>, [POSTGRES, SQLITE], digest)
 }
 
 /// Newest first, up to a number no list is longer than; those past a limit of
