@@ -6,8 +6,8 @@ use super::print::print;
 use crate::sessions::Effect;
 use crate::startup::Operator;
 
-/// As the API waits.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Longer than it takes until nobody waits for an instance that has crashed.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Says so if some instance has not said in time that it knows.
 pub(super) async fn wait(operator: &Operator) -> anyhow::Result<()> {
@@ -17,8 +17,8 @@ pub(super) async fn wait(operator: &Operator) -> anyhow::Result<()> {
     let lease = operator.sessions.policy().lease;
     let names: Vec<_> = instances.iter().map(ToString::to_string).collect();
     print(&format!(
-        "it is written down; not confirmed yet by {} (cut off, frozen or lost: such an instance \
-         accepts nothing once its lease of {lease:?}, or its grace, is over)",
+        "it is written down, but not confirmed by every instance: {} (cut off, frozen or \
+         crashed; such a one accepts nothing once its lease of {lease:?}, or its grace, is over)",
         names.join(", ")
     ))
 }

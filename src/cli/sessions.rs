@@ -156,7 +156,8 @@ async fn revoke(asked: Revoke, operator: &Operator) -> anyhow::Result<()> {
         } else {
             sessions.revoke_all(user, act).await?
         };
-        print(&format!("{would_have}ended {count} sessions of {whom}"))?;
+        let noun = if count == 1 { "session" } else { "sessions" };
+        print(&format!("{would_have}ended {count} {noun} of {whom}"))?;
     } else {
         if !asked.dry_run {
             sessions.revoke_everyone(asked.reason, act).await?;

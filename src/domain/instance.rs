@@ -1,9 +1,9 @@
 //! What instances say of themselves.
 
 pub use crate::domain::id::InstanceId;
-use crate::domain::revocation::Vouched;
+use crate::domain::revocation::{Appended, Vouched};
 
-/// Counts what one instance has said; none is said twice.
+/// Counts what one instance has said; nothing is said twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BeatNumber(u64);
 
@@ -36,6 +36,15 @@ pub struct Beat {
     pub is_last: bool,
     /// The latest beat heard of each other instance.
     pub heard: Vec<(InstanceId, BeatNumber)>,
+}
+
+/// What an instance has just appended to the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Push {
+    pub instance: InstanceId,
+    /// Counts the pushes of that instance.
+    pub number: BeatNumber,
+    pub appended: Appended,
 }
 
 /// What an instance says through the ledger.

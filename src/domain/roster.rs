@@ -4,8 +4,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::domain::instance::{Beat, BeatNumber, InstanceId, Registered, Report};
-use crate::domain::revocation::{LogNumber, Vouched};
+use crate::domain::instance::{Beat, BeatNumber, InstanceId, Push, Registered, Report};
+use crate::domain::revocation::{Appended, LogNumber, Vouched};
 use crate::domain::time::Uptime;
 use crate::domain::view::View;
 
@@ -15,6 +15,7 @@ const REMEMBERED: usize = 8192;
 pub struct Roster {
     own: InstanceId,
     last: BeatNumber,
+    last_push: BeatNumber,
     /// When the latest of one's own beats were made.
     made: VecDeque<(BeatNumber, Uptime)>,
     /// The latest of one's own beats that came back: the way there and back works.
@@ -28,6 +29,7 @@ pub struct Roster {
 
 struct Other {
     number: BeatNumber,
+    last_push: BeatNumber,
     reached: Option<Vouched>,
     is_last: bool,
     /// The latest of our beats that it says it has heard.
@@ -49,6 +51,7 @@ impl Other {
     const fn new(at: Uptime) -> Self {
         Self {
             number: BeatNumber::new(0),
+            last_push: BeatNumber::new(0),
             reached: None,
             is_last: false,
             hears: None,
@@ -86,6 +89,7 @@ impl Roster {
         Self {
             own,
             last: BeatNumber::default(),
+            last_push: BeatNumber::default(),
             made: VecDeque::new(),
             returned: None,
             has_heard_all: false,
@@ -122,6 +126,34 @@ impl Roster {
                 .iter()
                 .map(|(instance, other)| (*instance, other.number))
                 .collect(),
+        }
+    }
+
+    /// The next push of one's own.
+    pub fn push(&mut self, appended: Appended) -> Push {
+        self.last_push = self.last_push.next();
+        Push {
+            instance: self.own,
+            number: self.last_push,
+            appended,
+        }
+    }
+
+    /// Whether a push may be taken in: from who is enrolled, and not for the second
+    /// time. After a restore, one recorded before it would fit the log again.
+    pub fn admits(&mut self, push: &Push) -> bool {
+        let Some(other) = self.others.get_mut(&push.instance) else {
+            return false;
+        };
+        let is_news = push.number > other.last_push;
+        other.last_push = other.last_push.max(push.number);
+        is_news && other.is_registered && other.struck_off_at.is_none()
+    }
+
+    /// This instance itself was away: nobody else can be missed for that time.
+    pub fn forgive(&mut self, now: Uptime) {
+        for other in self.others.values_mut() {
+            other.alive_at = now;
         }
     }
 
@@ -394,6 +426,27 @@ mod tests {
         assert_eq!(ada.proven(&view), Some(at(100)));
         ada.hear(&farewell(2, 4), at(200));
         assert_eq!(ada.proven(&view), None);
+    }
+
+    #[test]
+    fn a_push_is_taken_once_and_only_from_who_is_enrolled() {
+        let mut ada = roster();
+        let push = |n, number| Push {
+            instance: id(n),
+            number: BeatNumber::new(number),
+            appended: Appended::default(),
+        };
+        assert!(ada.admits(&push(BOB, 7)));
+        assert!(!ada.admits(&push(BOB, 7)));
+        assert!(!ada.admits(&push(BOB, 6)));
+        assert!(ada.admits(&push(BOB, 8)));
+        assert!(!ada.admits(&push(3, 1)), "a stranger");
+        let struck_off = Registered {
+            is_struck_off: true,
+            ..enrolled(BOB)
+        };
+        ada.enrol(&[enrolled(ADA), struck_off], true, at(1), at(1), LEASE);
+        assert!(!ada.admits(&push(BOB, 9)));
     }
 
     #[test]

@@ -18,6 +18,8 @@ use crate::domain::revocation::{Entry, Head, LogNumber, Mark, MarkPrefix, Revoca
 pub struct View {
     capacity: usize,
     head: Head,
+    /// Up to where the ledger itself has said what is known.
+    confirmed: LogNumber,
     /// Of the entries from the floor to the head.
     marks: VecDeque<MarkPrefix>,
     recent: Generation,
@@ -45,6 +47,7 @@ impl View {
         Self {
             capacity,
             head,
+            confirmed: head.number,
             marks: VecDeque::from([head.mark.prefix()]),
             recent: Generation::after(head.number),
             older: Generation::after(head.number),
@@ -73,6 +76,11 @@ impl View {
             number: self.head.number,
             mark: self.head.mark.prefix(),
         }
+    }
+
+    /// The ledger has said, or this instance itself committed, all that is known.
+    pub const fn confirm(&mut self) {
+        self.confirmed = self.head.number;
     }
 
     /// Takes in entries in the order of their numbers; those already known are
@@ -137,16 +145,20 @@ impl View {
     }
 
     /// What was ended after that number: what a log that was set back to it has lost.
+    /// What is known from a push alone does not count: it may never have been there.
     #[must_use]
     pub fn ended_after(&self, number: LogNumber) -> Ended {
         let mut ended = Ended::default();
+        let last = self.confirmed;
         for generation in self.generations() {
-            let from_floor = number.get().saturating_sub(generation.floor.get());
+            let is_lost = |at: LogNumber| number < at && at <= last;
             let sessions = generation.sessions.iter();
-            let sessions = sessions.filter(|(_, at)| u64::from(**at) > from_floor);
+            let sessions = sessions.filter(|(_, at)| {
+                is_lost(LogNumber::new(generation.floor.get() + u64::from(**at)))
+            });
             ended.sessions.extend(sessions.map(|(session, _)| *session));
-            ended.everyone |= generation.everyone > number;
-            for (user, cutoff) in generation.ended.iter().filter(|(_, c)| c.latest > number) {
+            ended.everyone |= is_lost(generation.everyone);
+            for (user, cutoff) in generation.ended.iter().filter(|(_, c)| is_lost(c.latest)) {
                 let spared = cutoff.spared.filter(|_| cutoff.not_sparing <= number);
                 ended
                     .users
@@ -358,6 +370,8 @@ mod tests {
         ];
         let entries: Vec<_> = (1..).zip(log).map(|(n, r)| entry(n, r)).collect();
         view.advance(&entries).unwrap();
+        assert_eq!(view.ended_after(number(0)), Ended::default(), "pushed");
+        view.confirm();
         let lost = view.ended_after(number(1));
         assert_eq!(lost.sessions, [session(2)]);
         assert_eq!(lost.users, HashMap::from([(user(1), Some(session(7)))]));
@@ -367,6 +381,7 @@ mod tests {
             entry(6, Revocation::EveryoneEnded),
         ])
         .unwrap();
+        view.confirm();
         let lost = view.ended_after(number(3));
         assert_eq!(lost.sessions, []);
         assert_eq!(lost.users, HashMap::from([(user(1), None)]));

@@ -15,6 +15,7 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest};
 use anyhow::anyhow;
 
+use super::effect::HasEnded;
 use super::problem::Problem;
 use super::services::Services;
 use super::store::{ISSUED_TOKEN, SESSION_ID, USER_ID};
@@ -57,8 +58,11 @@ pub(super) fn carry_issued(
         .and_then(|()| state.insert(SESSION_ID, record.session.id))
         .and_then(|()| state.insert(ISSUED_TOKEN, issued.token.expose().as_str()))
         .map_err(|error| Problem::internal(anyhow!("{error}")))?;
-    let cookie = services.cookie.set(&issued.token, &record.session);
-    request.extensions_mut().insert(Done::Issued(cookie?));
+    let cookie = services.cookie.set(&issued.token, &record.session)?;
+    if Presented::of(request, services).is_some() {
+        request.extensions_mut().insert(HasEnded);
+    }
+    request.extensions_mut().insert(Done::Issued(cookie));
     Ok(())
 }
 

@@ -91,6 +91,8 @@ impl Modify for TheCookie {
 
 /// The operations that end sessions, and can be asked to wait for all instances.
 const ENDING: &[&str] = &[
+    "register_user",
+    "create_session",
     "delete_current_session",
     "revoke_sessions",
     "revoke_session",

@@ -29,8 +29,8 @@ impl Services {
     #[rustfmt::skip]
     pub fn mount(&self, app: &mut ServiceConfig) {
         self.attach(app);
-        app.service(carried(self, "/api/register", Deadline::HASHING, [post(register::register_user)]))
-           .service(carried(self, "/api/login", Deadline::HASHING, [post(login::create_session)]))
+        app.service(carried(self, "/api/register", Deadline::HASHING, [ending(post(register::register_user))]))
+           .service(carried(self, "/api/login", Deadline::HASHING, [ending(post(login::create_session))]))
            .service(carried(self, "/api/logout", Deadline::USUAL, [ending(post(logout::delete_current_session))]))
            .service(plain("/api/sessions/whoami", Deadline::USUAL, [gated(get(whoami::get_current_session))]))
            .service(plain("/api/sessions", Deadline::USUAL, [gated(get(list_sessions::list_sessions)), gated(ending(delete(revoke_sessions::revoke_sessions)))]))

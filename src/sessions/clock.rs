@@ -11,6 +11,10 @@ use crate::domain::time::{Timestamp, Uptime};
 /// A wall clock that differs more from the ledger's is reported.
 const TOLERATED_SKEW: Duration = Duration::from_secs(2);
 
+/// An answer takes now more time, now less. The clock does not go back for so many
+/// milliseconds: what is issued later would seem to have been issued before.
+const JITTER: i64 = 250;
+
 #[derive(Clone)]
 pub struct Clock(Arc<Shared>);
 
@@ -69,7 +73,10 @@ impl Clock {
     /// Sets the clock to what the ledger's showed at `asked_at`.
     pub(super) fn follow(&self, ledger: Timestamp, asked_at: Uptime) {
         let origin = ledger.as_millis() - as_millis(asked_at);
-        self.0.origin.store(origin, Ordering::Relaxed);
+        let known = self.0.origin.load(Ordering::Relaxed);
+        if !(known - JITTER..known).contains(&origin) {
+            self.0.origin.store(origin, Ordering::Relaxed);
+        }
         let system = system_time();
         let skew = system.since(ledger).max(ledger.since(system));
         let is_skewed = skew > TOLERATED_SKEW;

@@ -30,7 +30,7 @@ impl Leftovers {
 impl Sessions {
     pub(super) async fn forget(&self, ended: Vec<TokenDigest>) {
         if let Err(error) = self.hot.forget(&ended).await {
-            tracing::warn!(%error, "dead copies are dropped later");
+            tracing::debug!(%error, "dead copies are dropped later");
             self.leftovers.add(&ended);
         }
     }

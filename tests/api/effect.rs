@@ -98,6 +98,11 @@ async fn every_call_that_ends_sessions_can_be_waited_for(#[values(Embedded, Scal
     assert_eq!(bob.send(request).await.status, 204);
     assert_eq!(bob.token, None, "the cookie is removed");
     let mut eve = app.registered("eve@example.com").await;
+    let log_in = json!({ "email": "eve@example.com", "password": PASSWORD });
+    let waited = eve.post("/api/login?wait=effective", &log_in).await;
+    assert_eq!(waited.status, 200, "{}", waited.text);
+    let refused = eve.post("/api/login?wait=junk", &log_in).await;
+    assert_eq!(refused.wrong_fields(), ["wait"]);
     let request = eve.request(Method::DELETE, "/api/account?wait=effective");
     let refused = eve.send(request.json(&password)).await;
     refused.assert_problem(403, "wrong_password");

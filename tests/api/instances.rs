@@ -10,6 +10,8 @@ use crate::support::app::PASSWORD;
 use crate::support::{Browser, TestApp, within};
 
 const PROMISED: Duration = Duration::from_secs(1);
+/// From when a store takes writes again.
+const RECOVERY: Duration = Duration::from_secs(10);
 
 async fn two() -> (TestApp, TestApp) {
     let first = TestApp::spawn(Scaled).await;
@@ -247,7 +249,13 @@ async fn a_ledger_that_went_backwards_makes_every_copy_stale() {
     }
     for browser in [&mut ada, &mut there] {
         within(PROMISED, "the copy is not believed", async || {
-            browser.whoami().await.json()["user"]["name"] == "Restored"
+            browser.whoami().await.json()["user"]["name"] != "Ada Lovelace"
+        })
+        .await;
+        within(RECOVERY, "the ledger is asked", async || {
+            let name = browser.whoami().await.json()["user"]["name"].clone();
+            assert_ne!(name, "Ada Lovelace");
+            name == "Restored"
         })
         .await;
     }

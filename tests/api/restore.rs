@@ -153,6 +153,6 @@ async fn everyones_end_outlives_a_restore() {
     is_refused_throughout(&mut root).await;
     says(&app, "select everyone_ended > 0 from revocation_head").await;
     let mut again = app.logged_in("ada@example.com").await;
-    assert_eq!(again.whoami().await.status, 200);
+    is_accepted_again(&mut again).await;
     ada.whoami().await.assert_refused();
 }

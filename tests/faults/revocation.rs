@@ -146,6 +146,8 @@ async fn a_user_has_no_more_sessions_than_allowed_wherever_they_log_in() {
             (status == 200).then_some(browser)
         });
         let answers = join_all(logins).await;
+        // Such a log-in may have been carried out: then nobody holds its cookie.
+        let unanswered = answers.iter().filter(|answer| answer.is_none()).count();
         let mut browsers: Vec<_> = answers.into_iter().flatten().collect();
         browsers.push(first);
         assert!(browsers.len() > ALLOWED);
@@ -158,7 +160,8 @@ async fn a_user_has_no_more_sessions_than_allowed_wherever_they_log_in() {
                     alive.push(there);
                 }
             }
-            assert_eq!(alive.len(), ALLOWED, "on {at:?}");
+            let held = ALLOWED.saturating_sub(unanswered).max(1)..=ALLOWED;
+            assert!(held.contains(&alive.len()), "{} on {at:?}", alive.len());
             let listed = alive[0].list_sessions().await.json();
             assert_eq!(listed["sessions"].as_array().unwrap().len(), ALLOWED);
         }

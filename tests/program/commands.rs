@@ -228,7 +228,7 @@ async fn sessions_are_listed_and_ended(#[values(Embedded, Scaled)] stack: Stack)
 
     let of_user = ["sessions", "revoke", "--user", "ada@example.com"];
     let would = beside.says(&[&of_user[..], &["--dry-run"]].concat());
-    assert_eq!(would, "would have ended 1 sessions of ada@example.com");
+    assert_eq!(would, "would have ended 1 session of ada@example.com");
     beside.says(&of_user);
     is_refused_in_time(&mut ada).await;
     assert_eq!(bob.whoami().await.status, 200);

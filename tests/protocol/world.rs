@@ -8,7 +8,7 @@ use gatelodge::domain::client::Client;
 use gatelodge::domain::digest::TokenDigest;
 use gatelodge::domain::email::Email;
 use gatelodge::domain::id::{InstanceId, SessionId, UserId};
-use gatelodge::domain::instance::{Beat, Registered};
+use gatelodge::domain::instance::{Beat, Push, Registered};
 use gatelodge::domain::revocation::{Appended, Entry, Head, LogNumber, Mark, Revocation, Vouched};
 use gatelodge::domain::roster::Roster;
 use gatelodge::domain::session::{Draft, Lifetime, Record, Session};
@@ -102,7 +102,7 @@ pub enum Step {
 
 #[derive(Clone)]
 enum Signal {
-    Push(Appended),
+    Push(Push),
     Beat(Beat),
 }
 
@@ -434,7 +434,8 @@ impl World {
         let instance = &mut self.instances[at];
         instance.appended = number;
         let _ = instance.view.follow(after, &appended.entries);
-        self.tell(at, &Signal::Push(appended));
+        let push = instance.roster.push(appended);
+        self.tell(at, &Signal::Push(push));
     }
 
     fn tell(&mut self, from: usize, signal: &Signal) {
@@ -460,12 +461,13 @@ impl World {
     fn hear(&mut self, at: usize) {
         let (now, instance) = (self.now, &mut self.instances[at]);
         match instance.inbox.pop_front() {
-            Some(Signal::Push(appended)) => {
-                instance.roster.hear_of(appended.entries[0].number);
-                let _ = instance.view.follow(appended.after, &appended.entries);
+            Some(Signal::Push(push)) if instance.roster.admits(&push) => {
+                let Appended { after, entries } = push.appended;
+                instance.roster.hear_of(entries[0].number);
+                let _ = instance.view.follow(after, &entries);
             }
             Some(Signal::Beat(beat)) => instance.roster.hear(&beat, now),
-            None => {}
+            Some(Signal::Push(_)) | None => {}
         }
     }
 

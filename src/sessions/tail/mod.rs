@@ -153,6 +153,11 @@ impl Tail {
         self.shared.is_fresh()
     }
 
+    /// Has the ledger asked now.
+    pub(super) fn ask(&self) {
+        self.shared.poll_now.notify_one();
+    }
+
     /// Whether nobody knows what to believe: the log has been set back.
     pub(super) fn is_void(&self) -> bool {
         self.shared.is_void.load(Ordering::Acquire)
@@ -177,7 +182,9 @@ impl Tail {
         shared
             .appended
             .fetch_max(last.number.get(), Ordering::AcqRel);
-        if shared.follow(appended) == Err(Gap) {
+        if shared.follow(appended).is_ok() {
+            shared.change(View::confirm);
+        } else {
             shared.poll_now.notify_one();
             let caught_up = self.until(|shared| shared.reached() >= last.number);
             if tokio::time::timeout(CATCH_UP, caught_up).await.is_err() {
@@ -191,9 +198,11 @@ impl Tail {
     pub(super) async fn tell(&self, appended: Appended) {
         if let Some(bus) = &self.shared.bus
             && !appended.entries.is_empty()
-            && let Err(error) = bus.tell(&Signal::Appended(appended)).await
         {
-            tracing::warn!(%error, "a revocation was not pushed: the others poll it");
+            let push = self.shared.roster().push(appended);
+            if let Err(error) = bus.tell(&Signal::Push(push)).await {
+                tracing::debug!(%error, "a revocation was not pushed: the others poll it");
+            }
         }
     }
 
@@ -212,15 +221,13 @@ impl Tail {
                 }
             }
         };
-        match tokio::time::timeout(patience, everywhere).await {
-            Ok(()) => Effect::Everywhere,
-            Err(_) => {
-                let pending = shared.pending(number);
-                // The ledger cannot be asked who else there is.
-                let nobody_knows = pending.is_empty().then(|| shared.roster().own());
-                Effect::Pending(pending.into_iter().chain(nobody_knows).collect())
-            }
+        if tokio::time::timeout(patience, everywhere).await.is_ok() {
+            return Effect::Everywhere;
         }
+        let pending = shared.pending(number);
+        // The ledger cannot be asked who else there is.
+        let nobody_knows = pending.is_empty().then(|| shared.roster().own());
+        Effect::Pending(pending.into_iter().chain(nobody_knows).collect())
     }
 
     /// Accepts nothing any more, and takes leave of the others.

@@ -15,6 +15,7 @@ use crate::domain::belief::Belief;
 use crate::domain::instance::{InstanceId, Report};
 use crate::domain::revocation::LogNumber;
 use crate::domain::time::Uptime;
+use crate::domain::view::View;
 use crate::sessions::clock::uptime;
 use crate::store::Unavailable;
 use crate::store::ledger::{Ledger, LogReader};
@@ -87,14 +88,23 @@ pub(super) async fn poll(
         *reader = Some(connected);
         return Ok(Polled::Unfinished);
     }
+    if shared.is_void.swap(false, Ordering::AcqRel) {
+        tracing::warn!("the revocation log is again the one it was");
+    }
     if shared.advance(&page.entries).is_err() {
         return Err(Unavailable::task(anyhow!("the revocation log has a gap")));
+    }
+    if !page.entries.is_empty() {
+        shared.beat_now.notify_one();
     }
     let polled = if shared.reached() < page.head.number {
         Polled::Unfinished
     } else {
         if page.head.number < appended {
             shared.forget_appended(appended);
+        }
+        if shared.reached() == page.head.number {
+            shared.change(View::confirm);
         }
         call_the_roll(shared, &mut connected, asked_at).await?
     };
@@ -121,6 +131,9 @@ async fn call_the_roll(
         reader.enrol(own).await?;
         return Ok(Polled::Unfinished);
     }
+    if shared.belief().ledger_is_silent() {
+        shared.roster().forgive(uptime());
+    }
     let has_heard_all = shared.listens_since(asked_at);
     let (now, lease) = (uptime(), shared.limits.lease);
     shared
@@ -129,9 +142,10 @@ async fn call_the_roll(
     if let Some(report) = shared.report() {
         reader.report(own, report).await?;
     }
-    for missed in shared.missed() {
-        reader.strike_off(missed).await?;
-        tracing::warn!(instance = %missed, "an instance is missed");
+    let missed = shared.missed();
+    if let Some(first) = missed.first() {
+        tracing::warn!(instance = %first, number = missed.len(), "instances are missed");
+        reader.strike_off(&missed).await?;
     }
     shared.ledger_answers(asked_at);
     Ok(Polled::Confirmed)

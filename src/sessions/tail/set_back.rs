@@ -40,6 +40,8 @@ pub(super) async fn begin_anew(
         ledger.end_everyone_again(common).await?;
     }
     shared.roster().begin_anew();
+    // The others may remember more, and need a poll or two to find out.
+    tokio::time::sleep(shared.poll_interval * 2).await;
     let page = reader.read(None).await?;
     shared.change(|view| *view = View::starting_at(page.head, shared.view_capacity));
     shared.is_void.store(false, Ordering::Release);

@@ -5,10 +5,10 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Shared;
-use crate::domain::instance::Beat;
-use crate::domain::revocation::Appended;
+use crate::domain::instance::{Beat, Push};
 use crate::domain::time::Uptime;
 use crate::sessions::clock::uptime;
+use crate::store::Unavailable;
 use crate::store::bus::{Listener, Signal};
 
 /// Between two beats, however many revocations there are.
@@ -32,7 +32,7 @@ pub(super) fn beat_forever(shared: &Arc<Shared>) -> impl Future<Output = ()> + S
             if let Some(beat) = beat {
                 let told = bus.tell(&Signal::Beat(beat)).await;
                 if let Some(shared) = shared.upgrade() {
-                    shared.is_told.store(told.is_ok(), Ordering::Release);
+                    shared.note(told);
                 }
             }
             tokio::time::sleep(PAUSE).await;
@@ -94,6 +94,19 @@ impl Shared {
         (!self.lags()).then(|| roster.beat(reached, is_last, uptime()))
     }
 
+    /// Redis has taken what was told, or not. Whatever else fails by it goes on
+    /// without, and need not be heard of each time.
+    fn note(&self, told: Result<(), Unavailable>) {
+        let was_told = self.is_told.swap(told.is_ok(), Ordering::AcqRel);
+        match told {
+            Err(error) if was_told => {
+                tracing::warn!(%error, "Redis is lost: the ledger answers instead");
+            }
+            Ok(()) if !was_told => tracing::info!("Redis answers again"),
+            Ok(()) | Err(_) => {}
+        }
+    }
+
     pub(super) fn lags(&self) -> bool {
         self.reached() < self.own_appended()
     }
@@ -128,7 +141,7 @@ impl Shared {
 
     fn receive(&self, signal: Signal) {
         match signal {
-            Signal::Appended(appended) => self.take_push(&appended),
+            Signal::Push(push) => self.take_push(&push),
             Signal::Beat(beat) => {
                 if beat.reached.number > self.reached() {
                     self.poll_now.notify_one();
@@ -139,16 +152,19 @@ impl Shared {
         }
     }
 
-    /// A push out of sequence only triggers a poll.
-    fn take_push(&self, appended: &Appended) {
-        let Some(last) = appended.entries.last() else {
+    /// A push out of sequence, or from who is not known, only triggers a poll.
+    fn take_push(&self, push: &Push) {
+        let Some(last) = push.appended.entries.last() else {
             return;
         };
+        let is_admitted = self.roster().admits(push);
         if last.number <= self.reached() {
             return;
         }
-        self.roster().hear_of(last.number);
-        if self.follow(appended).is_ok() {
+        if is_admitted {
+            self.roster().hear_of(last.number);
+        }
+        if is_admitted && self.follow(&push.appended).is_ok() {
             self.beat_now.notify_one();
         } else {
             self.poll_now.notify_one();

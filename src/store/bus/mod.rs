@@ -7,9 +7,8 @@ mod signed;
 use std::sync::Arc;
 
 use super::redis::{Redis, Subscription};
-use crate::domain::instance::Beat;
+use crate::domain::instance::{Beat, Push};
 use crate::domain::keys::KeyRing;
-use crate::domain::revocation::Appended;
 use crate::store::Unavailable;
 
 /// In milliseconds.
@@ -17,7 +16,7 @@ const PROOF_EXPIRES: u64 = 60_000;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signal {
-    Appended(Appended),
+    Push(Push),
     Beat(Beat),
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::Signal;
 use crate::domain::id::{SessionId, UserId};
-use crate::domain::instance::{Beat, BeatNumber, InstanceId};
+use crate::domain::instance::{Beat, BeatNumber, InstanceId, Push};
 use crate::domain::keys::{KEY_ID_LENGTH, KeyRing, MAC_LENGTH, Purpose};
 use crate::domain::revocation::{
     Appended, Entry, LogNumber, Mark, MarkPrefix, Revocation, Vouched,
@@ -22,7 +22,9 @@ const HEADER_LENGTH: usize = 1 + KEY_ID_LENGTH + MAC_LENGTH;
 /// not know one asks the ledger.
 #[derive(Serialize, Deserialize)]
 enum Wire {
-    Appended {
+    Push {
+        instance: [u8; 16],
+        number: u64,
         after: Option<[u8; 16]>,
         entries: Vec<WireEntry>,
     },
@@ -94,9 +96,11 @@ fn id<T: From<Uuid>>(bytes: [u8; 16]) -> T {
 impl From<&Signal> for Wire {
     fn from(signal: &Signal) -> Self {
         match signal {
-            Signal::Appended(appended) => Self::Appended {
-                after: appended.after.map(|mark| mark.0),
-                entries: appended.entries.iter().map(WireEntry::from).collect(),
+            Signal::Push(push) => Self::Push {
+                instance: bytes(push.instance),
+                number: push.number.get(),
+                after: push.appended.after.map(|mark| mark.0),
+                entries: push.appended.entries.iter().map(WireEntry::from).collect(),
             },
             Signal::Beat(beat) => Self::Beat {
                 instance: bytes(beat.instance),
@@ -117,9 +121,18 @@ impl From<&Signal> for Wire {
 impl From<Wire> for Signal {
     fn from(wire: Wire) -> Self {
         match wire {
-            Wire::Appended { after, entries } => Self::Appended(Appended {
-                after: after.map(Mark),
-                entries: entries.into_iter().map(Entry::from).collect(),
+            Wire::Push {
+                instance,
+                number,
+                after,
+                entries,
+            } => Self::Push(Push {
+                instance: id(instance),
+                number: BeatNumber::new(number),
+                appended: Appended {
+                    after: after.map(Mark),
+                    entries: entries.into_iter().map(Entry::from).collect(),
+                },
             }),
             Wire::Beat {
                 instance,
@@ -210,9 +223,13 @@ mod tests {
             revocation,
         });
         vec![
-            Signal::Appended(Appended {
-                after: Some(Mark([8; 16])),
-                entries: entries.collect(),
+            Signal::Push(Push {
+                instance: InstanceId::new(at, [3; 10]),
+                number: BeatNumber::new(1),
+                appended: Appended {
+                    after: Some(Mark([8; 16])),
+                    entries: entries.collect(),
+                },
             }),
             Signal::Beat(Beat {
                 instance: InstanceId::new(at, [3; 10]),

@@ -6,6 +6,9 @@ use super::{Ledger, statements};
 use crate::domain::instance::{InstanceId, Registered, Report};
 use crate::store::Unavailable;
 
+/// How many are struck off by one statement.
+const AT_ONCE: usize = 1000;
+
 impl LogReader {
     /// Registers an instance, or takes back that it was struck off. Must be done
     /// before its view is read: whoever then waits until all have come as far as
@@ -47,15 +50,17 @@ impl LogReader {
             .map(drop)
     }
 
-    /// Strikes off an instance that says nothing. If it is alive after all, it
-    /// finds out at its next poll, and enrols again.
+    /// Strikes off instances that say nothing. One that is alive after all finds out
+    /// at its next poll, and enrols again.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer; connect anew.
-    pub async fn strike_off(&mut self, instance: InstanceId) -> Result<(), Unavailable> {
-        self.ask(async |link| statements::instances::strike_off(link, instance).await)
-            .await
-            .map(drop)
+    pub async fn strike_off(&mut self, instances: &[InstanceId]) -> Result<(), Unavailable> {
+        for some in instances.chunks(AT_ONCE) {
+            self.ask(async |link| statements::instances::strike_off(link, some).await)
+                .await?;
+        }
+        Ok(())
     }
 }
 

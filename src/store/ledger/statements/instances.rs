@@ -1,6 +1,8 @@
 //! The instances that are registered. The time when one was struck off is for
 //! sweeping up alone.
 
+use sqlx::{Postgres, QueryBuilder, Sqlite};
+
 use super::Result;
 use crate::domain::instance::{InstanceId, Report};
 use crate::store::ledger::connection::{Link, execute, fetch};
@@ -52,18 +54,32 @@ pub(in crate::store::ledger) async fn instances(link: Link<'_>) -> Result<Vec<In
 
 pub(in crate::store::ledger) async fn strike_off(
     link: Link<'_>,
-    instance: InstanceId,
-) -> Result<u64> {
-    execute!(
-        link,
-        [
-            "update instances set struck_off_at = clock_timestamp() \
-             where id = $1 and struck_off_at is null",
-            "update instances set struck_off_at = cast(unixepoch('subsec') * 1000 as integer) \
-             where id = $1 and struck_off_at is null"
-        ],
-        instance,
-    )
+    instances: &[InstanceId],
+) -> Result<()> {
+    macro_rules! update {
+        ($database:ty, $connection:ident, $now:literal) => {{
+            let mut update = QueryBuilder::<$database>::new(concat!(
+                "update instances set struck_off_at = ",
+                $now,
+                " where struck_off_at is null and id in ("
+            ));
+            let mut list = update.separated(", ");
+            for instance in instances {
+                list.push_bind(*instance);
+            }
+            update.push(")");
+            let update = update.build().persistent(false);
+            update.execute(&mut *$connection).await.map(drop)
+        }};
+    }
+    match link {
+        Link::Postgres(connection) => update!(Postgres, connection, "clock_timestamp()"),
+        Link::Sqlite(connection) => update!(
+            Sqlite,
+            connection,
+            "cast(unixepoch('subsec') * 1000 as integer)"
+        ),
+    }
 }
 
 pub(in crate::store::ledger) async fn delete_instance(
