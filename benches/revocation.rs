@@ -4,6 +4,7 @@
 //!
 //! ```sh
 //! cargo bench --bench revocation
+//! cargo bench --bench revocation -- memory
 //! ```
 
 #![expect(
@@ -70,13 +71,30 @@ impl Report {
 async fn main() {
     println!("| figure | measured | promised |\n|---|---|---|");
     let mut report = Report(true);
-    effective(&mut report).await;
-    delay(&mut report).await;
-    without_redis(&mut report).await;
-    recovery(&mut report).await;
-    everyone(&mut report).await;
-    cold_start(&mut report).await;
-    memory(&mut report);
+    let named: Vec<_> = std::env::args()
+        .skip(1)
+        .filter(|name| !name.starts_with('-'))
+        .collect();
+    let is_wanted = |name: &str| named.is_empty() || named.iter().any(|named| named == name);
+    if is_wanted("effective") {
+        effective(&mut report).await;
+    }
+    if is_wanted("delay") {
+        delay(&mut report).await;
+        without_redis(&mut report).await;
+    }
+    if is_wanted("recovery") {
+        recovery(&mut report).await;
+    }
+    if is_wanted("everyone") {
+        everyone(&mut report).await;
+    }
+    if is_wanted("cold_start") {
+        cold_start(&mut report).await;
+    }
+    if is_wanted("memory") {
+        memory(&mut report);
+    }
     assert!(report.0, "a promise was not kept");
 }
 

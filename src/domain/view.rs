@@ -97,7 +97,7 @@ impl View {
                 return Err(Gap);
             }
             if self.recent.weight() >= self.capacity / 2 {
-                let next = Generation::after(self.reached());
+                let next = Generation::following(&self.recent, self.reached());
                 let dropped = std::mem::replace(&mut self.recent, next);
                 let dropped = std::mem::replace(&mut self.older, dropped);
                 self.marks.drain(..dropped.entries);
@@ -206,10 +206,20 @@ impl Generation {
         }
     }
 
-    /// How many entries it is worth: a user's cut-off takes as much memory as two
-    /// sessions that have ended.
+    /// With room for what the one before it had, so that its memory does not peak
+    /// while it grows.
+    fn following(before: &Self, floor: LogNumber) -> Self {
+        Self {
+            sessions: HashMap::with_capacity(before.sessions.len()),
+            ended: HashMap::with_capacity(before.ended.len()),
+            ..Self::after(floor)
+        }
+    }
+
+    /// How many entries it is worth: a user's cut-off takes as much memory as almost
+    /// three sessions that have ended.
     fn weight(&self) -> usize {
-        self.entries + self.ended.len()
+        self.entries + 2 * self.ended.len()
     }
 
     fn record(&mut self, entry: &Entry) {
@@ -357,7 +367,7 @@ mod tests {
 
     #[test]
     fn what_a_log_has_lost_is_known() {
-        let mut view = view(0, 8);
+        let mut view = view(0, 10);
         let user_ended = |spared: Option<u8>| Revocation::UserEnded {
             user: user(1),
             spared: spared.map(session),
