@@ -15,7 +15,6 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest};
 use anyhow::anyhow;
 
-use super::effect::HasEnded;
 use super::problem::Problem;
 use super::services::Services;
 use super::store::{ISSUED_TOKEN, SESSION_ID, USER_ID};
@@ -39,6 +38,9 @@ impl Presented {
         token.map(|token| token.digest())
     }
 }
+
+/// A live session was ended by a request that need not have one.
+pub(super) struct HasEnded;
 
 /// What a handler has done to the session that the cookie carries.
 enum Done {

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::body::Fields;
+use super::carrier::HasEnded;
 use super::edge::Until;
 use super::gate::CurrentSession;
 use super::problem::Problem;
@@ -29,9 +30,6 @@ const EFFECTIVE: &str = "effective";
 const PATIENCE: Duration = Duration::from_secs(2);
 /// What the answer itself takes of the request's time.
 const RESERVE: Duration = Duration::from_millis(100);
-
-/// A live session was ended by a request that need not have one.
-pub(super) struct HasEnded;
 
 /// What an answer says when it was waited for in vain: that of the call, if it says
 /// anything, and this.

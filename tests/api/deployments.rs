@@ -1,4 +1,5 @@
-//! The whole service on Redis as it is deployed where it must not be away for long.
+//! The whole service on stores as they are deployed where they must not be away for
+//! long.
 
 use std::time::Duration;
 
@@ -6,7 +7,10 @@ use reqwest::Method;
 use rstest::rstest;
 
 use crate::support::Stack::Scaled;
+use crate::support::app::PASSWORD;
+use crate::support::proxy::FaultProxy;
 use crate::support::redis_servers::{CLUSTER, SENTINEL, Sentinel};
+use crate::support::servers::OwnPostgres;
 use crate::support::{Browser, TestApp, within};
 
 const RECOVERY: Duration = Duration::from_secs(10);
@@ -74,6 +78,39 @@ async fn a_sentinel_failover_logs_nobody_out_and_brings_nobody_back() {
     .await;
     assert_eq!(redis.replica.role(), "master");
     for instance in [&first, &second] {
+        gone.at(instance.address).whoami().await.assert_refused();
+        assert_eq!(ada.at(instance.address).whoami().await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_postgres_failover_loses_no_revocation_and_needs_no_restart() {
+    let primary = OwnPostgres::start();
+    let standby = primary.with_synchronous_standby().await;
+    let (address, url) = FaultProxy::before_url(&primary.url());
+    let first = TestApp::spawn_with(Scaled, &[("DATABASE_URL", &url)]).await;
+    let second = first.another_instance().await;
+    let mut ada = first.registered("ada@example.com").await;
+    let mut gone = first.logged_in("ada@example.com").await;
+    assert_eq!(gone.at(second.address).whoami().await.status, 200);
+    let id = gone.session_id().await;
+    assert_eq!(ada.revoke_session(&id).await.status, 204);
+    primary.crash().await;
+    assert_eq!(ada.whoami().await.status, 200, "the grace");
+    assert!(matches!(gone.whoami().await.status, 401 | 503));
+    standby.promote().await;
+    address.lead_to(standby.address());
+
+    within(RECOVERY, "the ledger answers", async || {
+        let mut again = first.browser();
+        again.log_in("ada@example.com", PASSWORD).await.status == 200
+    })
+    .await;
+    within(RECOVERY, "so it does elsewhere", async || {
+        log_out_everywhere(&first.logged_in("ada@example.com").await).await
+    })
+    .await;
+    for instance in [&first, &second, &first.another_instance().await] {
         gone.at(instance.address).whoami().await.assert_refused();
         assert_eq!(ada.at(instance.address).whoami().await.status, 200);
     }

@@ -11,8 +11,8 @@ use gatelodge::store::redis::Redis;
 use tokio::time::timeout;
 
 use super::hot::{NOW, record};
+use crate::support::proxy::{FaultProxy, Mode, NewFlows};
 use crate::support::redis_servers::{Cluster, Node, Sentinel};
-use crate::support::tcp_passage::TcpPassage;
 use crate::support::within;
 
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
@@ -75,25 +75,25 @@ async fn a_master_that_is_demoted_is_left() {
 #[tokio::test]
 async fn a_server_that_takes_no_writes_any_more_is_connected_to_anew() {
     let (first, second) = (Node::start(&[]), Node::start(&[]));
-    let passage = TcpPassage::to(first.address()).await;
-    let store = store(&format!("redis://{}", passage.address), "gatelodge");
+    let proxy = FaultProxy::before(first.address());
+    let store = store(&format!("redis://{}", proxy.address), "gatelodge");
     assert!(works(&store).await);
     first.tell(&format!("REPLICAOF 127.0.0.1 {}", second.port));
     assert!(!works(&store).await, "a replica is written to");
-    passage.lead_to(second.address());
+    proxy.lead_to(second.address());
     within(RECOVERY, "the other serves", async || works(&store).await).await;
 }
 
 #[tokio::test]
 async fn connections_that_lead_nowhere_are_replaced_together() {
     let server = Node::start(&[]);
-    let passage = TcpPassage::to(server.address()).await;
-    let store = store(&format!("redis://{}", passage.address), "gatelodge");
+    let proxy = FaultProxy::before(server.address());
+    let store = store(&format!("redis://{}", proxy.address), "gatelodge");
     let all_at_once = async || join_all((0..16).map(|_| works(&store))).await;
     assert!(all_at_once().await.iter().all(|works| *works));
-    let before = passage.connections();
-    assert!(before > 4, "{before} connections are enough to tell");
-    passage.swallow();
+    let connected = server.clients();
+    assert!(connected > 4, "{connected} connections are enough to tell");
+    proxy.set(Mode::Silent(NewFlows::Pass));
     // Were each to fail an operation of its own, this would take longer.
     within(RECOVERY, "it works again", async || works(&store).await).await;
     assert!(all_at_once().await.iter().all(|works| *works));
@@ -127,17 +127,14 @@ async fn after_a_node_is_killed_its_replica_is_used() {
 #[tokio::test]
 async fn connections_to_nodes_that_lead_nowhere_are_replaced() {
     let redis = Cluster::start(0);
-    let mut passages = Vec::new();
+    let mut proxies = Vec::new();
     for node in &redis.nodes {
-        let passage = TcpPassage::to(node.address()).await;
-        let port = passage.address.port();
+        let proxy = FaultProxy::before(node.address());
+        let port = proxy.address.port();
         node.tell(&format!("CONFIG SET cluster-announce-port {port}"));
-        passages.push(passage);
+        proxies.push(proxy);
     }
-    let ports: Vec<_> = passages
-        .iter()
-        .map(|passage| passage.address.port())
-        .collect();
+    let ports: Vec<_> = proxies.iter().map(|proxy| proxy.address.port()).collect();
     within(RECOVERY, "the nodes know where they are", async || {
         redis.nodes.iter().all(|node| {
             let nodes: String = node.ask("CLUSTER NODES").unwrap();
@@ -154,8 +151,8 @@ async fn connections_to_nodes_that_lead_nowhere_are_replaced() {
     let store = store(&format!("redis+cluster://{}", hosts.join(",")), "gatelodge");
     let all_at_once = async || join_all((0..16).map(|_| works(&store))).await;
     assert!(all_at_once().await.iter().all(|works| *works));
-    for passage in &passages {
-        passage.swallow();
+    for proxy in &proxies {
+        proxy.set(Mode::Silent(NewFlows::Pass));
     }
     within(RECOVERY, "all nodes are reached", async || {
         all_at_once().await.iter().all(|works| *works)

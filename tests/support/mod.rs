@@ -8,7 +8,6 @@ pub mod program;
 pub mod proxy;
 pub mod redis_servers;
 pub mod servers;
-pub mod tcp_passage;
 
 pub use app::{Stack, TestApp};
 pub use browser::{Answer, Browser};

@@ -53,11 +53,12 @@ pub enum NewFlows {
     Pass,
 }
 
-/// The mode, and how many there were before it.
+/// The mode, how many there were before it, and where new flows lead.
 #[derive(Clone, Copy)]
 struct Weather {
     mode: Mode,
     changes: u64,
+    server: SocketAddr,
 }
 
 impl FaultProxy {
@@ -71,6 +72,7 @@ impl FaultProxy {
         let (weather, watched) = watch::channel(Weather {
             mode: Mode::Pass,
             changes: 0,
+            server,
         });
         std::thread::Builder::new()
             .name(format!("proxy-{}", address.port()))
@@ -80,7 +82,7 @@ impl FaultProxy {
                     .build();
                 runtime
                     .expect("a runtime")
-                    .block_on(serve(listener, server, watched));
+                    .block_on(serve(listener, watched));
             })
             .expect("a thread");
         Self { address, weather }
@@ -100,11 +102,14 @@ impl FaultProxy {
     /// From now on, for flows that there are and flows to come.
     pub fn set(&self, mode: Mode) {
         self.weather.send_modify(|weather| {
-            *weather = Weather {
-                mode,
-                changes: weather.changes + 1,
-            };
+            weather.mode = mode;
+            weather.changes += 1;
         });
+    }
+
+    /// Where flows lead that begin from now on; those that there are stay.
+    pub fn lead_to(&self, server: SocketAddr) {
+        self.weather.send_modify(|weather| weather.server = server);
     }
 
     pub fn pass(&self) {
@@ -122,12 +127,12 @@ impl FaultProxy {
     }
 }
 
-async fn serve(listener: TcpListener, server: SocketAddr, watched: watch::Receiver<Weather>) {
+async fn serve(listener: TcpListener, watched: watch::Receiver<Weather>) {
     let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
     let mut until_dropped = watched.clone();
     let accept = async {
         while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(carry(client, server, watched.clone()));
+            tokio::spawn(carry(client, watched.clone()));
         }
     };
     tokio::select! {
@@ -137,13 +142,14 @@ async fn serve(listener: TcpListener, server: SocketAddr, watched: watch::Receiv
 }
 
 /// One flow, from its beginning to its end.
-async fn carry(mut client: TcpStream, server: SocketAddr, watched: watch::Receiver<Weather>) {
+async fn carry(mut client: TcpStream, watched: watch::Receiver<Weather>) {
     let passage = Passage {
         begun_after: watched.borrow().changes,
         watched: watched.clone(),
     };
     let connect = async {
         passage.clone().open(Instant::now(), &[]).await?;
+        let server = passage.watched.borrow().server;
         TcpStream::connect(server).await
     };
     let connected = tokio::select! {

@@ -102,6 +102,12 @@ impl Node {
         Some(value.to_owned())
     }
 
+    /// How many are connected.
+    pub fn clients(&self) -> usize {
+        let connected = self.field("INFO clients", "connected_clients");
+        connected.expect("Redis answers").parse().expect("a number")
+    }
+
     fn await_field(&self, command: &str, name: &str, value: &str) {
         await_that(&format!("{name} is {value}"), || {
             self.field(command, name)

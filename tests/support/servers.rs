@@ -160,24 +160,30 @@ pub fn signal(id: &str, name: &str) {
 }
 
 fn start_postgres(bin: &Path) -> Process {
+    start_postgres_with(bin, |as_user, data| {
+        let mut initialise = as_user(bin.join("initdb").as_os_str());
+        initialise
+            .args(["--no-sync", "--auth=trust", "--username=postgres"])
+            .args(["--encoding=UTF8", "--locale=C", "-D"])
+            .arg(data);
+        initialise
+    })
+}
+
+/// With the data that a command makes, run as the server's user.
+fn start_postgres_with(
+    bin: &Path,
+    prepare: impl Fn(&dyn Fn(&OsStr) -> Command, &Path) -> Command,
+) -> Process {
     let process = started("PostgreSQL", "INT", |directory, port| {
         let data = directory.join("data");
         let as_user = unprivileged(directory);
-        let initialised = as_user(bin.join("initdb").as_os_str())
-            .args([
-                "--no-sync",
-                "--auth=trust",
-                "--username=postgres",
-                "--encoding=UTF8",
-                "--locale=C",
-                "-D",
-            ])
-            .arg(&data)
+        let prepared = prepare(&as_user, &data)
             .current_dir(directory)
             .stdout(Stdio::null())
             .status()
-            .expect("initdb runs");
-        assert!(initialised.success(), "initdb failed");
+            .expect("its tools run");
+        assert!(prepared.success(), "PostgreSQL has no data");
         let mut server = as_user(bin.join("postgres").as_os_str());
         server
             .arg("-D")
@@ -195,7 +201,7 @@ fn start_postgres(bin: &Path) -> Process {
     });
     // It accepts connections a little before it answers them.
     let deadline = Instant::now() + START_TIMEOUT;
-    while !process.log().contains("ready to accept connections") {
+    while !process.log().contains("ready to accept") {
         assert!(Instant::now() < deadline, "PostgreSQL does not get ready");
         std::thread::park_timeout(Duration::from_millis(20));
     }
@@ -511,6 +517,64 @@ impl OwnPostgres {
 
     pub fn url(&self) -> String {
         postgres_url(&self.0)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
+    /// A standby, without which this one commits nothing from now on.
+    pub async fn with_synchronous_standby(&self) -> Self {
+        let bin = postgres_directory().expect("it has started one");
+        // A link to `postgres` need not have the others beside it.
+        let tools = fs::canonicalize(bin.join("postgres")).expect("a path");
+        let copy = tools.with_file_name("pg_basebackup");
+        let port = self.0.address.port().to_string();
+        let standby = start_postgres_with(&bin, |as_user, data| {
+            let mut backup = as_user(copy.as_os_str());
+            backup
+                .args(["-h", "127.0.0.1", "-U", "postgres", "-p", &port])
+                .args(["--no-sync", "--checkpoint=fast", "-X", "stream", "-R", "-D"])
+                .arg(data);
+            backup
+        });
+        for statement in [
+            "alter system set synchronous_standby_names = '*'",
+            "select pg_reload_conf()",
+        ] {
+            self.run(statement).await;
+        }
+        within(START_TIMEOUT, "the standby is synchronous", async || {
+            self.is("select count(*) = 1 from pg_stat_replication where sync_state = 'sync'")
+                .await
+        })
+        .await;
+        Self(standby)
+    }
+
+    /// Makes a primary of a standby.
+    pub async fn promote(&self) {
+        self.run("select pg_promote()").await;
+        within(START_TIMEOUT, "the standby is promoted", async || {
+            self.is("select not pg_is_in_recovery()").await
+        })
+        .await;
+    }
+
+    async fn run(&self, statement: &'static str) {
+        let connection = PgConnection::connect(&self.url()).await;
+        let mut connection = connection.expect("PostgreSQL answers");
+        let done = sqlx::raw_sql(statement).execute(&mut connection).await;
+        done.expect("PostgreSQL does as told");
+    }
+
+    async fn is(&self, question: &'static str) -> bool {
+        let connection = PgConnection::connect(&self.url()).await;
+        let mut connection = connection.expect("PostgreSQL answers");
+        let answer = sqlx::query_scalar(question)
+            .fetch_one(&mut connection)
+            .await;
+        answer.expect("an answer")
     }
 
     /// Without a checkpoint, as a crash would end it: what was committed is in its

@@ -3,9 +3,8 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 
 use crate::http::body::NoBody;
-use crate::http::carrier::{Presented, carry_ended};
+use crate::http::carrier::{HasEnded, Presented, carry_ended};
 use crate::http::client::strangers_act;
-use crate::http::effect::HasEnded;
 use crate::http::problem::Problem;
 use crate::http::services::Services;
 use crate::sessions::Revoked;

@@ -29,7 +29,7 @@ pub struct Bus {
 }
 
 /// One's place in the audience. What is told meanwhile arrives, in order, or the
-/// next call fails.
+/// next call fails; on a connection that leads nowhere, nothing arrives any more.
 pub struct Listener {
     subscription: Subscription,
     keys: Arc<KeyRing>,

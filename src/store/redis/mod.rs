@@ -84,8 +84,7 @@ impl Redis {
         &self,
         channel: &str,
     ) -> Result<Subscription, Unavailable> {
-        let subscription =
-            subscription::subscribe(Arc::clone(&self.address), channel, self.command_timeout);
+        let subscription = subscription::subscribe(Arc::clone(&self.address), channel);
         Box::pin(within(self.deadline(), subscription))
             .await
             .map_err(Unavailable::redis)

@@ -1,28 +1,22 @@
-//! Listening to a channel. Who listens and hears nothing cannot tell silence from
-//! a connection that leads nowhere; so now and then a subscription asks.
+//! Listening to a channel. Who hears nothing cannot tell silence from a connection
+//! that leads nowhere: who listens must know how long silence can be.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::select_ok;
 use redis::aio::{PubSubSink, PubSubStream};
 use redis::{Client, ConnectionInfo, RedisResult};
-use tokio::time::{Instant, timeout, timeout_at};
 
 use super::address::Address;
 use super::failure::Failure;
 use crate::store::Unavailable;
 
-/// How long silence is believed.
-const SILENCE: Duration = Duration::from_secs(3);
-
 /// What is said on a channel from now on.
 pub struct Subscription {
-    requests: PubSubSink,
     messages: PubSubStream,
-    heard: Instant,
-    command_timeout: Duration,
+    /// Keeps the connection.
+    _requests: PubSubSink,
 }
 
 /// A message that is published to a cluster reaches all nodes, so any will do; the
@@ -30,7 +24,6 @@ pub struct Subscription {
 pub(super) async fn subscribe(
     address: Arc<Address>,
     channel: &str,
-    command_timeout: Duration,
 ) -> Result<Subscription, Failure> {
     let (requests, messages) = match &*address {
         Address::Server(server) => listen(server.clone(), channel).await?,
@@ -46,10 +39,8 @@ pub(super) async fn subscribe(
         }
     };
     Ok(Subscription {
-        requests,
         messages,
-        heard: Instant::now(),
-        command_timeout,
+        _requests: requests,
     })
 }
 
@@ -60,24 +51,10 @@ async fn listen(server: ConnectionInfo, channel: &str) -> RedisResult<(PubSubSin
 }
 
 impl Subscription {
-    /// The next message; an error when the connection has ended, or no longer leads
-    /// anywhere. What was not waited for until the end is not lost.
+    /// The next message; an error when the connection has ended.
     pub(in crate::store) async fn next(&mut self) -> Result<Vec<u8>, Unavailable> {
-        loop {
-            match timeout_at(self.heard + SILENCE, self.messages.next()).await {
-                Ok(Some(message)) => {
-                    self.heard = Instant::now();
-                    return Ok(message.get_payload_bytes().to_vec());
-                }
-                Ok(None) => return Err(Unavailable::redis(Failure::Ended)),
-                Err(_) => self.ask().await.map_err(Unavailable::redis)?,
-            }
-        }
-    }
-
-    async fn ask(&mut self) -> Result<(), Failure> {
-        timeout(self.command_timeout, self.requests.ping::<redis::Value>()).await??;
-        self.heard = Instant::now();
-        Ok(())
+        let message = self.messages.next().await;
+        let message = message.ok_or_else(|| Unavailable::redis(Failure::Ended))?;
+        Ok(message.get_payload_bytes().to_vec())
     }
 }
