@@ -44,6 +44,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => instance().prop_map(|at| Step::BeginPoll { at }),
         6 => instance().prop_map(|at| Step::FinishPoll { at }),
         4 => instance().prop_map(|at| Step::Beat { at }),
+        4 => instance().prop_map(|at| Step::Send { at }),
         8 => instance().prop_map(|at| Step::Hear { at }),
         3 => Just(Step::Exchange),
         1 => instance().prop_map(|at| Step::Resubscribe { at }),
@@ -116,5 +117,35 @@ fn an_instance_cut_off_from_the_ledger_goes_on_while_the_others_vouch_for_it() {
     world.take(&Step::End { at: 0, session: 0 });
     let millis = LEASE.as_millis().try_into().unwrap();
     world.take(&Step::Pass { millis });
+    assert_eq!(world.take(&check), None, "nobody can tell");
+}
+
+/// Its own beats still come back: that alone proves nothing.
+#[test]
+fn an_instance_cut_off_from_the_ledger_does_not_go_on_by_its_own_word() {
+    let mut world = World::new();
+    world.take(&Step::LogIn { at: 0, user: 0 });
+    for at in 0..world::INSTANCES {
+        world.take(&Step::BeginPoll { at });
+        world.take(&Step::FinishPoll { at });
+    }
+    let is_up = false;
+    world.take(&Step::Ledger { at: 2, is_up });
+    world.take(&Step::BeginPoll { at: 2 });
+    world.take(&Step::Exchange);
+    world.take(&Step::Exchange);
+    for at in [0, 1] {
+        world.take(&Step::Redis { at, is_up });
+    }
+    world.take(&Step::End { at: 0, session: 0 });
+    for _ in 0..LEASE.as_secs() {
+        world.take(&Step::Pass { millis: 1000 });
+        world.take(&Step::Exchange);
+    }
+    let check = Step::Check {
+        at: 2,
+        session: 0,
+        copy: 0,
+    };
     assert_eq!(world.take(&check), None, "nobody can tell");
 }

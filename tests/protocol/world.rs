@@ -25,7 +25,7 @@ const LIMITS: Limits = Limits {
     grace: Duration::from_secs(20),
 };
 /// Small, so that the window moves on.
-const VIEW_CAPACITY: usize = 16;
+const VIEW_CAPACITY: usize = 4;
 /// Sessions expire in none of these worlds.
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -69,7 +69,11 @@ pub enum Step {
     FinishPoll {
         at: usize,
     },
+    /// A beat is made, and is sent whenever the network lets it.
     Beat {
+        at: usize,
+    },
+    Send {
         at: usize,
     },
     Hear {
@@ -116,6 +120,7 @@ struct Instance {
     has_redis: bool,
     /// What is on its way to it, if it listens, and since when it does.
     inbox: VecDeque<Signal>,
+    outbox: VecDeque<Beat>,
     listens_since: Option<Uptime>,
     poll: Option<Poll>,
     struck_off_at: Option<Uptime>,
@@ -183,6 +188,7 @@ impl World {
                 has_ledger: true,
                 has_redis: true,
                 inbox: VecDeque::new(),
+                outbox: VecDeque::new(),
                 listens_since: Some(now),
                 poll: None,
                 struck_off_at: None,
@@ -243,10 +249,14 @@ impl World {
             Step::BeginPoll { at } => self.begin_poll(*at),
             Step::FinishPoll { at } => self.finish_poll(*at),
             Step::Beat { at } => self.beat(*at),
+            Step::Send { at } => self.send(*at),
             Step::Hear { at } => self.hear(*at),
             Step::Exchange => {
                 for at in 0..INSTANCES {
                     self.beat(at);
+                    while !self.instances[at].outbox.is_empty() {
+                        self.send(at);
+                    }
                 }
                 for at in 0..INSTANCES {
                     while !self.instances[at].inbox.is_empty() {
@@ -455,7 +465,13 @@ impl World {
             return;
         }
         let beat = instance.roster.beat(instance.view.stands_at(), false, now);
-        self.tell(at, &Signal::Beat(beat));
+        instance.outbox.push_back(beat);
+    }
+
+    fn send(&mut self, at: usize) {
+        if let Some(beat) = self.instances[at].outbox.pop_front() {
+            self.tell(at, &Signal::Beat(beat));
+        }
     }
 
     fn hear(&mut self, at: usize) {
