@@ -33,14 +33,13 @@ use gatelodge::domain::time::Timestamp;
 use gatelodge::domain::token::Token;
 use gatelodge::domain::view::View;
 use gatelodge::entropy;
-use gatelodge::store::ledger::Ledger;
 use reqwest::Method;
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 use zeroize::Zeroizing;
 
 use support::Stack::Scaled;
-use support::app::{PASSWORD, TestDatabase};
+use support::app::{PASSWORD, crowd};
 use support::servers::{OwnPostgres, OwnRedis};
 use support::{Browser, TestApp, within};
 
@@ -263,14 +262,7 @@ async fn recovery(report: &mut Report) {
 }
 
 async fn everyone(report: &mut Report) {
-    let database = TestDatabase::create().await;
-    let ledger = Ledger::connect(&database.url, 2).await.unwrap();
-    ledger.migrate().await.unwrap();
-    let mut connection = PgConnection::connect(&database.url).await.unwrap();
-    sqlx::raw_sql(include_str!("../tests/scale/population.sql"))
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    let database = crowd().await;
     let first = TestApp::spawn_with(Scaled, &[("DATABASE_URL", &database.url)]).await;
     let (second, third) = (
         first.another_instance().await,

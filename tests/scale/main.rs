@@ -21,23 +21,7 @@ mod revocation;
 )]
 mod support;
 
-use gatelodge::store::ledger::Ledger;
-use sqlx::{Connection as _, PgConnection};
-
-use support::app::TestDatabase;
-
-/// A database with everybody in it, on the day that began at 1 799 913 600 s.
-async fn crowd() -> TestDatabase {
-    let database = TestDatabase::create().await;
-    let ledger = Ledger::connect(&database.url, 2).await.unwrap();
-    ledger.migrate().await.unwrap();
-    let mut connection = PgConnection::connect(&database.url).await.unwrap();
-    sqlx::raw_sql(include_str!("population.sql"))
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    database
-}
+use support::app::crowd;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_and_bulk_revocations_keep_their_promises_over_a_million_sessions() {

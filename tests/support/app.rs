@@ -7,6 +7,7 @@ use gatelodge::Application;
 use gatelodge::config::Settings;
 use gatelodge::sessions::Clock;
 use gatelodge::startup::generate_key;
+use gatelodge::store::ledger::Ledger;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
 
@@ -203,6 +204,22 @@ impl TestDatabase {
         let url = format!("{server}/{name}");
         Self { name, url }
     }
+}
+
+/// A database with a million sessions of a hundred thousand users in it, on the day
+/// that began at 1 799 913 600 s.
+pub async fn crowd() -> TestDatabase {
+    let database = TestDatabase::create().await;
+    let ledger = Ledger::connect(&database.url, 2).await;
+    let ledger = ledger.expect("a ledger");
+    ledger.migrate().await.expect("a schema");
+    let connection = PgConnection::connect(&database.url).await;
+    let mut connection = connection.expect("PostgreSQL answers");
+    sqlx::raw_sql(include_str!("population.sql"))
+        .execute(&mut connection)
+        .await
+        .expect("everybody is there");
+    database
 }
 
 async fn run_as_admin(statement: String) -> Result<(), sqlx::Error> {

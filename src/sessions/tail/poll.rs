@@ -154,11 +154,9 @@ async fn call_the_roll(
 impl Shared {
     /// The log has lost what this instance had appended and not yet taken in.
     fn forget_appended(&self, number: LogNumber) {
-        let (known, none) = (number.get(), 0);
-        let order = (Ordering::AcqRel, Ordering::Acquire);
-        let forgotten = self
-            .appended
-            .compare_exchange(known, none, order.0, order.1);
+        let forgotten =
+            self.appended
+                .compare_exchange(number.get(), 0, Ordering::AcqRel, Ordering::Acquire);
         if forgotten.is_ok() {
             tracing::error!(%number, "the ledger has lost a revocation that it had committed");
         }
