@@ -243,22 +243,19 @@ async fn assemble(ledger: Ledger, settings: &Settings, clock: Clock) -> anyhow::
     }
     let keys = Arc::new(key_ring(settings)?);
     let redis = redis(&settings.redis)?;
-    let hot = match &redis {
-        Some(redis) => {
-            HotStore::redis(redis.clone(), &settings.redis.key_prefix, Arc::clone(&keys))
-        }
-        None => HotStore::memory(settings.session.cache_capacity),
-    };
     let key_prefix = &settings.redis.key_prefix;
+    let hot = redis
+        .clone()
+        .map(|redis| HotStore::new(redis, key_prefix, Arc::clone(&keys)));
     let bus = redis.map(|redis| Bus::new(redis, key_prefix, Arc::clone(&keys)));
     let policy = policy(settings);
     let sessions = Sessions::start(ledger.clone(), hot, bus, keys, clock, policy).await?;
     let password = &settings.password;
-    let hasher = Hasher::new(
+    let hasher = Hasher::start(
         password.bcrypt_cost,
         password.hash_concurrency,
         password.hash_queue,
-    );
+    )?;
     let accounts = Accounts::new(
         ledger,
         Arc::clone(&sessions),
@@ -297,6 +294,7 @@ const fn policy(settings: &Settings) -> Policy {
         lease: session.lease,
         poll_interval: session.poll_interval,
         ledger_grace: session.ledger_grace,
+        cache_capacity: session.cache_capacity,
         view_capacity: session.view_capacity,
         ledger_reads: session.ledger_reads,
         audit_retention: settings.audit.retention,

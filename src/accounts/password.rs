@@ -23,7 +23,7 @@ impl Accounts {
         new: NewPassword,
         client: Client,
     ) -> Result<Issued, Error> {
-        let (user, session) = (by.user.id, by.session.id);
+        let (user, session) = (by.session.user_id, by.session.id);
         let verified = self.reauthenticate(user, current).await?;
         let hash = self.hasher.hash(new).await?;
         let act = self.sessions.act(Actor::User(user), client.address);

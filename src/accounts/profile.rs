@@ -20,7 +20,7 @@ impl Accounts {
         name: UserName,
         address: Option<IpAddr>,
     ) -> Result<User, Error> {
-        let (user, session) = (by.user.id, by.session.id);
+        let (user, session) = (by.session.user_id, by.session.id);
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions
             .uncut(async move {
@@ -45,7 +45,7 @@ impl Accounts {
         password: Password,
         address: Option<IpAddr>,
     ) -> Result<User, Error> {
-        let (user, session) = (by.user.id, by.session.id);
+        let (user, session) = (by.session.user_id, by.session.id);
         let verified = self.reauthenticate(user, password).await?;
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions
@@ -77,7 +77,7 @@ impl Accounts {
         password: Password,
         address: Option<IpAddr>,
     ) -> Result<(), Error> {
-        let (user, session) = (by.user.id, by.session.id);
+        let (user, session) = (by.session.user_id, by.session.id);
         let verified = self.reauthenticate(user, password).await?;
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions

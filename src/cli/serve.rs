@@ -16,7 +16,7 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<()> {
     let hot_store = if settings.redis.url.is_some() {
         "Redis"
     } else {
-        "memory"
+        "none"
     };
     let application = Application::build(settings).await?;
     let address = application.address();

@@ -7,7 +7,6 @@ use serde_json::json;
 use super::print::{print, print_json, print_table};
 use super::{effect, users};
 use crate::domain::audit::Actor;
-use crate::domain::client::UserAgent;
 use crate::domain::id::SessionId;
 use crate::domain::network::Network;
 use crate::domain::page::{Limit, PageOf};
@@ -111,16 +110,15 @@ async fn list(asked: List, operator: &Operator) -> anyhow::Result<()> {
         return print_json(&json!({ "sessions": sessions }));
     }
     let row = |session: &Session| {
-        let client = &session.client;
         [
             session.id.to_string(),
             session.user_id.to_string(),
             session.last_seen_at.to_string(),
-            client.address.map(|ip| ip.to_string()).unwrap_or_default(),
-            client
+            session.address.map(|ip| ip.to_string()).unwrap_or_default(),
+            session
                 .user_agent
                 .as_ref()
-                .map(UserAgent::device)
+                .map(|user_agent| user_agent.device().to_owned())
                 .unwrap_or_default(),
         ]
     };

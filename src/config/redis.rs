@@ -1,4 +1,4 @@
-//! `redis.*`: the hot store, if it is not this process's memory.
+//! `redis.*`: the hot store, if there is one.
 
 use std::fs;
 use std::time::Duration;
@@ -27,7 +27,8 @@ impl Redis {
                 "The hot store, with PostgreSQL: redis://host:port, \
                  redis+sentinel://host:port,host:port/master-name or \
                  redis+cluster://host:port,host:port; the same with rediss for TLS; \
-                 user:password@ before the first host. Unset: this process's memory",
+                 user:password@ before the first host. Unset: none; what an instance does not \
+                 remember it asks the ledger",
                 url,
             ),
             ca: from.optional(

@@ -76,7 +76,7 @@ impl Session {
             cache_capacity: from.value(
                 "session.cache_capacity",
                 "100000",
-                "Sessions held in memory",
+                "Sessions that an instance remembers, at about 300 bytes each",
                 count_of,
             ),
             view_capacity: from.value(

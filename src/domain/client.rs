@@ -1,12 +1,16 @@
 //! What a session shows of the client it was issued to.
 
+use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::domain::text;
 
-const MAX_USER_AGENT_LENGTH: usize = 256;
+/// In bytes.
+pub const MAX_USER_AGENT_LENGTH: usize = 256;
 
 /// Where a request came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,9 +20,14 @@ pub struct Client {
 }
 
 /// A `User-Agent` as sent, cut to 256 bytes, unprintable characters replaced.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct UserAgent(String);
+/// Millions of sessions have a few thousand of them: a clone is the same text.
+#[derive(Clone)]
+pub struct UserAgent(Arc<Agent>);
+
+struct Agent {
+    text: Box<str>,
+    device: OnceLock<Box<str>>,
+}
 
 impl UserAgent {
     /// `None` if there is nothing to show.
@@ -30,37 +39,72 @@ impl UserAgent {
             .map(|c| if text::is_deceptive(c) { '\u{fffd}' } else { c })
             .collect();
         text.truncate(text.floor_char_boundary(MAX_USER_AGENT_LENGTH));
-        (!text.is_empty()).then_some(Self(text))
+        text.truncate(text.trim_end().len());
+        let agent = |text: String| Agent {
+            text: text.into(),
+            device: OnceLock::new(),
+        };
+        (!text.is_empty()).then(|| Self(Arc::new(agent(text))))
     }
 
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.0.text
     }
 
     /// A short name for a person to recognise, such as `Firefox on Linux`.
     #[must_use]
-    pub fn device(&self) -> String {
-        let named = |table: &[(&str, &'static str)]| {
-            table
-                .iter()
-                .find(|(mark, _)| self.0.contains(mark))
-                .map(|(_, name)| *name)
-        };
-        match (named(BROWSERS), named(SYSTEMS)) {
-            (Some(browser), Some(system)) => format!("{browser} on {system}"),
-            (Some(browser), None) => browser.to_owned(),
-            (None, Some(system)) => system.to_owned(),
-            (None, None) => {
-                let product = self.0.split(['/', ' ', '(']).next().unwrap_or_default();
-                if product.is_empty() {
-                    "Unknown"
-                } else {
-                    product
-                }
-                .to_owned()
+    pub fn device(&self) -> &str {
+        self.0.device.get_or_init(|| device(&self.0.text).into())
+    }
+}
+
+fn device(user_agent: &str) -> String {
+    let named = |table: &[(&str, &'static str)]| {
+        table
+            .iter()
+            .find(|(mark, _)| user_agent.contains(mark))
+            .map(|(_, name)| *name)
+    };
+    match (named(BROWSERS), named(SYSTEMS)) {
+        (Some(browser), Some(system)) => format!("{browser} on {system}"),
+        (Some(browser), None) => browser.to_owned(),
+        (None, Some(system)) => system.to_owned(),
+        (None, None) => {
+            let product = user_agent.split(['/', ' ', '(']).next().unwrap_or_default();
+            if product.is_empty() {
+                "Unknown"
+            } else {
+                product
             }
+            .to_owned()
         }
+    }
+}
+
+impl PartialEq for UserAgent {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for UserAgent {}
+
+impl Hash for UserAgent {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl fmt::Debug for UserAgent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+impl Serialize for UserAgent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
@@ -91,7 +135,10 @@ mod tests {
     use super::*;
 
     fn device(header: &str) -> String {
-        UserAgent::parse(header.as_bytes()).unwrap().device()
+        UserAgent::parse(header.as_bytes())
+            .unwrap()
+            .device()
+            .to_owned()
     }
 
     #[test]
@@ -125,6 +172,8 @@ mod tests {
             UserAgent::parse(b"a\xffb\x1b").unwrap().as_str(),
             "a\u{fffd}b\u{fffd}"
         );
+        let cut_at_a_space = UserAgent::parse(format!("{} b", "a".repeat(255)).as_bytes());
+        assert_eq!(cut_at_a_space.unwrap().as_str().len(), 255);
         let long = "é".repeat(1000);
         assert_eq!(
             UserAgent::parse(long.as_bytes()).unwrap().as_str().len(),

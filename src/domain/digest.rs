@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-/// SHA-256 of a token's secret: what the stores know a session by. It opens
+/// SHA-256 of a token, all of it: what the stores know a session by. It opens
 /// nothing, and its `Debug` tells nothing but its name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenDigest([u8; 32]);

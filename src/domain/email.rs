@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use smol_str::SmolStr;
 use unicode_normalization::UnicodeNormalization;
 
 const MAX_LENGTH: usize = 254;
@@ -17,9 +18,8 @@ const MAX_LABEL_LENGTH: usize = 63;
 /// limits of RFC 5321 (4.5.3.1). Addresses outside ASCII are refused, since
 /// look-alike letters (Cyrillic `а`) would make look-alike accounts; an
 /// international domain is written in its `xn--` form.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize)]
-#[serde(transparent)]
-pub struct Email(String);
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Email(SmolStr);
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEmail {
@@ -41,7 +41,11 @@ impl Email {
         if text.len() > 4 * MAX_LENGTH {
             return Err(InvalidEmail::TooLong);
         }
-        let address: String = text.trim().nfkc().flat_map(char::to_lowercase).collect();
+        let address: String = if text.is_ascii() {
+            text.trim().to_ascii_lowercase()
+        } else {
+            text.trim().nfkc().flat_map(char::to_lowercase).collect()
+        };
         let (local, domain) = address.split_once('@').ok_or(InvalidEmail::Malformed)?;
         if !address.is_ascii() {
             return Err(InvalidEmail::NotAscii);
@@ -52,7 +56,7 @@ impl Email {
         if address.len() > MAX_LENGTH || local.len() > MAX_LOCAL_LENGTH {
             return Err(InvalidEmail::TooLong);
         }
-        Ok(Self(address))
+        Ok(Self(address.into()))
     }
 
     #[must_use]
@@ -78,6 +82,12 @@ fn is_domain(domain: &str) -> bool {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b == b'-')
     })
+}
+
+impl Serialize for Email {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 impl fmt::Display for Email {

@@ -29,6 +29,12 @@ macro_rules! id {
                 Self(uuid_v7(at, [0; 10]))
             }
 
+            /// The time it was made for.
+            #[must_use]
+            pub fn time(self) -> Timestamp {
+                Timestamp::from_millis((self.0.as_u128() >> 80) as i64)
+            }
+
             #[must_use]
             pub const fn as_uuid(self) -> Uuid {
                 self.0

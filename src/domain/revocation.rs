@@ -48,8 +48,10 @@ impl Mark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MarkPrefix(pub [u8; 4]);
 
-/// Where the log stood, and which log it was, when a copy was read.
+/// Where the log stood, and which log it was, when a copy was read. Packed, for the
+/// sake of the millions that the local cache can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(packed(4))]
 pub struct Vouched {
     pub number: LogNumber,
     pub mark: MarkPrefix,

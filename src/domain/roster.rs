@@ -258,9 +258,9 @@ impl Roster {
     #[must_use]
     pub fn pending(&self, number: LogNumber, view: &View, since: Uptime) -> Vec<InstanceId> {
         let pending = self.others.iter().filter(|(_, other)| {
-            let has_reached = other
-                .reached
-                .is_some_and(|reached| reached.number >= number && view.covers(reached));
+            let has_reached = other.reached.is_some_and(|reached| {
+                reached.number.get() >= number.get() && view.covers(reached)
+            });
             !has_reached && !other.is_gone(since)
         });
         pending.map(|(instance, _)| *instance).collect()

@@ -1,16 +1,18 @@
 //! Sessions and how long they live.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::domain::client::Client;
+use crate::domain::client::{Client, UserAgent};
 use crate::domain::digest::TokenDigest;
+use crate::domain::email::Email;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::network::Network;
 use crate::domain::revocation::{LogNumber, Vouched};
 use crate::domain::text::Fragment;
 use crate::domain::time::Timestamp;
-use crate::domain::user::User;
+use crate::domain::user::{Role, Status, User, UserName};
 
 /// The two limits of a session (ASVS 7.3.1, 7.3.2; NIST SP 800-63B-4, 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,14 +41,15 @@ pub struct Session {
     pub user_id: UserId,
     /// The head of the revocation log when the session was inserted.
     pub born: LogNumber,
-    pub issued_at: Timestamp,
     /// When a password was last verified for this session.
     pub authenticated_at: Timestamp,
     pub last_seen_at: Timestamp,
     pub expires_at: Timestamp,
-    pub idle_timeout: Duration,
+    /// As the stored formats have it, and in half the room of a [`Duration`].
+    pub idle_timeout_ms: u64,
     pub remember_me: bool,
-    pub client: Client,
+    pub address: Option<IpAddr>,
+    pub user_agent: Option<UserAgent>,
 }
 
 /// A touch is due once the hot store's `last_seen_at` is older than this part
@@ -64,20 +67,35 @@ impl Session {
             id: draft.id,
             user_id,
             born,
-            issued_at: draft.issued_at,
             authenticated_at: draft.issued_at,
             last_seen_at: draft.issued_at,
             expires_at: draft.issued_at + draft.lifetime.absolute,
-            idle_timeout: draft.lifetime.idle,
+            idle_timeout_ms: draft
+                .lifetime
+                .idle
+                .as_millis()
+                .try_into()
+                .unwrap_or(u64::MAX),
             remember_me: draft.remember_me,
-            client: draft.client,
+            address: draft.client.address,
+            user_agent: draft.client.user_agent,
         }
+    }
+
+    #[must_use]
+    pub fn issued_at(&self) -> Timestamp {
+        self.id.time()
+    }
+
+    #[must_use]
+    pub const fn idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.idle_timeout_ms)
     }
 
     /// When the session ends unless it is seen again.
     #[must_use]
     pub fn idle_expires_at(&self) -> Timestamp {
-        self.expires_at.min(self.last_seen_at + self.idle_timeout)
+        self.expires_at.min(self.last_seen_at + self.idle_timeout())
     }
 
     #[must_use]
@@ -87,40 +105,89 @@ impl Session {
 
     #[must_use]
     pub fn is_idle(&self, now: Timestamp) -> bool {
-        now >= self.last_seen_at + self.idle_timeout
+        now >= self.last_seen_at + self.idle_timeout()
     }
 
     /// Whether the session may still be in use, as far as a ledger can tell: it
     /// hears of touches late.
     #[must_use]
     pub fn may_be_in_use(&self, now: Timestamp) -> bool {
-        let lag = self.idle_timeout / LEDGER_TOUCH_PART + FLUSH_TIME;
-        !self.is_expired(now) && now < self.last_seen_at + self.idle_timeout + lag
+        let lag = self.idle_timeout() / LEDGER_TOUCH_PART + FLUSH_TIME;
+        !self.is_expired(now) && now < self.last_seen_at + self.idle_timeout() + lag
     }
 
     /// Whether `now` is worth recording as the last time the session was seen.
     #[must_use]
     pub fn touch_is_due(&self, now: Timestamp) -> bool {
-        now.since(self.last_seen_at) > self.idle_timeout / HOT_TOUCH_PART
+        now.since(self.last_seen_at) > self.idle_timeout() / HOT_TOUCH_PART
     }
 }
 
 /// A copy of a session and its user, as the ledger had them when its log stood
 /// at `vouched`. Only a ledger makes one.
+///
+/// Laid out for the local cache, which can hold millions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     pub session: Session,
-    pub user: User,
+    pub email: Email,
+    pub name: UserName,
+    pub role: Role,
+    pub user_created_at: Timestamp,
     pub vouched: Vouched,
     /// `last_seen_at` as the ledger has it; a hot store may know a later one.
     pub ledger_seen_at: Timestamp,
 }
 
 impl Record {
-    /// Whether the ledger should hear that the session was seen at `now`.
+    /// As the ledger has it. A user who has a session is not locked.
     #[must_use]
-    pub fn ledger_touch_is_due(&self, now: Timestamp) -> bool {
-        now.since(self.ledger_seen_at) > self.session.idle_timeout / LEDGER_TOUCH_PART
+    pub fn new(session: Session, user: User, vouched: Vouched) -> Self {
+        Self {
+            ledger_seen_at: session.last_seen_at,
+            session,
+            email: user.email,
+            name: user.name,
+            role: user.role,
+            user_created_at: user.created_at,
+            vouched,
+        }
+    }
+
+    #[must_use]
+    pub fn user(&self) -> User {
+        User {
+            id: self.session.user_id,
+            email: self.email.clone(),
+            name: self.name.clone(),
+            role: self.role,
+            status: Status::Active,
+            created_at: self.user_created_at,
+        }
+    }
+
+    /// The same, seen at `at`.
+    #[must_use]
+    pub fn seen_at(&self, at: Timestamp) -> Self {
+        let mut seen = self.clone();
+        seen.session.last_seen_at = at;
+        seen
+    }
+
+    /// The same, once the ledger knows when the session was last seen.
+    #[must_use]
+    pub fn known_to_ledger(&self) -> Self {
+        Self {
+            ledger_seen_at: self.session.last_seen_at,
+            ..self.clone()
+        }
+    }
+
+    /// Whether the ledger should hear when the session was last seen.
+    #[must_use]
+    pub fn ledger_touch_is_due(&self) -> bool {
+        let lag = self.session.last_seen_at.since(self.ledger_seen_at);
+        lag > self.session.idle_timeout() / LEDGER_TOUCH_PART
     }
 }
 
@@ -194,9 +261,7 @@ impl Selection {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::domain::email::Email;
     use crate::domain::revocation::MarkPrefix;
-    use crate::domain::user::{Role, Status, UserName};
 
     /// A session of a user, both made up.
     pub(crate) fn record(born: u64, vouched: u64) -> Record {
@@ -213,28 +278,26 @@ pub(crate) mod tests {
             remember_me: false,
             client: Client::default(),
         };
-        Record {
-            session: Session::from_draft(draft, user_id, LogNumber::new(born)),
-            user: User {
-                id: user_id,
-                email: Email::parse("alice@example.com").unwrap(),
-                name: UserName::parse("Alice").unwrap(),
-                role: Role::User,
-                status: Status::Active,
-                created_at: issued_at,
-            },
-            vouched: Vouched {
-                number: LogNumber::new(vouched),
-                mark: MarkPrefix([0; 4]),
-            },
-            ledger_seen_at: issued_at,
-        }
+        let user = User {
+            id: user_id,
+            email: Email::parse("alice@example.com").unwrap(),
+            name: UserName::parse("Alice").unwrap(),
+            role: Role::User,
+            status: Status::Active,
+            created_at: issued_at,
+        };
+        let vouched = Vouched {
+            number: LogNumber::new(vouched),
+            mark: MarkPrefix([0; 4]),
+        };
+        let session = Session::from_draft(draft, user_id, LogNumber::new(born));
+        Record::new(session, user, vouched)
     }
 
     #[test]
     fn a_session_ends_at_its_limits_and_not_before() {
         let mut session = record(0, 0).session;
-        let after = |seconds| session.issued_at + Duration::from_secs(seconds);
+        let after = |seconds| session.issued_at() + Duration::from_secs(seconds);
         assert!(!session.is_idle(after(99)));
         assert!(session.is_idle(after(100)));
         assert!(!session.is_expired(after(999)));
@@ -250,7 +313,7 @@ pub(crate) mod tests {
     #[test]
     fn a_ledger_that_hears_of_touches_late_does_not_call_a_session_unused_too_soon() {
         let session = record(0, 0).session;
-        let after = |seconds| session.issued_at + Duration::from_secs(seconds);
+        let after = |seconds| session.issued_at() + Duration::from_secs(seconds);
         assert!(session.may_be_in_use(after(105)));
         assert!(!session.may_be_in_use(after(106)));
         assert!(!session.may_be_in_use(after(1000)));
@@ -273,12 +336,20 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_million_records_fit_into_what_was_promised() {
+        // With what an allocation and the cache's place for it take: 300.
+        assert!(size_of::<Record>() <= 184, "{}", size_of::<Record>());
+    }
+
+    #[test]
     fn touches_are_rare() {
         let record = record(0, 0);
-        let after = |seconds| record.session.issued_at + Duration::from_secs(seconds);
+        let after = |seconds| record.session.issued_at() + Duration::from_secs(seconds);
         assert!(!record.session.touch_is_due(after(2)));
         assert!(record.session.touch_is_due(after(3)));
-        assert!(!record.ledger_touch_is_due(after(5)));
-        assert!(record.ledger_touch_is_due(after(6)));
+        assert!(!record.seen_at(after(5)).ledger_touch_is_due());
+        let seen = record.seen_at(after(6));
+        assert!(seen.ledger_touch_is_due());
+        assert!(!seen.known_to_ledger().ledger_touch_is_due());
     }
 }

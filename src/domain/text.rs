@@ -37,7 +37,11 @@ pub fn one_line(text: &str, max_length: usize) -> Result<String, InvalidLine> {
     if text.len() > 16 * max_length {
         return Err(InvalidLine::TooLong(max_length));
     }
-    let line: String = text.trim().nfc().collect();
+    let line: String = if text.is_ascii() {
+        text.trim().to_owned()
+    } else {
+        text.trim().nfc().collect()
+    };
     if line.is_empty() {
         return Err(InvalidLine::Empty);
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -71,8 +72,10 @@ fn millis(duration: Duration) -> i64 {
 
 impl From<Timestamp> for OffsetDateTime {
     fn from(timestamp: Timestamp) -> Self {
-        Self::from_unix_timestamp_nanos(i128::from(timestamp.0) * 1_000_000)
-            .unwrap_or(Self::UNIX_EPOCH)
+        let (seconds, millis) = (timestamp.0.div_euclid(1000), timestamp.0.rem_euclid(1000));
+        Self::from_unix_timestamp(seconds).map_or(Self::UNIX_EPOCH, |moment| {
+            moment + Duration::from_millis(millis.unsigned_abs())
+        })
     }
 }
 
@@ -120,19 +123,33 @@ impl Add<Duration> for Uptime {
     }
 }
 
+/// The longest text of a time.
+const TEXT_LENGTH: usize = "9999-12-31T23:59:59.999999999Z".len();
+
+impl Timestamp {
+    /// RFC 3339, in UTC; `None` for a time that cannot be written in it.
+    fn write(self, text: &mut [u8; TEXT_LENGTH]) -> Option<&str> {
+        let mut left = &mut text[..];
+        let moment = OffsetDateTime::from(self);
+        moment.format_into(&mut left, &Rfc3339).ok()?;
+        let length = TEXT_LENGTH - left.len();
+        std::str::from_utf8(&text[..length]).ok()
+    }
+}
+
 /// RFC 3339, in UTC.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = OffsetDateTime::from(*self)
-            .format(&Rfc3339)
-            .map_err(|_| fmt::Error)?;
-        f.write_str(&text)
+        let mut text = [0; TEXT_LENGTH];
+        f.write_str(self.write(&mut text).ok_or(fmt::Error)?)
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let mut text = [0; TEXT_LENGTH];
+        let text = self.write(&mut text);
+        serializer.serialize_str(text.ok_or_else(|| S::Error::custom("no time of RFC 3339"))?)
     }
 }
 

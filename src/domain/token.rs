@@ -32,6 +32,47 @@ const TEXT_LENGTH: usize = LENGTH / 3 * 4;
 /// ```
 pub struct Token(Zeroizing<[u8; LENGTH]>);
 
+/// What a cookie's value says to be a token: of its form, but maybe forged.
+pub struct Claim(Token);
+
+impl Claim {
+    /// `None` for what cannot be a token.
+    #[must_use]
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        if value.len() != TEXT_LENGTH {
+            return None;
+        }
+        let mut bytes = Zeroizing::new([0; LENGTH]);
+        URL_SAFE_NO_PAD.decode_slice(value, &mut *bytes).ok()?;
+        (bytes[0] == VERSION).then_some(Self(Token(bytes)))
+    }
+
+    /// The digest of the token it says to be. Whoever knows one that is equal to a
+    /// genuine token's knows that token, to the last bit.
+    #[must_use]
+    pub fn digest(&self) -> TokenDigest {
+        self.0.digest()
+    }
+
+    /// Whether a key of the ring has made it.
+    #[must_use]
+    pub fn is_genuine(&self, keys: &KeyRing) -> bool {
+        let Token(bytes) = &self.0;
+        keys.verify(
+            Purpose::Token,
+            [bytes[1], bytes[2]],
+            &bytes[HEADER_LENGTH..LENGTH - MAC_LENGTH],
+            &bytes[LENGTH - MAC_LENGTH..],
+        )
+    }
+
+    /// The token, if it is genuine.
+    #[must_use]
+    pub fn verify(self, keys: &KeyRing) -> Option<Token> {
+        self.is_genuine(keys).then_some(self.0)
+    }
+}
+
 impl Token {
     /// A new token. `secret` must be random.
     #[must_use]
@@ -48,20 +89,7 @@ impl Token {
     /// The token in a cookie's value; `None` if no key of the ring made it.
     #[must_use]
     pub fn verify(value: &[u8], keys: &KeyRing) -> Option<Self> {
-        if value.len() != TEXT_LENGTH {
-            return None;
-        }
-        let mut bytes = Zeroizing::new([0; LENGTH]);
-        URL_SAFE_NO_PAD.decode_slice(value, &mut *bytes).ok()?;
-        let token = Self(bytes);
-        let genuine = token.0[0] == VERSION
-            && keys.verify(
-                Purpose::Token,
-                [token.0[1], token.0[2]],
-                token.secret(),
-                &token.0[LENGTH - MAC_LENGTH..],
-            );
-        genuine.then_some(token)
+        Claim::parse(value)?.verify(keys)
     }
 
     /// The cookie's value.
@@ -73,12 +101,8 @@ impl Token {
     #[must_use]
     pub fn digest(&self) -> TokenDigest {
         let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest(&SHA256, self.secret()).as_ref());
+        bytes.copy_from_slice(digest(&SHA256, &*self.0).as_ref());
         TokenDigest::from_bytes(bytes)
-    }
-
-    fn secret(&self) -> &[u8] {
-        &self.0[HEADER_LENGTH..LENGTH - MAC_LENGTH]
     }
 }
 
@@ -117,6 +141,8 @@ mod tests {
                 }
                 forged[position] = *replacement;
                 assert!(Token::verify(&forged, &ring()).is_none(), "{position}");
+                let claim = Claim::parse(&forged).map(|claim| claim.digest());
+                assert_ne!(claim, Some(token.digest()), "{position}");
             }
             let mut dropped = value.as_bytes().to_vec();
             dropped.remove(position);

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use smol_str::SmolStr;
 
 use crate::domain::email::Email;
 use crate::domain::id::UserId;
@@ -115,20 +116,25 @@ impl Credentials {
 const MAX_NAME_LENGTH: usize = 100;
 
 /// What a user wants to be called, in one line of 1 to 100 code points.
-#[derive(Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct UserName(String);
+#[derive(Clone, PartialEq, Eq)]
+pub struct UserName(SmolStr);
 
 impl UserName {
     /// # Errors
     /// Says what is wrong with `text`, in words fit for a user.
     pub fn parse(text: &str) -> Result<Self, InvalidLine> {
-        one_line(text, MAX_NAME_LENGTH).map(Self)
+        one_line(text, MAX_NAME_LENGTH).map(|name| Self(name.into()))
     }
 
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Serialize for UserName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -22,7 +22,8 @@ pub enum Verdict {
 /// Where a record was just found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    HotStore,
+    /// Among the copies here or in the hot store.
+    Copy,
     Ledger,
 }
 
@@ -34,9 +35,9 @@ pub fn verdict(record: &Record, source: Source, view: &View, now: Timestamp) -> 
         session, vouched, ..
     } = record;
     let is_covered = match source {
-        Source::HotStore => view.covers(*vouched),
+        Source::Copy => view.covers(*vouched),
         // The ledger may be ahead of the view.
-        Source::Ledger => vouched.number >= view.floor(),
+        Source::Ledger => vouched.number.get() >= view.floor().get(),
     };
     let is_of_another_log = view
         .mark_at(vouched.number)
@@ -83,26 +84,26 @@ mod tests {
     #[test]
     fn each_cause_has_its_verdict() {
         let copy = record(10, 10);
-        let start = copy.session.issued_at;
+        let start = copy.session.issued_at();
         let later = |seconds| start + Duration::from_secs(seconds);
         let user = copy.session.user_id;
 
         assert_eq!(
-            verdict(&copy, Source::HotStore, &view(&[]), start),
+            verdict(&copy, Source::Copy, &view(&[]), start),
             Verdict::Alive
         );
         assert_eq!(
-            verdict(&copy, Source::HotStore, &view(&[]), later(100)),
+            verdict(&copy, Source::Copy, &view(&[]), later(100)),
             Verdict::Idle
         );
         assert_eq!(
-            verdict(&copy, Source::HotStore, &view(&[]), later(1000)),
+            verdict(&copy, Source::Copy, &view(&[]), later(1000)),
             Verdict::Expired
         );
         assert_eq!(
             verdict(
                 &copy,
-                Source::HotStore,
+                Source::Copy,
                 &view(&[Revocation::SessionEnded(copy.session.id)]),
                 start
             ),
@@ -111,7 +112,7 @@ mod tests {
         assert_eq!(
             verdict(
                 &copy,
-                Source::HotStore,
+                Source::Copy,
                 &view(&[Revocation::UserEnded { user, spared: None }]),
                 start
             ),
@@ -121,7 +122,7 @@ mod tests {
         assert_eq!(
             verdict(
                 &copy,
-                Source::HotStore,
+                Source::Copy,
                 &view(&[Revocation::UserEnded { user, spared }]),
                 start
             ),
@@ -130,7 +131,7 @@ mod tests {
         assert_eq!(
             verdict(
                 &copy,
-                Source::HotStore,
+                Source::Copy,
                 &view(&[Revocation::UserChanged(user)]),
                 start
             ),
@@ -139,7 +140,7 @@ mod tests {
         assert_eq!(
             verdict(
                 &copy,
-                Source::HotStore,
+                Source::Copy,
                 &view(&[Revocation::EveryoneEnded]),
                 start
             ),
@@ -149,12 +150,12 @@ mod tests {
 
     #[test]
     fn a_copy_from_before_the_window_is_stale_and_a_session_from_before_it_is_not() {
-        let start = record(0, 0).session.issued_at;
+        let start = record(0, 0).session.issued_at();
         let of = |record: &Record, source| verdict(record, source, &view(&[]), start);
-        assert_eq!(of(&record(3, 9), Source::HotStore), Verdict::Stale);
-        assert_eq!(of(&record(3, 10), Source::HotStore), Verdict::Alive);
+        assert_eq!(of(&record(3, 9), Source::Copy), Verdict::Stale);
+        assert_eq!(of(&record(3, 10), Source::Copy), Verdict::Alive);
         assert_eq!(
-            of(&record(3, 11), Source::HotStore),
+            of(&record(3, 11), Source::Copy),
             Verdict::Stale,
             "ahead of the view"
         );

@@ -461,7 +461,7 @@ mod tests {
                 n => entries[usize::try_from(n).unwrap() - 1].mark,
             };
             let vouched = Vouched { number: number(vouched), mark: mark.prefix() };
-            prop_assert_eq!(view.covers(vouched), vouched.number >= view.floor());
+            prop_assert_eq!(view.covers(vouched), vouched.number.get() >= view.floor().get());
             if view.covers(vouched) {
                 prop_assert_eq!(view.ends(session, user, number(born)), ended);
                 prop_assert_eq!(view.outdates(user, vouched.number), changed);

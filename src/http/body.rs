@@ -30,14 +30,14 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let body = request.extensions().get::<Body>().cloned();
-        ready(match body {
-            Some(Body(bytes)) => parse(request, &bytes).map(Json),
-            None => Err(Problem::internal(anyhow::anyhow!(
-                "nobody has read the body"
-            ))),
-        })
+        let Body(bytes) = body_of(request);
+        ready(parse(request, &bytes).map(Json))
     }
+}
+
+fn body_of(request: &HttpRequest) -> Body {
+    let read = request.extensions().get::<Body>().cloned();
+    read.unwrap_or_default()
 }
 
 fn parse<T: DeserializeOwned>(request: &HttpRequest, bytes: &[u8]) -> Result<T, Problem> {
@@ -103,13 +103,8 @@ impl<T: DeserializeOwned> FromRequest for Form<T> {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let body = request.extensions().get::<Body>().cloned();
-        ready(match body {
-            Some(Body(bytes)) => parse_form(request, &bytes).map(Form),
-            None => Err(Problem::internal(anyhow::anyhow!(
-                "nobody has read the body"
-            ))),
-        })
+        let Body(bytes) = body_of(request);
+        ready(parse_form(request, &bytes).map(Form))
     }
 }
 
@@ -231,10 +226,11 @@ impl FromRequest for NoBody {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let body = request.extensions().get::<Body>().cloned();
-        ready(match body {
-            Some(Body(bytes)) if !bytes.is_empty() => parse(request, &bytes).map(|Nothing {}| Self),
-            Some(_) | None => Ok(Self),
+        let Body(bytes) = body_of(request);
+        ready(if bytes.is_empty() {
+            Ok(Self)
+        } else {
+            parse(request, &bytes).map(|Nothing {}| Self)
         })
     }
 }

@@ -27,15 +27,9 @@ use crate::sessions::Issued;
 pub(super) struct Presented(Option<TokenDigest>);
 
 impl Presented {
-    /// Reads the cookie, unless [`carry`] has.
-    pub(super) fn of(request: &HttpRequest, services: &Services) -> Option<TokenDigest> {
-        if let Some(Self(digest)) = request.extensions().get::<Self>() {
-            return *digest;
-        }
-        let token = services
-            .cookie
-            .read(request.headers(), services.sessions.keys());
-        token.map(|token| token.digest())
+    /// On a route that [`carry`] wraps.
+    pub(super) fn of(request: &HttpRequest) -> Option<TokenDigest> {
+        request.extensions().get::<Self>()?.0
     }
 }
 
@@ -56,12 +50,12 @@ pub(super) fn carry_issued(
 ) -> Result<(), Problem> {
     let (state, record) = (request.get_session(), &issued.record);
     state
-        .insert(USER_ID, record.user.id)
+        .insert(USER_ID, record.session.user_id)
         .and_then(|()| state.insert(SESSION_ID, record.session.id))
         .and_then(|()| state.insert(ISSUED_TOKEN, issued.token.expose().as_str()))
         .map_err(|error| Problem::internal(anyhow!("{error}")))?;
     let cookie = services.cookie.set(&issued.token, &record.session)?;
-    if Presented::of(request, services).is_some() {
+    if Presented::of(request).is_some() {
         request.extensions_mut().insert(HasEnded);
     }
     request.extensions_mut().insert(Done::Issued(cookie));
@@ -80,9 +74,8 @@ pub(super) async fn carry<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse, actix_web::Error> {
-    let token = services
-        .cookie
-        .read(request.headers(), services.sessions.keys());
+    let claim = services.cookie.read(request.headers());
+    let token = claim.and_then(|claim| claim.verify(services.sessions.keys()));
     let digest = token.as_ref().map(Token::digest);
     request.extensions_mut().insert(Presented(digest));
     request.headers_mut().remove(COOKIE);

@@ -4,9 +4,8 @@ use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
 
 use super::problem::Problem;
 use crate::config::{Cookie, PublicUrl, SameSite};
-use crate::domain::keys::KeyRing;
 use crate::domain::session::Session;
-use crate::domain::token::Token;
+use crate::domain::token::{Claim, Token};
 
 #[derive(Clone)]
 pub(super) struct SessionCookie {
@@ -44,10 +43,10 @@ impl SessionCookie {
         }
     }
 
-    /// The genuine token that a request carries. Names and values are compared
+    /// What a request's cookie claims. Names and values are compared
     /// byte by byte, neither decoded nor trimmed, since a name that is decoded
     /// can be forged past its prefix; of two cookies of the name, none counts.
-    pub(super) fn read(&self, headers: &HeaderMap, keys: &KeyRing) -> Option<Token> {
+    pub(super) fn read(&self, headers: &HeaderMap) -> Option<Claim> {
         let mut values = headers
             .get_all(COOKIE)
             .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
@@ -57,14 +56,14 @@ impl SessionCookie {
         if values.next().is_some() {
             return None;
         }
-        Token::verify(value, keys)
+        Claim::parse(value)
     }
 
     /// `Set-Cookie` for a session just issued.
     pub(super) fn set(&self, token: &Token, session: &Session) -> Result<HeaderValue, Problem> {
         let Self { name, attributes } = self;
         let max_age = if session.remember_me {
-            let lifetime = session.expires_at.since(session.issued_at);
+            let lifetime = session.expires_at.since(session.issued_at());
             format!("; Max-Age={}", lifetime.as_secs())
         } else {
             String::new()
@@ -86,6 +85,7 @@ mod tests {
     use zeroize::Zeroizing;
 
     use super::*;
+    use crate::domain::keys::KeyRing;
     use crate::domain::keys::tests::key;
 
     fn cookie() -> SessionCookie {
@@ -107,7 +107,7 @@ mod tests {
             };
             map.append(COOKIE, HeaderValue::from_bytes(&filled).unwrap());
         }
-        cookie().read(&map, &keys).is_some()
+        cookie().read(&map).is_some()
     }
 
     #[test]

@@ -36,8 +36,8 @@ impl Deadline {
 #[derive(Clone, Copy)]
 pub(super) struct Until(pub(super) Instant);
 
-/// The request's body, read whole.
-#[derive(Clone)]
+/// The request's body, read whole; none is left with the request if it is empty.
+#[derive(Clone, Default)]
 pub(super) struct Body(pub(super) Bytes);
 
 pub(super) async fn guard<B: MessageBody + 'static>(
@@ -110,7 +110,9 @@ async fn admit(services: &Services, request: &mut ServiceRequest) -> Result<(), 
     let body = tokio::time::timeout(services.body_timeout, read_body(request))
         .await
         .map_err(|_| Kind::RequestTimeout)??;
-    request.extensions_mut().insert(Body(body));
+    if !body.is_empty() {
+        request.extensions_mut().insert(Body(body));
+    }
     Ok(())
 }
 

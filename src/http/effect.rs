@@ -101,7 +101,7 @@ async fn answer_pending(
         .request()
         .extensions()
         .get::<CurrentSession>()
-        .is_some_and(|current| current.user().role == Role::Admin);
+        .is_some_and(|current| current.record().role == Role::Admin);
     let pending = PendingBody {
         pending: instances.len(),
         instances: is_admin.then_some(instances),

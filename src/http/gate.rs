@@ -56,8 +56,8 @@ pub struct CurrentSession(Arc<Record>);
 
 impl CurrentSession {
     #[must_use]
-    pub fn user(&self) -> &User {
-        &self.0.user
+    pub fn user(&self) -> User {
+        self.0.user()
     }
 
     #[must_use]
@@ -76,7 +76,7 @@ pub struct AdminSession(CurrentSession);
 
 impl AdminSession {
     #[must_use]
-    pub fn user(&self) -> &User {
+    pub fn user(&self) -> User {
         self.0.user()
     }
 
@@ -96,7 +96,7 @@ async fn authenticate(
         None => check(request).await?,
     };
     match required {
-        Required::Admin if current.user().role != Role::Admin => Err(Kind::Forbidden.into()),
+        Required::Admin if current.record().role != Role::Admin => Err(Kind::Forbidden.into()),
         Required::Admin | Required::Session => Ok(current),
     }
 }
@@ -105,13 +105,15 @@ async fn check(request: &HttpRequest) -> Result<CurrentSession, Problem> {
     let services = request.app_data::<Data<Services>>().ok_or_else(|| {
         Problem::internal(anyhow::anyhow!("the app was not given Services::attach"))
     })?;
-    let digest = Presented::of(request, services).ok_or(Kind::Unauthenticated)?;
-    let record = services
-        .sessions
-        .check(&digest)
-        .await?
-        .ok_or(Kind::Unauthenticated)?;
-    let current = CurrentSession(record);
+    let sessions = &services.sessions;
+    let record = if let Some(digest) = Presented::of(request) {
+        sessions.check(&digest).await?
+    } else {
+        let claim = services.cookie.read(request.headers());
+        let claim = claim.ok_or(Kind::Unauthenticated)?;
+        sessions.recognise(&claim).await?
+    };
+    let current = CurrentSession(record.ok_or(Kind::Unauthenticated)?);
     request.extensions_mut().insert(current.clone());
     Ok(current)
 }

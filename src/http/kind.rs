@@ -26,6 +26,13 @@ macro_rules! kinds {
                 }
             }
 
+            /// Names the kind as a URI (RFC 9457, 3.1.1).
+            pub(super) const fn uri(self) -> &'static str {
+                match self {
+                    $(Self::$kind => concat!("/problems/", $code)),*
+                }
+            }
+
             pub(super) const fn title(self) -> &'static str {
                 match self {
                     $(Self::$kind => $title),*

@@ -2,7 +2,7 @@
 //! errors to HTTP, and the one place where a failure is logged.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,6 +11,9 @@ use super::headers::set_headers;
 pub(super) use super::kind::Kind;
 use crate::accounts;
 use crate::store::Unavailable;
+
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Cookie realm=\"gatelodge\"");
 
 /// What went wrong, and for us alone, why.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ pub(super) struct FieldError {
 pub(super) struct Document<'a> {
     /// Leads to a page that explains the problem.
     #[schema(example = "/problems/invalid_input")]
-    r#type: String,
+    r#type: &'static str,
     #[schema(example = "Invalid input")]
     title: &'static str,
     /// The answer's status.
@@ -143,15 +146,15 @@ impl ResponseError for Problem {
             tracing::error!(code, error = format!("{source:#}"), "the request failed");
         }
         let mut response = HttpResponse::build(status);
-        response.insert_header((CONTENT_TYPE, "application/problem+json"));
+        response.insert_header((CONTENT_TYPE, PROBLEM_JSON));
         if status == StatusCode::UNAUTHORIZED {
-            response.insert_header((WWW_AUTHENTICATE, "Cookie realm=\"gatelodge\""));
+            response.insert_header((WWW_AUTHENTICATE, CHALLENGE));
         }
         if let Some(seconds) = self.kind.retry_after_seconds() {
             response.insert_header((RETRY_AFTER, seconds));
         }
         let mut response = response.json(Document {
-            r#type: format!("/problems/{code}"),
+            r#type: self.kind.uri(),
             title: self.kind.title(),
             status: status.as_u16(),
             detail: self.kind.detail(),

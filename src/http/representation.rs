@@ -50,6 +50,19 @@ pub(super) enum StatusName {
     Locked,
 }
 
+impl<'a> From<&'a Record> for UserView<'a> {
+    fn from(record: &'a Record) -> Self {
+        Self {
+            id: record.session.user_id,
+            email: &record.email,
+            name: &record.name,
+            role: record.role,
+            status: Status::Active,
+            created_at: record.user_created_at,
+        }
+    }
+}
+
 impl<'a> From<&'a User> for UserView<'a> {
     fn from(user: &'a User) -> Self {
         Self {
@@ -66,7 +79,7 @@ impl<'a> From<&'a User> for UserView<'a> {
 /// Where somebody is logged in.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Session)]
-pub struct SessionView {
+pub struct SessionView<'a> {
     /// Names the session; opens nothing.
     #[schema(value_type = String, format = Uuid, example = "01939d5e-8f00-7c11-8a2b-0c1d2e3f4a5b")]
     id: SessionId,
@@ -88,17 +101,17 @@ pub struct SessionView {
     #[schema(required, value_type = Option<String>, example = "203.0.113.9")]
     ip: Option<IpAddr>,
     #[schema(required, value_type = Option<String>, example = "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0")]
-    user_agent: Option<UserAgent>,
+    user_agent: Option<&'a UserAgent>,
     /// The user agent in short.
     #[schema(required, example = "Firefox on Linux")]
-    device: Option<String>,
+    device: Option<&'a str>,
     /// Whether it is the session that asks.
     current: bool,
 }
 
-impl SessionView {
+impl<'a> SessionView<'a> {
     /// `current`: the session that asks.
-    pub(super) fn new(session: &Session, current: SessionId) -> Self {
+    pub(super) fn new(session: &'a Session, current: SessionId) -> Self {
         Self {
             current: session.id == current,
             ..session.into()
@@ -106,20 +119,20 @@ impl SessionView {
     }
 }
 
-impl From<&Session> for SessionView {
-    fn from(session: &Session) -> Self {
+impl<'a> From<&'a Session> for SessionView<'a> {
+    fn from(session: &'a Session) -> Self {
         Self {
             id: session.id,
             user_id: session.user_id,
-            issued_at: session.issued_at,
+            issued_at: session.issued_at(),
             authenticated_at: session.authenticated_at,
             last_seen_at: session.last_seen_at,
             expires_at: session.expires_at,
             idle_expires_at: session.idle_expires_at(),
             remember_me: session.remember_me,
-            ip: session.client.address,
-            user_agent: session.client.user_agent.clone(),
-            device: session.client.user_agent.as_ref().map(UserAgent::device),
+            ip: session.address,
+            user_agent: session.user_agent.as_ref(),
+            device: session.user_agent.as_ref().map(UserAgent::device),
             current: false,
         }
     }
@@ -177,13 +190,13 @@ impl<'a> From<&'a Recorded> for EventView<'a> {
 #[schema(as = Identity)]
 pub(super) struct IdentityBody<'a> {
     user: UserView<'a>,
-    session: SessionView,
+    session: SessionView<'a>,
 }
 
 impl<'a> From<&'a Record> for IdentityBody<'a> {
     fn from(record: &'a Record) -> Self {
         Self {
-            user: (&record.user).into(),
+            user: record.into(),
             session: SessionView::new(&record.session, record.session.id),
         }
     }
@@ -218,12 +231,12 @@ impl<'a> From<&'a Page<User, UserId>> for UsersBody<'a> {
 }
 
 #[derive(Serialize, ToSchema)]
-pub(super) struct SessionBody {
-    session: SessionView,
+pub(super) struct SessionBody<'a> {
+    session: SessionView<'a>,
 }
 
-impl SessionBody {
-    pub(super) fn new(session: &Session, current: SessionId) -> Self {
+impl<'a> SessionBody<'a> {
+    pub(super) fn new(session: &'a Session, current: SessionId) -> Self {
         Self {
             session: SessionView::new(session, current),
         }
@@ -231,12 +244,12 @@ impl SessionBody {
 }
 
 #[derive(Serialize, ToSchema)]
-pub(super) struct SessionsBody {
-    sessions: Vec<SessionView>,
+pub(super) struct SessionsBody<'a> {
+    sessions: Vec<SessionView<'a>>,
 }
 
-impl SessionsBody {
-    pub(super) fn new(sessions: &[Session], current: SessionId) -> Self {
+impl<'a> SessionsBody<'a> {
+    pub(super) fn new(sessions: &'a [Session], current: SessionId) -> Self {
         let view = |session| SessionView::new(session, current);
         Self {
             sessions: sessions.iter().map(view).collect(),
@@ -245,16 +258,16 @@ impl SessionsBody {
 }
 
 #[derive(Serialize, ToSchema)]
-pub(super) struct SessionsPageBody {
+pub(super) struct SessionsPageBody<'a> {
     #[serde(flatten)]
-    page: SessionsBody,
+    page: SessionsBody<'a>,
     /// What to ask for the next page with; null on the last.
     #[schema(required, value_type = Option<String>)]
     next_cursor: Option<Cursor<SessionId>>,
 }
 
-impl SessionsPageBody {
-    pub(super) fn new(page: &Page<Session, SessionId>, current: SessionId) -> Self {
+impl<'a> SessionsPageBody<'a> {
+    pub(super) fn new(page: &'a Page<Session, SessionId>, current: SessionId) -> Self {
         Self {
             page: SessionsBody::new(&page.items, current),
             next_cursor: page.next,

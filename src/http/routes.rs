@@ -24,6 +24,9 @@ use super::pages::{docs, password, problems, setup, style};
 use super::problem::{Kind, Problem};
 use super::services::Services;
 
+/// What apps ask at every request of theirs.
+pub(super) const CHECKS: [&str; 1] = ["/api/sessions/whoami"];
+
 impl Services {
     /// Adds the API under `/api` and `/health`, the pages, and what [`Services::attach`] adds.
     #[rustfmt::skip]

@@ -1,32 +1,42 @@
 //! One span and one line of log per request, with no query, no cookie and no
-//! body in it.
+//! body in it. A check is asked at every request of the apps behind this service,
+//! which have logs of their own: ours is for whoever debugs.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use actix_web::{Error, HttpMessage as _};
-use tracing::{Span, field};
+use actix_web::{Error, HttpMessage as _, HttpRequest};
+use tracing::{Level, Span, field};
 use tracing_actix_web::{RequestId, RootSpanBuilder};
 
 use super::client::address_of;
+use super::routes::CHECKS;
 use super::services::Services;
 
 pub struct RequestSpan;
 
 impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
-        let request_id = request.extensions().get::<RequestId>().copied();
-        let client = request
-            .app_data::<Data<Services>>()
-            .and_then(|services| address_of(request.request(), services));
-        tracing::info_span!(
-            "request",
-            request_id = request_id.map(field::display),
-            method = %request.method(),
-            path = request.path(),
-            client = client.map(field::display),
-            status = field::Empty,
-        )
+        macro_rules! span {
+            ($level:expr) => {
+                // Looked up only if somebody listens.
+                tracing::span!(
+                    $level,
+                    "request",
+                    request_id = request.extensions().get::<RequestId>().map(field::display),
+                    method = %request.method(),
+                    path = request.path(),
+                    client = client_of(request).map(field::display),
+                    status = field::Empty,
+                )
+            };
+        }
+        if CHECKS.contains(&request.path()) {
+            span!(Level::DEBUG)
+        } else {
+            span!(Level::INFO)
+        }
     }
 
     fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
@@ -34,7 +44,39 @@ impl RootSpanBuilder for RequestSpan {
             Ok(response) => response.status(),
             Err(error) => error.as_response_error().status_code(),
         };
+        if span.is_disabled() {
+            if let Ok(response) = outcome
+                && status.is_server_error()
+            {
+                report(response.request(), status);
+            }
+            return;
+        }
         span.record("status", status.as_u16());
-        span.in_scope(|| tracing::info!("answered"));
+        let is_for_debugging = span
+            .metadata()
+            .is_some_and(|of| *of.level() == Level::DEBUG);
+        span.in_scope(|| {
+            if is_for_debugging {
+                tracing::debug!("answered");
+            } else {
+                tracing::info!("answered");
+            }
+        });
     }
+}
+
+/// A check that was not answered: whoever asked wants to know why.
+fn report(request: &HttpRequest, status: StatusCode) {
+    tracing::warn!(
+        request_id = request.extensions().get::<RequestId>().map(field::display),
+        path = request.path(),
+        status = status.as_u16(),
+        "a check has failed"
+    );
+}
+
+fn client_of(request: &ServiceRequest) -> Option<std::net::IpAddr> {
+    let services = request.app_data::<Data<Services>>()?;
+    address_of(request.request(), services)
 }

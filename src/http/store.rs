@@ -52,7 +52,10 @@ impl SessionStore for Store {
         let record = checked.map_err(|error| LoadError::Other(error.into()))?;
         Ok(record.map(|record| {
             HashMap::from([
-                (USER_ID.to_owned(), format!("\"{}\"", record.user.id)),
+                (
+                    USER_ID.to_owned(),
+                    format!("\"{}\"", record.session.user_id),
+                ),
                 (SESSION_ID.to_owned(), format!("\"{}\"", record.session.id)),
             ])
         }))

@@ -1,4 +1,7 @@
 //! Whose session is this? The question every request asks.
+//!
+//! The local cache answers most of the time, then the hot store, then the ledger:
+//! each only what the one before could not decide.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +13,7 @@ use super::clock::uptime;
 use crate::domain::digest::TokenDigest;
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
+use crate::domain::token::Claim;
 use crate::domain::verdict::{Source, Verdict};
 use crate::store::Unavailable;
 
@@ -20,11 +24,31 @@ const LEDGER_TURN: Duration = Duration::from_millis(500);
 /// one that is so each time is no copy to decide by.
 const LEDGER_ATTEMPTS: usize = 3;
 
+/// What a copy is worth.
+enum Opinion {
+    Live(Arc<Record>),
+    Dead,
+    /// Ask elsewhere. The copy, if there is one, may know when the session was seen.
+    Undecided(Option<Arc<Record>>),
+}
+
 impl Sessions {
-    /// The live session under that digest. `None` is a definite no.
+    /// The live session that a claim opens. `None` is a definite no.
     ///
-    /// While the view is fresh, a copy in the hot store is enough. Whatever that
-    /// cannot decide, the ledger does.
+    /// What the local cache knows is genuine; whether anything else is, is found out
+    /// before anybody is asked for it.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if nobody can tell.
+    pub async fn recognise(
+        self: &Arc<Self>,
+        claim: &Claim,
+    ) -> Result<Option<Arc<Record>>, Unavailable> {
+        self.check_if(&claim.digest(), || claim.is_genuine(&self.keys))
+            .await
+    }
+
+    /// The live session under the digest of a genuine token. `None` is a definite no.
     ///
     /// # Errors
     /// [`Unavailable`] if nobody can tell.
@@ -32,33 +56,75 @@ impl Sessions {
         self: &Arc<Self>,
         digest: &TokenDigest,
     ) -> Result<Option<Arc<Record>>, Unavailable> {
-        let known = if self.tail.is_fresh() {
+        self.check_if(digest, || true).await
+    }
+
+    async fn check_if(
+        self: &Arc<Self>,
+        digest: &TokenDigest,
+        is_genuine: impl FnOnce() -> bool,
+    ) -> Result<Option<Arc<Record>>, Unavailable> {
+        match self.judge(digest, self.local.find(digest)) {
+            Opinion::Live(record) => Ok(Some(record)),
+            // Boxed: it is large, and seldom needed.
+            Opinion::Undecided(known) if is_genuine() => {
+                Box::pin(self.check_elsewhere(digest, known)).await
+            }
+            Opinion::Dead | Opinion::Undecided(_) => Ok(None),
+        }
+    }
+
+    async fn check_elsewhere(
+        self: &Arc<Self>,
+        digest: &TokenDigest,
+        known: Option<Arc<Record>>,
+    ) -> Result<Option<Arc<Record>>, Unavailable> {
+        if self.local.is_unknown(digest, self.tail.era()) {
+            return Ok(None);
+        }
+        let found = if self.tail.is_fresh() {
             self.find_copy(digest).await
         } else {
             None
         };
-        if let Some(record) = &known {
-            let now = self.clock.now();
-            let verdict = self.tail.verdict(record, Source::HotStore, now);
-            // The lease may have ended while the store was asked.
-            match verdict {
-                Verdict::Alive if self.tail.is_fresh() => {
-                    self.touches.note(digest, record, now);
-                    return Ok(known);
-                }
-                Verdict::Ended | Verdict::Expired => return Ok(None),
-                Verdict::Alive | Verdict::Idle | Verdict::Stale => {}
+        let found = match self.judge(digest, found) {
+            Opinion::Live(record) => {
+                self.local.keep(digest, &record);
+                return Ok(Some(record));
             }
+            Opinion::Dead => return Ok(None),
+            Opinion::Undecided(found) => found,
+        };
+        // Boxed: it is large, and most of this is not about it.
+        Box::pin(self.check_in_ledger(digest, later_seen(known, found))).await
+    }
+
+    /// While the view is fresh, a copy is enough to know that a session lives.
+    /// Whether one is idle, no copy can tell: another may know of a later touch.
+    fn judge(&self, digest: &TokenDigest, copy: Option<Arc<Record>>) -> Opinion {
+        let Some(record) = copy else {
+            return Opinion::Undecided(None);
+        };
+        let now = self.clock.now();
+        match self.tail.verdict(&record, Source::Copy, now) {
+            // Asked last: the lease may have ended while the copy was fetched.
+            Verdict::Alive if self.tail.is_fresh() => {
+                Opinion::Live(self.noted(digest, record, now))
+            }
+            Verdict::Ended | Verdict::Expired => Opinion::Dead,
+            Verdict::Alive | Verdict::Idle | Verdict::Stale => Opinion::Undecided(Some(record)),
         }
-        self.check_in_ledger(digest, known).await
     }
 
     /// The hot store's copy; none if it does not answer.
     async fn find_copy(&self, digest: &TokenDigest) -> Option<Arc<Record>> {
-        self.hot.find(digest).await.unwrap_or_else(|error| {
-            tracing::debug!(%error, "the check goes on with the ledger");
-            None
-        })
+        match self.hot.as_ref()?.find(digest).await {
+            Ok(found) => found.map(|record| self.local.copy_of(record)),
+            Err(error) => {
+                tracing::debug!(%error, "the check goes on with the ledger");
+                None
+            }
+        }
     }
 
     /// What the ledger says, asked together with whoever else asks for this session.
@@ -87,8 +153,7 @@ impl Sessions {
             let is_recent = uptime().since(landed.begun_at) < self.policy.lease;
             match verdict {
                 Verdict::Alive if is_recent || self.tail.is_fresh() => {
-                    self.touches.note(digest, &record, now);
-                    return Ok(Some(record));
+                    return Ok(Some(self.noted(digest, record, now)));
                 }
                 Verdict::Ended | Verdict::Expired | Verdict::Idle => return Ok(None),
                 Verdict::Alive => {}
@@ -109,24 +174,30 @@ impl Sessions {
     ) -> Result<Option<Arc<Record>>, Unavailable> {
         let turn = tokio::time::timeout(LEDGER_TURN, self.ledger_reads.acquire());
         let turn = turn.await.map_err(Unavailable::task)?;
+        let era = self.tail.era();
         let Some(record) = self.ledger.find_session(digest).await? else {
+            self.local.keep_unknown(digest, era);
             return Ok(None);
         };
         drop(turn);
-        let (record, now) = (seen(Arc::new(record), known), self.clock.now());
-        if self.is_alive(&record, now) {
+        let (record, now) = (seen(self.local.copy_of(record), known), self.clock.now());
+        if self.is_alive(&record, Source::Ledger, now) {
             self.keep(digest, &record).await;
         }
         Ok(Some(record))
     }
 
-    fn is_alive(&self, record: &Record, now: Timestamp) -> bool {
-        self.tail.verdict(record, Source::Ledger, now) == Verdict::Alive
+    pub(super) fn is_alive(&self, record: &Record, source: Source, now: Timestamp) -> bool {
+        self.tail.verdict(record, source, now) == Verdict::Alive
     }
 
-    /// Keeps a copy; without one, the next check asks the ledger.
+    /// Keeps copies, here and in the hot store; without one, the next check asks
+    /// the ledger.
     pub(super) async fn keep(&self, digest: &TokenDigest, record: &Arc<Record>) {
-        if let Err(error) = self.hot.keep(digest, record, self.clock.now()).await {
+        self.local.keep(digest, record);
+        if let Some(hot) = &self.hot
+            && let Err(error) = hot.keep(digest, record, self.clock.now()).await
+        {
             tracing::debug!(%error, "a copy was not kept");
         }
     }
@@ -136,10 +207,14 @@ impl Sessions {
 fn seen(record: Arc<Record>, known: Option<&Arc<Record>>) -> Arc<Record> {
     match known {
         Some(known) if known.session.last_seen_at > record.session.last_seen_at => {
-            let mut seen = Record::clone(&record);
-            seen.session.last_seen_at = known.session.last_seen_at;
-            Arc::new(seen)
+            Arc::new(record.seen_at(known.session.last_seen_at))
         }
         _ => record,
     }
+}
+
+fn later_seen(one: Option<Arc<Record>>, other: Option<Arc<Record>>) -> Option<Arc<Record>> {
+    one.into_iter()
+        .chain(other)
+        .max_by_key(|copy| copy.session.last_seen_at)
 }

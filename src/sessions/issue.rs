@@ -49,12 +49,7 @@ impl Sessions {
             committed,
         } = issue;
         self.publish(committed).await;
-        let record = Arc::new(Record {
-            ledger_seen_at: session.last_seen_at,
-            vouched,
-            session,
-            user,
-        });
+        let record = self.local.copy_of(Record::new(session, user, vouched));
         self.keep(&token.digest(), &record).await;
         Issued { token, record }
     }

@@ -29,7 +29,9 @@ impl Leftovers {
 
 impl Sessions {
     pub(super) async fn forget(&self, ended: Vec<TokenDigest>) {
-        if let Err(error) = self.hot.forget(&ended).await {
+        if let Some(hot) = &self.hot
+            && let Err(error) = hot.forget(&ended).await
+        {
             tracing::debug!(%error, "dead copies are dropped later");
             self.leftovers.add(&ended);
         }
@@ -37,12 +39,15 @@ impl Sessions {
 
     /// Tries again.
     pub(super) async fn forget_leftovers(&self) {
+        let Some(hot) = &self.hot else {
+            return;
+        };
         loop {
             let some = self.leftovers.take();
             if some.is_empty() {
                 break;
             }
-            if self.hot.forget(&some).await.is_err() {
+            if hot.forget(&some).await.is_err() {
                 self.leftovers.add(&some);
                 break;
             }

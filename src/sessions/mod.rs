@@ -3,6 +3,7 @@
 //!
 //! Knows nothing of HTTP and nothing of passwords.
 
+mod cache;
 mod check;
 mod clock;
 mod flight;
@@ -35,6 +36,7 @@ pub use issue::Issued;
 pub use revoke::{Revoked, Swept};
 pub use tail::Effect;
 
+use cache::LocalCache;
 use flight::Flights;
 use leftovers::Leftovers;
 use tail::Tail;
@@ -57,6 +59,8 @@ pub struct Policy {
     /// How long copies may be believed while the ledger is silent, if nobody else
     /// has revoked anything.
     pub ledger_grace: Duration,
+    /// How many sessions the local cache remembers before it drops the least used.
+    pub cache_capacity: usize,
     /// How many revocations the view holds before it drops the oldest.
     pub view_capacity: usize,
     /// How many checks may ask the ledger at once.
@@ -67,7 +71,8 @@ pub struct Policy {
 
 pub struct Sessions {
     ledger: Ledger,
-    hot: HotStore,
+    hot: Option<HotStore>,
+    local: LocalCache,
     keys: Arc<KeyRing>,
     clock: Clock,
     policy: Policy,
@@ -90,7 +95,7 @@ impl Sessions {
     /// If the ledger does not answer.
     pub async fn start(
         ledger: Ledger,
-        hot: HotStore,
+        hot: Option<HotStore>,
         bus: Option<Bus>,
         keys: Arc<KeyRing>,
         clock: Clock,
@@ -100,11 +105,12 @@ impl Sessions {
         let sessions = Arc::new(Self {
             ledger,
             hot,
+            local: LocalCache::new(policy.cache_capacity),
             keys,
             clock,
             policy,
             tail,
-            touches: Touches::default(),
+            touches: Touches::new(),
             flights: Flights::default(),
             leftovers: Leftovers::default(),
             ledger_reads: Semaphore::new(policy.ledger_reads),
@@ -122,7 +128,7 @@ impl Sessions {
         self.tasks.close();
         self.tasks.wait().await;
         let flushed = tokio::time::timeout(LAST_FLUSH, self.flush_touches()).await;
-        if flushed.is_err() {
+        if !matches!(flushed, Ok(Ok(()))) {
             tracing::warn!("the last touches were lost: the stores do not answer");
         }
         self.tail.leave(&self.ledger).await;

@@ -105,7 +105,7 @@ impl Sessions {
         by: &Record,
         act: Act,
     ) -> Result<Option<usize>, Unavailable> {
-        let (this, user, spared) = (Arc::clone(self), by.user.id, by.session.id);
+        let (this, user, spared) = (Arc::clone(self), by.session.user_id, by.session.id);
         self.uncut(async move {
             let revoked = this.ledger.revoke_other_sessions(user, spared, act).await?;
             let Some((count, committed)) = revoked else {

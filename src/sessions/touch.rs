@@ -1,81 +1,193 @@
-//! When a session was last seen, without a write per request: what is due is
-//! noted, merged, and written within half a second. A touch never creates.
+//! When a session was last seen, without a write per request: what is due is noted,
+//! merged, and written within half a second, in batches. What a store does not take
+//! is tried again. A touch never creates.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{self, TryStreamExt as _};
 
 use super::Sessions;
 use crate::domain::digest::TokenDigest;
+use crate::domain::id::SessionId;
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
+use crate::domain::verdict::Source;
 use crate::store::Unavailable;
-use crate::store::hot::Touch;
+use crate::store::hot::{HotStore, Touch};
 
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
-/// How many are written at once.
-const LEDGER_TOUCHES: usize = 4;
-const HOT_TOUCHES: usize = 8;
+/// How many touches one statement, or one pipeline, carries.
+const BATCH: usize = 500;
+/// How many lost copies are kept anew at once.
+const KEPT_AT_ONCE: usize = 8;
+/// How many touches wait for a store that does not take them. Those beyond are of
+/// sessions that end a little early if nothing more is heard of them.
+const WAITING: usize = 100_000;
 
-#[derive(Default)]
+type Seen = (TokenDigest, Arc<Record>);
+
 pub(super) struct Touches {
-    due: Mutex<HashMap<TokenDigest, (Arc<Record>, Timestamp)>>,
-    /// Held while a batch is written, so that the last one waits for those before.
+    for_ledger: Due,
+    for_hot_store: Due,
+    are_told: AtomicBool,
+    /// Held while touches are written, so that the last flush waits for those before.
     flushing: tokio::sync::Mutex<()>,
 }
 
 impl Touches {
-    pub(super) fn note(&self, digest: &TokenDigest, record: &Arc<Record>, now: Timestamp) {
-        if record.session.touch_is_due(now) {
-            let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-            due.insert(*digest, (Arc::clone(record), now));
+    pub(super) fn new() -> Self {
+        Self {
+            for_ledger: Due::default(),
+            for_hot_store: Due::default(),
+            are_told: AtomicBool::new(true),
+            flushing: tokio::sync::Mutex::default(),
+        }
+    }
+}
+
+/// Copies that show when the session was seen: of each, the latest.
+#[derive(Default)]
+struct Due(Mutex<HashMap<TokenDigest, Arc<Record>>>);
+
+impl Due {
+    fn add(&self, touches: &[Seen]) {
+        let mut due = self.lock();
+        for (digest, record) in touches {
+            let is_news = match due.get(digest) {
+                Some(noted) => noted.session.last_seen_at <= record.session.last_seen_at,
+                None => due.len() < WAITING,
+            };
+            if is_news {
+                due.insert(*digest, Arc::clone(record));
+            }
         }
     }
 
-    fn take(&self) -> HashMap<TokenDigest, (Arc<Record>, Timestamp)> {
-        std::mem::take(&mut *self.due.lock().unwrap_or_else(PoisonError::into_inner))
+    fn take(&self) -> HashMap<TokenDigest, Arc<Record>> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<TokenDigest, Arc<Record>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Sessions {
-    /// Tells the ledger first, since it alone can say that a session is idle;
-    /// then the hot store. A store that does not answer ends its own part of the
-    /// pass, so that a pass takes no longer than one failure.
-    pub(super) async fn flush_touches(&self) {
+    /// Has it recorded, if it is worth it, that the session was seen at `now`; the copy
+    /// that shows it then.
+    pub(super) fn noted(
+        &self,
+        digest: &TokenDigest,
+        record: Arc<Record>,
+        now: Timestamp,
+    ) -> Arc<Record> {
+        if !record.session.touch_is_due(now) {
+            return record;
+        }
+        let seen = Arc::new(record.seen_at(now));
+        self.local.touch(digest, &seen);
+        if seen.ledger_touch_is_due() {
+            self.touches.for_ledger.add(&[(*digest, Arc::clone(&seen))]);
+        }
+        if self.hot.is_some() {
+            self.touches
+                .for_hot_store
+                .add(&[(*digest, Arc::clone(&seen))]);
+        }
+        seen
+    }
+
+    /// Tells the ledger, which alone can say that a session is idle, and the hot store.
+    /// What a store does not take is noted again.
+    pub(super) async fn flush_touches(&self) -> Result<(), Unavailable> {
         let _flushing = self.touches.flushing.lock().await;
-        let due: Vec<_> = self.touches.take().into_iter().collect();
-        let for_ledger = due
+        let (ledger_has_heard, hot_store_has_heard) =
+            tokio::join!(self.tell_ledger(), self.tell_hot_store());
+        ledger_has_heard.and(hot_store_has_heard)
+    }
+
+    async fn tell_ledger(&self) -> Result<(), Unavailable> {
+        let due: Vec<Seen> = self.touches.for_ledger.take().into_iter().collect();
+        let mut outcome = Ok(());
+        for batch in due.chunks(BATCH) {
+            if outcome.is_ok() {
+                outcome = self.touch_in_ledger(batch).await;
+            }
+            if outcome.is_err() {
+                self.touches.for_ledger.add(batch);
+            }
+        }
+        outcome
+    }
+
+    async fn touch_in_ledger(&self, batch: &[Seen]) -> Result<(), Unavailable> {
+        let touches = batch
             .iter()
-            .filter(|(_, (record, seen_at))| record.ledger_touch_is_due(*seen_at));
-        let ledger_has_heard = stream::iter(for_ledger.map(Ok))
-            .try_for_each_concurrent(LEDGER_TOUCHES, async |(_, (record, seen_at))| {
-                let touched = self.ledger.touch_session(record.session.id, *seen_at).await;
-                touched.map(drop)
-            })
-            .await;
-        report(&ledger_has_heard);
-        let hot_store_has_heard = stream::iter(due.iter().map(Ok))
-            .try_for_each_concurrent(HOT_TOUCHES, async |(digest, (record, seen_at))| {
-                let mut seen = Record::clone(record);
-                seen.session.last_seen_at = *seen_at;
-                if ledger_has_heard.is_ok() && record.ledger_touch_is_due(*seen_at) {
-                    seen.ledger_seen_at = *seen_at;
-                }
-                // Absent: ended, expired or lost. The next check finds out which.
-                match self.hot.touch(digest, &Arc::new(seen), *seen_at).await? {
-                    Touch::Recorded | Touch::Absent => Ok(()),
-                }
-            })
-            .await;
-        report(&hot_store_has_heard);
+            .map(|(_, seen)| (seen.session.id, seen.session.last_seen_at));
+        let touched = self.ledger.touch_sessions(touches.collect()).await?;
+        let touched: HashSet<SessionId> = touched.into_iter().collect();
+        // The others are due again with the next touch.
+        for (digest, seen) in batch
+            .iter()
+            .filter(|(_, seen)| touched.contains(&seen.session.id))
+        {
+            let told = Arc::new(seen.known_to_ledger());
+            self.local.touch(digest, &told);
+            if self.hot.is_some() {
+                self.touches.for_hot_store.add(&[(*digest, told)]);
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_hot_store(&self) -> Result<(), Unavailable> {
+        let Some(hot) = &self.hot else {
+            return Ok(());
+        };
+        let due: Vec<Seen> = self.touches.for_hot_store.take().into_iter().collect();
+        let mut outcome = Ok(());
+        for batch in due.chunks(BATCH) {
+            if outcome.is_ok() {
+                outcome = self.touch_copies(hot, batch).await;
+            }
+            if outcome.is_err() {
+                self.touches.for_hot_store.add(batch);
+            }
+        }
+        outcome
+    }
+
+    async fn touch_copies(&self, hot: &HotStore, batch: &[Seen]) -> Result<(), Unavailable> {
+        let now = self.clock.now();
+        let touched = hot.touch(batch, now).await?;
+        // Dropped, since the session has ended; or lost, which the view can tell from
+        // that as long as it is fresh.
+        let lost = batch.iter().zip(touched).filter(|((_, seen), touch)| {
+            *touch == Touch::Absent
+                && self.is_alive(seen, Source::Copy, now)
+                && self.tail.is_fresh()
+        });
+        stream::iter(lost.map(|(touch, _)| Ok(touch)))
+            .try_for_each_concurrent(KEPT_AT_ONCE, |(digest, seen)| hot.keep(digest, seen, now))
+            .await
     }
 }
 
-fn report(flushed: &Result<(), Unavailable>) {
-    if let Err(error) = flushed {
-        tracing::warn!(%error, "touches were lost");
+impl Sessions {
+    /// Not each time: that a store is lost goes on for a while.
+    fn report(&self, flushed: Result<(), Unavailable>) {
+        let was_told = self
+            .touches
+            .are_told
+            .swap(flushed.is_ok(), Ordering::AcqRel);
+        match flushed {
+            Err(error) if was_told => tracing::warn!(%error, "touches are written later"),
+            Ok(()) if !was_told => tracing::info!("touches are written again"),
+            Ok(()) | Err(_) => {}
+        }
     }
 }
 
@@ -87,7 +199,7 @@ pub(super) fn flush_forever(sessions: &Arc<Sessions>) {
             let Some(sessions) = sessions.upgrade() else {
                 break;
             };
-            sessions.flush_touches().await;
+            sessions.report(sessions.flush_touches().await);
             sessions.forget_leftovers().await;
         }
     });

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rstest::rstest;
 
 use crate::support::Stack::{self, Embedded, Scaled};
+use crate::support::servers::OwnRedis;
 use crate::support::{Browser, TestApp, eventually};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -29,31 +30,97 @@ async fn a_session_in_use_lives_on_until_its_lifetime_is_over(
     let app = TestApp::spawn_with(stack, &[("GATELODGE_SESSION__LIFETIME", "6h")]).await;
     let mut ada = app.registered("ada@example.com").await;
     for _ in 0..3 {
-        app.let_pass(119 * MINUTE);
         let before = last_seen(&mut ada).await;
-        eventually("the touch is recorded", async || {
-            last_seen(&mut ada).await != before
-        })
-        .await;
+        app.let_pass(119 * MINUTE);
+        assert_ne!(last_seen(&mut ada).await, before);
     }
     app.let_pass(4 * MINUTE);
     ada.whoami().await.assert_refused();
 }
 
+/// Too little to tell the ledger of: the hot store carries it.
 #[tokio::test]
 async fn activity_on_one_instance_keeps_the_session_alive_on_another() {
     let first = TestApp::spawn(Scaled).await;
     let second = first.another_instance().await;
     let mut ada = first.registered("ada@example.com").await;
-    let mut at_second = ada.at(second.address);
-    first.let_pass(119 * MINUTE);
-    let before = last_seen(&mut at_second).await;
-    eventually("the touch is recorded", async || {
-        last_seen(&mut at_second).await != before
+    first.let_pass(3 * MINUTE);
+    let before = first.redis_copy().await;
+    assert_eq!(ada.at(second.address).whoami().await.status, 200);
+    eventually("the touch is written", async || {
+        first.redis_copy().await != before
     })
     .await;
-    first.let_pass(119 * MINUTE);
+    first.let_pass(118 * MINUTE);
     assert_eq!(ada.whoami().await.status, 200);
+}
+
+/// A touch within the last fiftieth of the idle timeout is not recorded: that much
+/// early a session may end, and no more.
+#[rstest]
+#[tokio::test]
+async fn a_session_ends_a_fiftieth_of_the_idle_timeout_early_at_most(
+    #[values(Embedded, Scaled)] stack: Stack,
+) {
+    let app = TestApp::spawn(stack).await;
+    let mut ada = app.registered("ada@example.com").await;
+    let second = Duration::from_secs(1);
+    app.let_pass(143 * second);
+    assert_eq!(ada.whoami().await.status, 200);
+    app.let_pass(120 * MINUTE - 144 * second);
+    assert_eq!(ada.whoami().await.status, 200);
+}
+
+/// What the hot store alone knew is a twentieth of the idle timeout at most.
+#[tokio::test]
+async fn without_the_hot_store_a_session_ends_a_twentieth_early_at_most() {
+    let app = TestApp::spawn(Scaled).await;
+    let mut ada = app.registered("ada@example.com").await;
+    let before = app.redis_copy().await;
+    app.let_pass(359 * Duration::from_secs(1));
+    assert_eq!(ada.whoami().await.status, 200);
+    eventually("the touch is written", async || {
+        app.redis_copy().await != before
+    })
+    .await;
+    app.empty_redis().await;
+    app.let_pass(114 * MINUTE);
+    let fresh = app.another_instance().await;
+    assert_eq!(ada.at(fresh.address).whoami().await.status, 200);
+}
+
+#[tokio::test]
+async fn what_the_hot_store_has_lost_the_instances_write_anew() {
+    let app = TestApp::spawn(Scaled).await;
+    let mut ada = app.registered("ada@example.com").await;
+    let mut gone = app.logged_in("ada@example.com").await;
+    assert_eq!(gone.log_out().await.status, 204);
+    app.empty_redis().await;
+    app.let_pass(3 * MINUTE);
+    gone.whoami().await.assert_refused();
+    assert_eq!(ada.whoami().await.status, 200);
+    eventually("the copy is back", async || {
+        app.redis_copy().await.is_some()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_hot_store_does_not_take_it_is_told_later() {
+    let redis = OwnRedis::start();
+    let app = TestApp::spawn_with(Scaled, &[("REDIS_URL", &redis.url())]).await;
+    let mut ada = app.registered("ada@example.com").await;
+    let before = app.redis_copy().await;
+    app.let_pass(3 * MINUTE);
+    redis.freeze();
+    assert_eq!(ada.whoami().await.status, 200);
+    // Longer than it takes to try, and to fail.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    redis.thaw();
+    eventually("the touch is written", async || {
+        app.redis_copy().await != before
+    })
+    .await;
 }
 
 /// The hot store hears of it before the ledger does; a copy that a change has
@@ -63,13 +130,10 @@ async fn activity_on_one_instance_keeps_the_session_alive_on_another() {
 async fn having_been_seen_outlives_a_copy(#[values(Embedded, Scaled)] stack: Stack) {
     let app = TestApp::spawn(stack).await;
     let mut ada = app.registered("ada@example.com").await;
-    app.let_pass(5 * MINUTE);
     let issued = last_seen(&mut ada).await;
-    eventually("the touch is recorded", async || {
-        last_seen(&mut ada).await != issued
-    })
-    .await;
+    app.let_pass(5 * MINUTE);
     let seen = last_seen(&mut ada).await;
+    assert_ne!(seen, issued);
     let body = serde_json::json!({ "name": "Ada Lovelace" });
     assert_eq!(ada.update_account(&body).await.status, 200);
     assert_eq!(last_seen(&mut ada).await, seen);

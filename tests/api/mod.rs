@@ -2,6 +2,7 @@
 
 mod account;
 mod admin;
+mod cache;
 mod change_password;
 mod cookie;
 mod cost;

@@ -52,7 +52,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("deadpool_redis", &["store/redis"]),
     (
         "redis",
-        &["store/redis", "store/hot/redis.rs", "store/bus/mod.rs"],
+        &["store/redis", "store/hot/mod.rs", "store/bus/mod.rs"],
     ),
     ("bcrypt", &["domain/password.rs"]),
     ("clap", &["cli"]),

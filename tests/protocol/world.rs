@@ -149,7 +149,8 @@ pub struct World {
     log: Vec<Entry>,
     sessions: Vec<Truth>,
     names: [usize; USERS],
-    /// All copies that there have ever been.
+    /// All copies that there have ever been. Any of them may be in the local cache of
+    /// any instance.
     copies: HashMap<SessionId, Vec<Record>>,
     reads: Vec<Record>,
     instances: Vec<Instance>,
@@ -321,19 +322,16 @@ impl World {
     fn read(&self, n: usize) -> Option<Record> {
         let Truth { session, ended } = &self.sessions[n];
         let user = (0..USERS).find(|user| user_id(*user) == session.user_id)?;
-        ended.is_none().then(|| Record {
-            session: session.clone(),
-            user: User {
-                id: session.user_id,
-                email: Email::parse("ada@example.com").unwrap(),
-                name: UserName::parse(&format!("Name {}", self.names[user])).unwrap(),
-                role: Role::User,
-                status: Status::Active,
-                created_at: NOW,
-            },
-            vouched: self.vouched(),
-            ledger_seen_at: NOW,
-        })
+        let user = User {
+            id: session.user_id,
+            email: Email::parse("ada@example.com").unwrap(),
+            name: UserName::parse(&format!("Name {}", self.names[user])).unwrap(),
+            role: Role::User,
+            status: Status::Active,
+            created_at: NOW,
+        };
+        let record = Record::new(session.clone(), user, self.vouched());
+        ended.is_none().then_some(record)
     }
 
     fn keep(&mut self, record: Record) {
@@ -349,8 +347,8 @@ impl World {
         let copies = self.copies.get(&id).filter(|copies| !copies.is_empty());
         let copy = copies.map(|copies| &copies[copy % copies.len()]);
         let is_believed = self.is_believed(at);
-        if let Some(copy) = copy.filter(|_| is_believed && instance.has_redis) {
-            match verdict(copy, Source::HotStore, &instance.view, NOW) {
+        if let Some(copy) = copy.filter(|_| is_believed) {
+            match verdict(copy, Source::Copy, &instance.view, NOW) {
                 Verdict::Alive => return Some(self.accept(at, n, copy)),
                 Verdict::Ended => return Some(self.refuse(n)),
                 Verdict::Stale => {}
@@ -373,7 +371,7 @@ impl World {
 
     fn accept(&self, at: usize, n: usize, record: &Record) -> bool {
         let truth = &self.sessions[n];
-        assert_eq!(record.user.id, truth.session.user_id);
+        assert_eq!(record.session.user_id, truth.session.user_id);
         if let Some(ended) = truth.ended {
             let since = self.now.since(ended.at);
             assert!(

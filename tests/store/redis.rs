@@ -24,7 +24,7 @@ const RECOVERY: Duration = Duration::from_secs(10);
 fn store(url: &str, key_prefix: &str) -> HotStore {
     let key = SecretKey::parse(&entropy::random::<64>()).unwrap();
     let redis = Redis::new(url, None, COMMAND_TIMEOUT).unwrap();
-    HotStore::redis(redis, key_prefix, Arc::new(KeyRing::new(&key, &[])))
+    HotStore::new(redis, key_prefix, Arc::new(KeyRing::new(&key, &[])))
 }
 
 /// Everything that is done to a copy, each in time, whether or not it can be done.
@@ -32,11 +32,12 @@ async fn works(store: &HotStore) -> bool {
     let (digest, record) = record(Duration::from_mins(1));
     let kept = in_time(store.keep(&digest, &record, NOW)).await;
     let found = in_time(store.find(&digest)).await;
-    let touched = in_time(store.touch(&digest, &record, NOW)).await;
+    let touch = [(digest, Arc::clone(&record))];
+    let touched = in_time(store.touch(&touch, NOW)).await;
     let forgotten = in_time(store.forget(&[digest])).await;
     kept.is_ok()
-        && found.is_ok_and(|found| found == Some(record))
-        && touched.is_ok_and(|touched| touched == Touch::Recorded)
+        && found.is_ok_and(|found| found.map(Arc::new) == Some(record))
+        && touched.is_ok_and(|touched| touched == [Touch::Recorded])
         && forgotten.is_ok()
 }
 
@@ -106,7 +107,8 @@ async fn a_slot_that_has_moved_is_followed() {
     let (digest, record) = record(Duration::from_mins(1));
     store.keep(&digest, &record, NOW).await.unwrap();
     redis.move_slot(redis.slot("{moved}"));
-    assert_eq!(in_time(store.find(&digest)).await.unwrap(), Some(record));
+    let found = in_time(store.find(&digest)).await.unwrap();
+    assert_eq!(found.map(Arc::new), Some(record));
     assert!(works(&store).await);
 }
 

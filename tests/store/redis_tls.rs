@@ -44,7 +44,7 @@ async fn answers(url: &str, ca: Option<&Authority>) -> bool {
     let keys = Arc::new(KeyRing::new(&key, &[]));
     let ca = ca.map(|authority| authority.pem.as_bytes());
     let redis = Redis::new(url, ca, Duration::from_secs(2)).unwrap();
-    let store = HotStore::redis(redis, "gatelodge", keys);
+    let store = HotStore::new(redis, "gatelodge", keys);
     let digest = TokenDigest::from_bytes(entropy::random());
     store.find(&digest).await.is_ok()
 }

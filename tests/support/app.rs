@@ -12,12 +12,12 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
 
 use super::browser::Browser;
-use super::servers::{POSTGRES, REDIS, redis_connection};
+use super::servers::{POSTGRES, REDIS, connection_to};
 
 /// The two ways to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stack {
-    /// SQLite and this process's memory.
+    /// SQLite, and no hot store.
     Embedded,
     /// PostgreSQL and Redis.
     Scaled,
@@ -129,10 +129,29 @@ impl TestApp {
     /// The copies that this instance and those beside it have in Redis, by their keys.
     pub async fn redis_keys(&self) -> Vec<Vec<u8>> {
         let prefix = &self.environment["GATELODGE_REDIS__KEY_PREFIX"];
-        let mut redis = redis_connection().await;
+        let mut redis = connection_to(&self.environment["REDIS_URL"]).await;
         let mut keys = redis::cmd("KEYS");
         let keys = keys.arg(format!("{prefix}:s:*")).query_async(&mut redis);
         keys.await.expect("Redis answers")
+    }
+
+    /// What the one copy in Redis is, if there is one.
+    pub async fn redis_copy(&self) -> Option<Vec<u8>> {
+        let keys = self.redis_keys().await;
+        assert!(keys.len() <= 1, "{} copies", keys.len());
+        let mut redis = connection_to(&self.environment["REDIS_URL"]).await;
+        let mut get = redis::cmd("GET");
+        let copy = get.arg(keys.first()?).query_async(&mut redis);
+        copy.await.expect("Redis answers")
+    }
+
+    /// Drops all copies in Redis.
+    pub async fn empty_redis(&self) {
+        let keys = self.redis_keys().await;
+        assert!(!keys.is_empty(), "there is something to drop");
+        let mut redis = connection_to(&self.environment["REDIS_URL"]).await;
+        let dropped = redis::cmd("DEL").arg(keys).exec_async(&mut redis).await;
+        dropped.expect("Redis answers");
     }
 
     /// A browser that knows this instance, and has no cookie.

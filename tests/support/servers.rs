@@ -439,7 +439,7 @@ pub async fn redis_connection() -> redis::aio::MultiplexedConnection {
     connection_to(&REDIS.url).await
 }
 
-async fn connection_to(url: &str) -> redis::aio::MultiplexedConnection {
+pub async fn connection_to(url: &str) -> redis::aio::MultiplexedConnection {
     let client = redis::Client::open(url).expect("a Redis URL");
     client
         .get_multiplexed_async_connection()

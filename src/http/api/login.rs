@@ -55,7 +55,7 @@ pub async fn create_session(
             password,
             remember_me: body.remember_me,
             client: client_of(&request, &services),
-            presented: Presented::of(&request, &services),
+            presented: Presented::of(&request),
         })
         .await?;
     carry_issued(&request, &services, &issued)?;

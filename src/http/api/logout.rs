@@ -26,7 +26,7 @@ pub async fn delete_current_session(
     services: Data<Services>,
     _: NoBody,
 ) -> Result<HttpResponse, Problem> {
-    if let Some(digest) = Presented::of(&request, &services) {
+    if let Some(digest) = Presented::of(&request) {
         let act = strangers_act(&request, &services);
         if services.sessions.log_out(digest, act).await? == Revoked::Done {
             request.extensions_mut().insert(HasEnded);

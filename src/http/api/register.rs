@@ -58,7 +58,7 @@ pub async fn register_user(
             name,
             password,
             client: client_of(&request, &services),
-            presented: Presented::of(&request, &services),
+            presented: Presented::of(&request),
         })
         .await?;
     carry_issued(&request, &services, &issued)?;

@@ -37,9 +37,9 @@ pub async fn revoke_sessions(
     _: NoBody,
 ) -> Result<HttpResponse, Problem> {
     let (sessions, by) = (&services.sessions, current.record());
-    let act = act_of(&request, &services, by.user.id);
+    let act = act_of(&request, &services, by.session.user_id);
     let revoked = if parameters.include_current {
-        sessions.revoke_all(by.user.id, act).await?
+        sessions.revoke_all(by.session.user_id, act).await?
     } else {
         let others = sessions.revoke_others(by, act).await?;
         others.ok_or(Kind::Unauthenticated)?

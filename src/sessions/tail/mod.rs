@@ -76,6 +76,8 @@ struct Shared {
     /// The log has been set back: nobody knows what to believe before the view is
     /// read anew.
     is_void: AtomicBool,
+    /// How often the view began anew, or was found to be right after all.
+    era: AtomicU64,
     reached: AtomicU64,
     /// How far this instance itself has brought the log.
     appended: AtomicU64,
@@ -133,6 +135,7 @@ impl Tail {
             last_report: Mutex::default(),
             believed_until: AtomicU64::new(0),
             is_void: AtomicBool::new(false),
+            era: AtomicU64::new(0),
             appended: AtomicU64::new(0),
             has_left: AtomicBool::new(false),
             polls_have_ended: AtomicBool::new(false),
@@ -161,6 +164,12 @@ impl Tail {
     /// Whether nobody knows what to believe: the log has been set back.
     pub(super) fn is_void(&self) -> bool {
         self.shared.is_void.load(Ordering::Acquire)
+    }
+
+    /// Differs before and after the log was void: what was read in between counts for
+    /// neither.
+    pub(super) fn era(&self) -> u64 {
+        self.shared.era.load(Ordering::Acquire)
     }
 
     pub(super) fn verdict(&self, record: &Record, source: Source, now: Timestamp) -> Verdict {

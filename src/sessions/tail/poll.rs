@@ -89,6 +89,7 @@ pub(super) async fn poll(
         return Ok(Polled::Unfinished);
     }
     if shared.is_void.swap(false, Ordering::AcqRel) {
+        shared.era.fetch_add(1, Ordering::AcqRel);
         tracing::warn!("the revocation log is again the one it was");
     }
     if shared.advance(&page.entries).is_err() {
@@ -186,15 +187,15 @@ impl Shared {
             return None;
         }
         let reached = self.view().stands_at();
+        let stands_at = reached.number;
         let last = self.last_report.lock();
         let mut last = last.unwrap_or_else(PoisonError::into_inner);
-        let is_said = last.is_some_and(|(at, number)| {
-            number == reached.number && now.since(at) < self.poll_interval
-        });
+        let is_said = last
+            .is_some_and(|(at, number)| number == stands_at && now.since(at) < self.poll_interval);
         if is_said || self.lags() {
             return None;
         }
-        *last = Some((now, reached.number));
+        *last = Some((now, stands_at));
         let beat = roster.beat(reached, false, now);
         Some(Report {
             number: beat.number,

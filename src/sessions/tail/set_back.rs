@@ -44,6 +44,7 @@ pub(super) async fn begin_anew(
     tokio::time::sleep(shared.poll_interval * 2).await;
     let page = reader.read(None).await?;
     shared.change(|view| *view = View::starting_at(page.head, shared.view_capacity));
+    shared.era.fetch_add(1, Ordering::AcqRel);
     shared.is_void.store(false, Ordering::Release);
     Ok(())
 }

@@ -143,7 +143,7 @@ impl Shared {
         match signal {
             Signal::Push(push) => self.take_push(&push),
             Signal::Beat(beat) => {
-                if beat.reached.number > self.reached() {
+                if beat.reached.number.get() > self.reached().get() {
                     self.poll_now.notify_one();
                 }
                 self.roster().hear(&beat, uptime());

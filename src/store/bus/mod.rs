@@ -60,7 +60,8 @@ impl Bus {
         // writes: so a server that was demoted is found out.
         let mut write = redis::cmd("SET");
         write.arg(&self.proof).arg("").arg("PX").arg(PROOF_EXPIRES);
-        self.redis.query_each(&[write, publish]).await
+        let _: Vec<redis::Value> = self.redis.query_each(&[write, publish]).await?;
+        Ok(())
     }
 
     /// # Errors

@@ -3,46 +3,48 @@
 //!
 //! `version (1) ‖ key id (2) ‖ nonce (12) ‖ ChaCha20-Poly1305 of the record`,
 //! under a key of the record's digest, with what comes before the nonce as
-//! associated data. The record itself is postcard's encoding of [`Version1`].
+//! associated data. The record itself is postcard's encoding of [`Version2`].
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::client::{Client, UserAgent};
+use super::user_agent;
+use crate::domain::client::UserAgent;
 use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
+use crate::domain::id::SessionId;
 use crate::domain::keys::{KEY_ID_LENGTH, KeyRing, NONCE_LENGTH};
 use crate::domain::revocation::{LogNumber, MarkPrefix, Vouched};
 use crate::domain::session::{Record, Session};
 use crate::domain::time::Timestamp;
-use crate::domain::user::{Role, Status, User, UserName};
+use crate::domain::user::{Role, UserName};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HEADER_LENGTH: usize = 1 + KEY_ID_LENGTH;
 
-/// Never changed: another layout is another version.
+/// Never changed: another layout is another version. Times are in milliseconds after
+/// the session was issued, which its id tells: small numbers take few bytes.
 #[derive(Serialize, Deserialize)]
-struct Version1<'a> {
+struct Version2<'a> {
     session_id: [u8; 16],
     user_id: [u8; 16],
     born: u64,
     vouched: u64,
     vouched_mark: [u8; 4],
-    issued_at: i64,
-    authenticated_at: i64,
-    last_seen_at: i64,
-    ledger_seen_at: i64,
-    expires_at: i64,
+    authenticated: i64,
+    last_seen: i64,
+    ledger_seen: i64,
+    expires: i64,
     idle_timeout_ms: u64,
     remember_me: bool,
     address: Option<IpAddr>,
-    user_agent: Option<&'a str>,
+    /// Packed by [`user_agent::pack`].
+    user_agent: Option<&'a [u8]>,
     email: &'a str,
     name: &'a str,
     is_admin: bool,
-    user_created_at: i64,
+    user_created: i64,
 }
 
 pub(super) fn seal(
@@ -51,7 +53,8 @@ pub(super) fn seal(
     keys: &KeyRing,
     nonce: [u8; NONCE_LENGTH],
 ) -> anyhow::Result<Vec<u8>> {
-    let plaintext = postcard::to_stdvec(&Version1::from(record))?;
+    let user_agent = record.session.user_agent.as_ref().map(user_agent::pack);
+    let plaintext = postcard::to_stdvec(&Version2::of(record, user_agent.as_deref()))?;
     let mut sealed = vec![VERSION];
     sealed.extend(keys.first_id());
     let body = keys.seal(digest, &sealed, nonce, &plaintext);
@@ -76,81 +79,71 @@ pub(super) fn open(bytes: &[u8], digest: &TokenDigest, keys: &KeyRing) -> Option
         nonce.try_into().ok()?,
         body,
     )?;
-    postcard::from_bytes::<Version1<'_>>(&plaintext)
+    postcard::from_bytes::<Version2<'_>>(&plaintext)
         .ok()?
         .into_record()
 }
 
-impl<'a> From<&'a Record> for Version1<'a> {
-    fn from(record: &'a Record) -> Self {
-        let Record { session, user, .. } = record;
+impl<'a> Version2<'a> {
+    fn of(record: &'a Record, user_agent: Option<&'a [u8]>) -> Self {
+        let session = &record.session;
+        let issued_at = session.issued_at();
+        let after = |at: Timestamp| at.as_millis().saturating_sub(issued_at.as_millis());
         Self {
             session_id: session.id.as_uuid().into_bytes(),
-            user_id: user.id.as_uuid().into_bytes(),
+            user_id: session.user_id.as_uuid().into_bytes(),
             born: session.born.get(),
             vouched: record.vouched.number.get(),
             vouched_mark: record.vouched.mark.0,
-            issued_at: session.issued_at.as_millis(),
-            authenticated_at: session.authenticated_at.as_millis(),
-            last_seen_at: session.last_seen_at.as_millis(),
-            ledger_seen_at: record.ledger_seen_at.as_millis(),
-            expires_at: session.expires_at.as_millis(),
-            idle_timeout_ms: session
-                .idle_timeout
-                .as_millis()
-                .try_into()
-                .unwrap_or(u64::MAX),
+            authenticated: after(session.authenticated_at),
+            last_seen: after(session.last_seen_at),
+            ledger_seen: after(record.ledger_seen_at),
+            expires: after(session.expires_at),
+            idle_timeout_ms: session.idle_timeout_ms,
             remember_me: session.remember_me,
-            address: session.client.address,
-            user_agent: session.client.user_agent.as_ref().map(UserAgent::as_str),
-            email: user.email.as_str(),
-            name: user.name.as_str(),
-            is_admin: user.role == Role::Admin,
-            user_created_at: user.created_at.as_millis(),
+            address: session.address,
+            user_agent,
+            email: record.email.as_str(),
+            name: record.name.as_str(),
+            is_admin: record.role == Role::Admin,
+            user_created: after(record.user_created_at),
         }
     }
-}
 
-impl Version1<'_> {
     fn into_record(self) -> Option<Record> {
-        let user_id = uuid::Uuid::from_bytes(self.user_id).into();
-        let at = Timestamp::from_millis;
+        let id: SessionId = uuid::Uuid::from_bytes(self.session_id).into();
+        let issued_at = id.time();
+        let at = |after| Timestamp::from_millis(issued_at.as_millis().saturating_add(after));
+        let user_agent: Option<UserAgent> = match self.user_agent {
+            Some(packed) => Some(user_agent::unpack(packed)?),
+            None => None,
+        };
         Some(Record {
             session: Session {
-                id: uuid::Uuid::from_bytes(self.session_id).into(),
-                user_id,
+                id,
+                user_id: uuid::Uuid::from_bytes(self.user_id).into(),
                 born: LogNumber::new(self.born),
-                issued_at: at(self.issued_at),
-                authenticated_at: at(self.authenticated_at),
-                last_seen_at: at(self.last_seen_at),
-                expires_at: at(self.expires_at),
-                idle_timeout: Duration::from_millis(self.idle_timeout_ms),
+                authenticated_at: at(self.authenticated),
+                last_seen_at: at(self.last_seen),
+                expires_at: at(self.expires),
+                idle_timeout_ms: self.idle_timeout_ms,
                 remember_me: self.remember_me,
-                client: Client {
-                    address: self.address,
-                    user_agent: self
-                        .user_agent
-                        .and_then(|text| UserAgent::parse(text.as_bytes())),
-                },
+                address: self.address,
+                user_agent,
             },
-            user: User {
-                id: user_id,
-                email: Email::parse(self.email).ok()?,
-                name: UserName::parse(self.name).ok()?,
-                role: if self.is_admin {
-                    Role::Admin
-                } else {
-                    Role::User
-                },
-                // A user who is locked has no session.
-                status: Status::Active,
-                created_at: at(self.user_created_at),
+            email: Email::parse(self.email).ok()?,
+            name: UserName::parse(self.name).ok()?,
+            role: if self.is_admin {
+                Role::Admin
+            } else {
+                Role::User
             },
+            user_created_at: at(self.user_created),
             vouched: Vouched {
                 number: LogNumber::new(self.vouched),
                 mark: MarkPrefix(self.vouched_mark),
             },
-            ledger_seen_at: at(self.ledger_seen_at),
+            ledger_seen_at: at(self.ledger_seen),
         })
     }
 }
@@ -167,10 +160,8 @@ mod tests {
 
     fn sealed(keys: &KeyRing) -> Vec<u8> {
         let mut record = record(7, 9);
-        record.session.client = Client {
-            address: Some("2001:db8::1".parse().unwrap()),
-            user_agent: UserAgent::parse(b"curl/8.5.0"),
-        };
+        record.session.address = Some("2001:db8::1".parse().unwrap());
+        record.session.user_agent = UserAgent::parse(b"curl/8.5.0");
         seal(&record, &DIGEST, keys, [5; NONCE_LENGTH]).unwrap()
     }
 
@@ -180,11 +171,8 @@ mod tests {
         let opened = open(&bytes, &DIGEST, &KeyRing::new(&key(2), &[key(1)])).unwrap();
         assert_eq!(opened.vouched, record(7, 9).vouched);
         assert_eq!(opened.session.born, LogNumber::new(7));
-        assert_eq!(opened.user, record(7, 9).user);
-        assert_eq!(
-            opened.session.client.user_agent,
-            UserAgent::parse(b"curl/8.5.0")
-        );
+        assert_eq!(opened.user(), record(7, 9).user());
+        assert_eq!(opened.session.user_agent, UserAgent::parse(b"curl/8.5.0"));
     }
 
     #[test]
@@ -197,7 +185,7 @@ mod tests {
             assert_eq!(open(&bytes[..length], &DIGEST, &keys), None, "{length}");
         }
         let mut future = bytes;
-        future[0] = 2;
+        future[0] = 3;
         assert_eq!(open(&future, &DIGEST, &keys), None);
     }
 

@@ -1,14 +1,12 @@
 //! Rows as the statements return them, and what they mean.
 
-use std::time::Duration;
-
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Row as _};
 
 use super::columns::Address;
 use crate::domain::audit::{Actor, Recorded};
-use crate::domain::client::{Client, UserAgent};
+use crate::domain::client::UserAgent;
 use crate::domain::email::Email;
 use crate::domain::id::{EventId, InstanceId, SessionId, UserId};
 use crate::domain::instance::{BeatNumber, Registered, Report};
@@ -64,7 +62,6 @@ pub(super) struct SessionRow {
     session_id: SessionId,
     session_user_id: UserId,
     born: LogNumber,
-    issued_at: Timestamp,
     authenticated_at: Timestamp,
     last_seen_at: Timestamp,
     expires_at: Timestamp,
@@ -80,16 +77,13 @@ impl From<SessionRow> for Session {
             id: row.session_id,
             user_id: row.session_user_id,
             born: row.born,
-            issued_at: row.issued_at,
             authenticated_at: row.authenticated_at,
             last_seen_at: row.last_seen_at,
             expires_at: row.expires_at,
-            idle_timeout: Duration::from_millis(row.idle_timeout_ms.try_into().unwrap_or(0)),
+            idle_timeout_ms: row.idle_timeout_ms.try_into().unwrap_or(0),
             remember_me: row.remember_me,
-            client: Client {
-                address: row.address.map(|address| address.0),
-                user_agent: row.user_agent,
-            },
+            address: row.address.map(|address| address.0),
+            user_agent: row.user_agent,
         }
     }
 }
@@ -106,16 +100,11 @@ pub(super) struct RecordRow {
 
 impl From<RecordRow> for Record {
     fn from(row: RecordRow) -> Self {
-        let session = Session::from(row.session);
-        Self {
-            ledger_seen_at: session.last_seen_at,
-            session,
-            user: row.user.into(),
-            vouched: Vouched {
-                number: row.vouched,
-                mark: row.vouched_mark.prefix(),
-            },
-        }
+        let vouched = Vouched {
+            number: row.vouched,
+            mark: row.vouched_mark.prefix(),
+        };
+        Self::new(row.session.into(), row.user.into(), vouched)
     }
 }
 

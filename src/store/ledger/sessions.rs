@@ -195,21 +195,21 @@ impl Ledger {
             .await
     }
 
-    /// Records that a session was seen. Never creates one, and never moves the
-    /// time back; `false` if there was nothing to record.
+    /// Records when sessions were seen; says for which. Never creates one, never moves a
+    /// time back, and waits for nobody: a session that somebody else is at work on is
+    /// passed over.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
-    pub async fn touch_session(
+    pub async fn touch_sessions(
         &self,
-        session: SessionId,
-        seen_at: Timestamp,
-    ) -> Result<bool, Unavailable> {
-        self.write(async |link| {
-            let changed = statements::sessions::touch(link, session, seen_at).await?;
-            Ok(changed > 0)
-        })
-        .await
+        touches: Vec<(SessionId, Timestamp)>,
+    ) -> Result<Vec<SessionId>, Unavailable> {
+        if touches.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write(async |link| statements::sessions::touch(link, touches).await)
+            .await
     }
 
     /// Ends the session that this token opens. `None` if there is none (any more).

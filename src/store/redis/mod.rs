@@ -11,15 +11,14 @@ mod failure;
 mod sentinels;
 mod subscription;
 
-use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::{Cmd, FromRedisValue, Value};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 use self::address::Address;
-use self::connections::{Connection, Generation};
+use self::connections::Generation;
 use self::failure::Failure;
 pub use self::subscription::Subscription;
 use crate::store::Unavailable;
@@ -39,6 +38,8 @@ pub struct Redis {
 /// What is asked of a connection.
 #[derive(Clone, Copy)]
 enum Request<'a> {
+    /// Over a connection that others of this thread use at the same time.
+    Read(&'a Cmd),
     One(&'a Cmd),
     Each(&'a [Cmd]),
 }
@@ -61,6 +62,16 @@ impl Redis {
         })
     }
 
+    /// One command that only reads, in one round trip: it shares a connection with
+    /// whatever else this thread reads.
+    pub(in crate::store) async fn read<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+    ) -> Result<T, Unavailable> {
+        let answer = self.perform(Request::Read(command)).await?;
+        T::from_redis_value(answer).map_err(Unavailable::redis)
+    }
+
     /// One command on one key.
     pub(in crate::store) async fn query<T: FromRedisValue>(
         &self,
@@ -72,11 +83,15 @@ impl Redis {
 
     /// Several commands, each on one key, in as few round trips as there may be. If
     /// one fails, others may have been carried out.
-    pub(in crate::store) async fn query_each(&self, commands: &[Cmd]) -> Result<(), Unavailable> {
+    pub(in crate::store) async fn query_each<T: FromRedisValue>(
+        &self,
+        commands: &[Cmd],
+    ) -> Result<Vec<T>, Unavailable> {
         if commands.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        self.perform(Request::Each(commands)).await.map(drop)
+        let answers = self.perform(Request::Each(commands)).await?;
+        FromRedisValue::from_redis_value(answers).map_err(Unavailable::redis)
     }
 
     /// Listens to a channel. What was said before is not heard.
@@ -85,14 +100,16 @@ impl Redis {
         channel: &str,
     ) -> Result<Subscription, Unavailable> {
         let subscription = subscription::subscribe(Arc::clone(&self.address), channel);
-        Box::pin(within(self.deadline(), subscription))
+        timeout(self.command_timeout, Box::pin(subscription))
             .await
+            .unwrap_or_else(|elapsed| Err(elapsed.into()))
             .map_err(Unavailable::redis)
     }
 
     async fn perform(&self, request: Request<'_>) -> Result<Value, Unavailable> {
         let generation = self.present();
-        let answer = Box::pin(self.attempt(&generation, request)).await;
+        let answer = timeout(self.command_timeout, Self::attempt(&generation, request)).await;
+        let answer = answer.unwrap_or_else(|elapsed| Err(elapsed.into()));
         if let Err(failure) = &answer
             && !failure.is_an_answer()
         {
@@ -101,24 +118,8 @@ impl Redis {
         answer.map_err(Unavailable::redis)
     }
 
-    async fn attempt(
-        &self,
-        generation: &Generation,
-        request: Request<'_>,
-    ) -> Result<Value, Failure> {
-        let deadline = self.deadline();
-        let mut connection: Connection = within(deadline, generation.connection()).await?;
-        let answer = within(deadline, connection.perform(request)).await;
-        if let Err(failure) = &answer
-            && !failure.is_an_answer()
-        {
-            connection.discard();
-        }
-        answer
-    }
-
-    fn deadline(&self) -> Instant {
-        Instant::now() + self.command_timeout
+    async fn attempt(generation: &Generation, request: Request<'_>) -> Result<Value, Failure> {
+        generation.connection(request).await?.perform(request).await
     }
 
     fn present(&self) -> Arc<Generation> {
@@ -132,13 +133,4 @@ impl Redis {
             *present = Arc::new(Generation::begin(&self.address, self.command_timeout));
         }
     }
-}
-
-async fn within<T>(
-    deadline: Instant,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    timeout_at(deadline, work)
-        .await
-        .unwrap_or_else(|elapsed| Err(elapsed.into()))
 }

@@ -145,7 +145,8 @@ async fn what_is_over_is_reaped_and_nothing_else(#[values(Postgres, Sqlite)] bac
     // Idle for so long that nobody can have seen it.
     let idle = NOW + Duration::from_hours(2);
     assert_eq!(reap(idle).await, [false, true, true]);
-    assert!(ledger.touch_session(all[2].id, idle).await.unwrap());
+    let touched = ledger.touch_sessions(vec![(all[2].id, idle)]).await;
+    assert_eq!(touched.unwrap(), [all[2].id]);
     let long_idle = NOW + Duration::from_mins(153);
     assert_eq!(reap(long_idle).await, [false, false, true]);
 
@@ -586,13 +587,13 @@ async fn what_the_schema_before_held_is_kept(#[values(Postgres, Sqlite)] backend
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(record.user.email.as_str(), "ada@example.com");
-    let address = record.session.client.address.unwrap();
+    assert_eq!(record.email.as_str(), "ada@example.com");
+    let address = record.session.address.unwrap();
     assert_eq!(address.to_string(), "203.0.113.9");
     let events = ledger
         .list_events(EventFilter::default(), PageOf::first(Limit::MAX))
         .await;
     let event = &events.unwrap().items[0];
     assert_eq!(event.address.unwrap().to_string(), "::1");
-    assert_eq!(event.subject, Some(record.user.id));
+    assert_eq!(event.subject, Some(record.session.user_id));
 }

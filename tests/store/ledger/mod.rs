@@ -184,11 +184,12 @@ async fn a_session_is_found_as_it_was_inserted(#[values(Postgres, Sqlite)] backe
     let (draft, issue) = registered(&ledger, "ada@example.com").await;
     let record = ledger.find_session(&draft.digest).await.unwrap().unwrap();
     assert_eq!(record.session, issue.session);
-    assert_eq!(record.session.client, draft.client);
+    assert_eq!(record.session.address, draft.client.address);
+    assert_eq!(record.session.user_agent, draft.client.user_agent);
     assert_eq!(record.session.expires_at, NOW + Duration::from_hours(24));
-    assert_eq!(record.user, issue.user);
+    assert_eq!(record.user(), issue.user);
     assert_eq!(record.ledger_seen_at, NOW);
-    assert_eq!(record.session.born, record.vouched.number);
+    assert_eq!(record.session.born.get(), record.vouched.number.get());
     let unknown = TokenDigest::from_bytes([0; 32]);
     assert!(ledger.find_session(&unknown).await.unwrap().is_none());
 }
@@ -445,7 +446,7 @@ async fn a_changed_address_is_free_and_ends_the_others(
     assert!(!is_alive(&ledger, &second).await);
     assert_eq!(committed.appended.entries.len(), 2);
     let record = ledger.find_session(&first.digest).await.unwrap().unwrap();
-    assert_eq!(record.user, after);
+    assert_eq!(record.user(), after);
     let outdated = ledger
         .change_email(user, first.id, CURRENT, &to("third@example.com"), act())
         .await
@@ -522,22 +523,24 @@ async fn a_session_of_another_user_cannot_be_revoked(#[values(Postgres, Sqlite)]
 async fn a_touch_moves_forward_and_creates_nothing(#[values(Postgres, Sqlite)] backend: Backend) {
     let ledger = open(backend).await;
     let (draft, _) = registered(&ledger, "ada@example.com").await;
+    let (other, _) = registered(&ledger, "bob@example.com").await;
+    let touch = async |touches: &[_]| ledger.touch_sessions(touches.to_vec()).await.unwrap();
     let later = NOW + Duration::from_mins(10);
-    assert!(ledger.touch_session(draft.id, later).await.unwrap());
-    assert!(
-        !ledger.touch_session(draft.id, NOW).await.unwrap(),
-        "never back"
-    );
+    let stranger = SessionId::new(NOW, entropy::random());
+    let touched = touch(&[(stranger, later), (draft.id, later)]).await;
+    assert_eq!(touched, [draft.id]);
+    assert_eq!(touch(&[(draft.id, NOW)]).await, [], "never back");
     let record = ledger.find_session(&draft.digest).await.unwrap().unwrap();
     assert_eq!(record.session.last_seen_at, later);
+
     let _ = ledger.log_out(draft.digest, act()).await.unwrap();
-    assert!(
-        !ledger
-            .touch_session(draft.id, later + Duration::from_mins(1))
-            .await
-            .unwrap()
-    );
+    let latest = later + Duration::from_mins(1);
+    let touched = touch(&[(draft.id, latest), (other.id, latest)]).await;
+    assert_eq!(touched, [other.id]);
     assert!(!is_alive(&ledger, &draft).await);
+    let record = ledger.find_session(&other.digest).await.unwrap().unwrap();
+    assert_eq!(record.session.last_seen_at, latest);
+    assert_eq!(touch(&[]).await, []);
 }
 
 #[rstest]
@@ -653,7 +656,7 @@ async fn the_limit_ends_the_oldest_however_many_there_are(
         .unwrap();
     let minutes: Vec<_> = left
         .iter()
-        .map(|session| session.issued_at.since(NOW).as_secs() / 60)
+        .map(|session| session.issued_at().since(NOW).as_secs() / 60)
         .collect();
     assert_eq!(minutes, [60, 59, 58]);
     assert!(!is_alive(&ledger, &first).await);

@@ -2,6 +2,7 @@
 //! born since everyone's were ended.
 
 use sqlx::{Postgres, QueryBuilder, Sqlite};
+use time::OffsetDateTime;
 
 use super::{Result, user_columns};
 use crate::domain::digest::TokenDigest;
@@ -15,8 +16,8 @@ use crate::store::ledger::rows::{FoundRow, SessionRow};
 
 macro_rules! session_columns {
     () => {
-        "s.id as session_id, s.user_id as session_user_id, s.born, s.issued_at, \
-         s.authenticated_at, s.last_seen_at, s.expires_at, s.idle_timeout_ms, s.remember_me, \
+        "s.id as session_id, s.user_id as session_user_id, s.born, s.authenticated_at, \
+         s.last_seen_at, s.expires_at, s.idle_timeout_ms, s.remember_me, \
          s.address, s.user_agent"
     };
 }
@@ -68,14 +69,14 @@ pub(in crate::store::ledger) async fn insert_session(
         unborn.id,
         draft.digest,
         user,
-        unborn.issued_at,
+        unborn.issued_at(),
         unborn.authenticated_at,
         unborn.last_seen_at,
         unborn.expires_at,
-        i64::try_from(unborn.idle_timeout.as_millis()).unwrap_or(i64::MAX),
+        i64::try_from(unborn.idle_timeout_ms).unwrap_or(i64::MAX),
         unborn.remember_me,
-        unborn.client.address.map(Address),
-        unborn.client.user_agent.as_ref(),
+        unborn.address.map(Address),
+        unborn.user_agent.as_ref(),
     )?;
     let vouched = Vouched {
         number: born,
@@ -288,15 +289,40 @@ pub(in crate::store::ledger) async fn spare_session(
 
 pub(in crate::store::ledger) async fn touch(
     link: Link<'_>,
-    session: SessionId,
-    seen_at: Timestamp,
-) -> Result<u64> {
-    execute!(
-        link,
-        "update sessions set last_seen_at = $2 where id = $1 and last_seen_at < $2",
-        session,
-        seen_at,
-    )
+    touches: Vec<(SessionId, Timestamp)>,
+) -> Result<Vec<SessionId>> {
+    let touched: Vec<(SessionId,)> = match link {
+        Link::Postgres(connection) => {
+            let (ids, times): (Vec<_>, Vec<_>) = touches
+                .into_iter()
+                .map(|(session, seen_at)| (session.as_uuid(), OffsetDateTime::from(seen_at)))
+                .unzip();
+            let touch = sqlx::query_as(
+                "with idle as (select s.id, seen.at from sessions s \
+                 join unnest($1::uuid[], $2::timestamptz[]) as seen (id, at) \
+                 on s.id = seen.id and s.last_seen_at < seen.at \
+                 for no key update of s skip locked) \
+                 update sessions s set last_seen_at = idle.at from idle where s.id = idle.id \
+                 returning s.id",
+            );
+            touch.bind(ids).bind(times).fetch_all(connection).await?
+        }
+        Link::Sqlite(connection) => {
+            let mut touch = QueryBuilder::<Sqlite>::new(
+                "update sessions set last_seen_at = seen.column2 from (",
+            );
+            touch.push_values(touches, |mut row, (session, seen_at)| {
+                row.push_bind(session).push_bind(seen_at);
+            });
+            touch.push(
+                ") as seen where sessions.id = seen.column1 \
+                 and sessions.last_seen_at < seen.column2 returning sessions.id",
+            );
+            let touch = touch.build_query_as().persistent(false);
+            touch.fetch_all(connection).await?
+        }
+    };
+    Ok(touched.into_iter().map(|(session,)| session).collect())
 }
 
 /// Deletes sessions whatever their state; returns those that were there.
