@@ -1,0 +1,81 @@
+//! What the gate is compared with, each in a process of the same shape: an actix
+//! server with one worker, one route, and the same answer.
+//!
+//! `bench serve NAME BODY_LENGTH` prints the cookies that it knows, one a line, and
+//! then where it listens. Settings come from the service's own variables.
+
+mod actix_session;
+mod denylist;
+mod floor;
+mod gate;
+mod guard;
+mod jwt;
+
+use std::io::Write as _;
+use std::sync::OnceLock;
+
+use actix_web::http::header::ContentType;
+use actix_web::web::{Bytes, ServiceConfig, get, resource};
+use actix_web::{App, HttpResponse, HttpServer, Resource};
+use anyhow::{Context as _, Result, bail};
+use gatelodge::config::Settings;
+
+/// How many cookies are in turn.
+pub const COOKIES: usize = 1000;
+pub const PATH: &str = "/check";
+
+static BODY: OnceLock<Bytes> = OnceLock::new();
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
+pub async fn serve(name: &str, body_length: usize) -> Result<()> {
+    let settings = Settings::load(None, std::env::vars())?;
+    BODY.get_or_init(|| Bytes::from(vec![b'x'; body_length]));
+    match name {
+        "floor" => floor::serve().await,
+        "gate" => gate::serve(&settings).await,
+        "hs256" => jwt::hs256()?.serve().await,
+        "eddsa" => jwt::eddsa()?.serve().await,
+        "rs256" => jwt::rs256()?.serve().await,
+        "denylist" => denylist::serve(redis(&settings)?).await,
+        "actix-session" => actix_session::serve(redis(&settings)?).await,
+        _ => bail!("there is no baseline {name}"),
+    }
+}
+
+fn redis(settings: &Settings) -> Result<&str> {
+    settings
+        .redis
+        .url
+        .as_deref()
+        .context("REDIS_URL is missing")
+}
+
+async fn answer() -> HttpResponse {
+    let body = BODY.get().cloned().unwrap_or_default();
+    HttpResponse::Ok()
+        .content_type(ContentType::json())
+        .body(body)
+}
+
+/// The one route, still open to all.
+fn route() -> Resource {
+    resource(PATH).route(get().to(answer))
+}
+
+#[expect(clippy::print_stdout, reason = "who has started it reads this")]
+async fn run<F>(cookies: &[String], configure: F) -> Result<()>
+where
+    F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+{
+    let server = HttpServer::new(move || App::new().configure(configure.clone()))
+        .workers(1)
+        .bind(("127.0.0.1", 0))?;
+    for cookie in cookies {
+        println!("{cookie}");
+    }
+    for address in server.addrs() {
+        println!("listens on http://{address}");
+    }
+    std::io::stdout().flush()?;
+    Ok(server.run().await?)
+}

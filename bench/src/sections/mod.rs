@@ -1,0 +1,65 @@
+//! What is measured, in sections that can be run alone.
+
+mod check;
+mod peers;
+mod scale;
+mod storm;
+
+use anyhow::{Result, anyhow};
+
+use crate::report::Results;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    Check,
+    Scale,
+    Storm,
+    Peers,
+}
+
+impl Section {
+    pub const ALL: [Self; 4] = [Self::Check, Self::Scale, Self::Storm, Self::Peers];
+    /// What runs if none is named: the peers need what their packages do.
+    pub const USUAL: [Self; 3] = [Self::Check, Self::Scale, Self::Storm];
+
+    pub fn parse(name: &str) -> Result<Self> {
+        let section = Self::ALL.into_iter().find(|section| section.name() == name);
+        section.ok_or_else(|| anyhow!("there is no section {name}"))
+    }
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Scale => "scale",
+            Self::Storm => "storm",
+            Self::Peers => "peers",
+        }
+    }
+
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Check => "One check",
+            Self::Scale => "A million sessions",
+            Self::Storm => "Checks in a storm of log-ins",
+            Self::Peers => "What users would pick instead",
+        }
+    }
+
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Check => check::ABOUT,
+            Self::Scale => scale::ABOUT,
+            Self::Storm => storm::ABOUT,
+            Self::Peers => peers::ABOUT,
+        }
+    }
+
+    pub fn run(self) -> Result<Results> {
+        match self {
+            Self::Check => check::run(),
+            Self::Scale => scale::run(),
+            Self::Storm => storm::run(),
+            Self::Peers => peers::run(),
+        }
+    }
+}
