@@ -51,7 +51,7 @@ pub struct MarkPrefix(pub [u8; 4]);
 /// Where the log stood, and which log it was, when a copy was read. Packed, for the
 /// sake of the millions that the local cache can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(packed(4))]
+#[repr(C, packed(4))]
 pub struct Vouched {
     pub number: LogNumber,
     pub mark: MarkPrefix,

@@ -127,12 +127,12 @@ impl Sessions {
         let touches = batch
             .iter()
             .map(|(_, seen)| (seen.session.id, seen.session.last_seen_at));
-        let touched = self.ledger.touch_sessions(touches.collect()).await?;
-        let touched: HashSet<SessionId> = touched.into_iter().collect();
+        let changed = self.ledger.touch_sessions(touches.collect()).await?;
+        let changed: HashSet<SessionId> = changed.into_iter().collect();
         // The others are due again with the next touch.
         for (digest, seen) in batch
             .iter()
-            .filter(|(_, seen)| touched.contains(&seen.session.id))
+            .filter(|(_, seen)| changed.contains(&seen.session.id))
         {
             let told = Arc::new(seen.known_to_ledger());
             self.local.touch(digest, &told);

@@ -291,7 +291,7 @@ pub(in crate::store::ledger) async fn touch(
     link: Link<'_>,
     touches: Vec<(SessionId, Timestamp)>,
 ) -> Result<Vec<SessionId>> {
-    let touched: Vec<(SessionId,)> = match link {
+    let changed: Vec<(SessionId,)> = match link {
         Link::Postgres(connection) => {
             let (ids, times): (Vec<_>, Vec<_>) = touches
                 .into_iter()
@@ -322,7 +322,7 @@ pub(in crate::store::ledger) async fn touch(
             touch.fetch_all(connection).await?
         }
     };
-    Ok(touched.into_iter().map(|(session,)| session).collect())
+    Ok(changed.into_iter().map(|(session,)| session).collect())
 }
 
 /// Deletes sessions whatever their state; returns those that were there.
