@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::domain::password::{Cost, NewPassword, Password, PasswordHash};
 use crate::entropy;
@@ -94,7 +94,7 @@ impl Hasher {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Busy> {
-        let place: OwnedSemaphorePermit = Arc::clone(&self.places)
+        let place = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| Busy)?;
         let (answer, answered) = oneshot::channel();

@@ -48,6 +48,13 @@ impl Touches {
     }
 }
 
+/// Who is told of touches.
+#[derive(Clone, Copy)]
+enum Store<'a> {
+    Ledger,
+    Hot(&'a HotStore),
+}
+
 /// Copies that show when the session was seen: of each, the latest.
 #[derive(Default)]
 struct Due(Mutex<HashMap<TokenDigest, Arc<Record>>>);
@@ -66,8 +73,9 @@ impl Due {
         }
     }
 
-    fn take(&self) -> HashMap<TokenDigest, Arc<Record>> {
-        std::mem::take(&mut *self.lock())
+    fn take(&self) -> Vec<Seen> {
+        let due = std::mem::take(&mut *self.lock());
+        due.into_iter().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TokenDigest, Arc<Record>>> {
@@ -104,20 +112,32 @@ impl Sessions {
     /// What a store does not take is noted again.
     pub(super) async fn flush_touches(&self) -> Result<(), Unavailable> {
         let _flushing = self.touches.flushing.lock().await;
+        let tell_hot_store = async {
+            match &self.hot {
+                Some(hot) => self.tell(Store::Hot(hot)).await,
+                None => Ok(()),
+            }
+        };
         let (ledger_has_heard, hot_store_has_heard) =
-            tokio::join!(self.tell_ledger(), self.tell_hot_store());
+            tokio::join!(self.tell(Store::Ledger), tell_hot_store);
         ledger_has_heard.and(hot_store_has_heard)
     }
 
-    async fn tell_ledger(&self) -> Result<(), Unavailable> {
-        let due: Vec<Seen> = self.touches.for_ledger.take().into_iter().collect();
+    async fn tell(&self, store: Store<'_>) -> Result<(), Unavailable> {
+        let due = match store {
+            Store::Ledger => &self.touches.for_ledger,
+            Store::Hot(_) => &self.touches.for_hot_store,
+        };
         let mut outcome = Ok(());
-        for batch in due.chunks(BATCH) {
+        for batch in due.take().chunks(BATCH) {
             if outcome.is_ok() {
-                outcome = self.touch_in_ledger(batch).await;
+                outcome = match store {
+                    Store::Ledger => self.touch_in_ledger(batch).await,
+                    Store::Hot(hot) => self.touch_copies(hot, batch).await,
+                };
             }
             if outcome.is_err() {
-                self.touches.for_ledger.add(batch);
+                due.add(batch);
             }
         }
         outcome
@@ -141,23 +161,6 @@ impl Sessions {
             }
         }
         Ok(())
-    }
-
-    async fn tell_hot_store(&self) -> Result<(), Unavailable> {
-        let Some(hot) = &self.hot else {
-            return Ok(());
-        };
-        let due: Vec<Seen> = self.touches.for_hot_store.take().into_iter().collect();
-        let mut outcome = Ok(());
-        for batch in due.chunks(BATCH) {
-            if outcome.is_ok() {
-                outcome = self.touch_copies(hot, batch).await;
-            }
-            if outcome.is_err() {
-                self.touches.for_hot_store.add(batch);
-            }
-        }
-        outcome
     }
 
     async fn touch_copies(&self, hot: &HotStore, batch: &[Seen]) -> Result<(), Unavailable> {
