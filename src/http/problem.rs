@@ -1,8 +1,11 @@
 //! Errors as clients see them: RFC 9457 problem details. The one file that maps
 //! errors to HTTP, and the one place where a failure is logged.
 
+use std::sync::LazyLock;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::web::Bytes;
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -54,6 +57,25 @@ pub(super) struct Document<'a> {
     errors: &'a [FieldError],
 }
 
+/// The document of each kind without mistakes, in the order of [`Kind::ALL`]. Made
+/// once: a forged cookie must not cost more than a session.
+static PLAIN: LazyLock<Vec<Bytes>> =
+    LazyLock::new(|| Kind::ALL.iter().map(|kind| render(*kind, &[])).collect());
+
+fn render(kind: Kind, errors: &[FieldError]) -> Bytes {
+    #[expect(clippy::expect_used, reason = "it is made of strings and numbers")]
+    serde_json::to_vec(&Document {
+        r#type: kind.uri(),
+        title: kind.title(),
+        status: kind.status().as_u16(),
+        detail: kind.detail(),
+        code: kind.code(),
+        errors,
+    })
+    .expect("it can be JSON")
+    .into()
+}
+
 impl Problem {
     /// A failure of ours, with its cause for the log.
     pub(super) fn internal(source: impl Into<anyhow::Error>) -> Self {
@@ -81,6 +103,14 @@ impl Problem {
 
     pub(super) const fn kind(&self) -> Kind {
         self.kind
+    }
+
+    fn document(&self) -> Bytes {
+        if self.errors.is_empty() {
+            PLAIN[self.kind as usize].clone()
+        } else {
+            render(self.kind, &self.errors)
+        }
     }
 
     pub(super) fn into_errors(self) -> Vec<FieldError> {
@@ -153,14 +183,7 @@ impl ResponseError for Problem {
         if let Some(seconds) = self.kind.retry_after_seconds() {
             response.insert_header((RETRY_AFTER, seconds));
         }
-        let mut response = response.json(Document {
-            r#type: self.kind.uri(),
-            title: self.kind.title(),
-            status: status.as_u16(),
-            detail: self.kind.detail(),
-            code,
-            errors: &self.errors,
-        });
+        let mut response = response.body(self.document());
         set_headers(response.headers_mut());
         response
     }
