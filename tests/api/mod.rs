@@ -25,4 +25,5 @@ mod restore;
 mod revoke_session;
 mod revoke_sessions;
 mod setup;
+mod stop;
 mod whoami;

@@ -100,6 +100,31 @@ async fn connections_that_lead_nowhere_are_replaced_together() {
     assert!(all_at_once().await.iter().all(|works| *works));
 }
 
+/// The threads that answer requests end one by one.
+#[tokio::test]
+async fn what_one_thread_has_opened_serves_others_when_it_has_ended() {
+    const DELAY: Duration = Duration::from_millis(200);
+    let server = Node::start(&[]);
+    let proxy = FaultProxy::before(server.address());
+    let store = Arc::new(store(&format!("redis://{}", proxy.address), "gatelodge"));
+    let keep = |store: &Arc<HotStore>| {
+        let (store, (digest, record)) = (Arc::clone(store), record(Duration::from_mins(1)));
+        async move { store.keep(&digest, &record, NOW).await }
+    };
+    let thread = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    thread.spawn(keep(&store)).await.unwrap().unwrap();
+    proxy.set(Mode::Delay(DELAY));
+    let keeping = tokio::spawn(keep(&store));
+    // It has been tried, and the command is on its way.
+    tokio::time::sleep(3 * DELAY).await;
+    thread.shutdown_background();
+    keeping.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn a_slot_that_has_moved_is_followed() {
     let redis = Cluster::start(0);

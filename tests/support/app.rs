@@ -10,6 +10,7 @@ use gatelodge::startup::generate_key;
 use gatelodge::store::ledger::Ledger;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 use super::browser::Browser;
 use super::servers::{POSTGRES, REDIS, connection_to};
@@ -31,6 +32,7 @@ pub struct TestApp {
     /// Where the first admin is set up, if there is none.
     pub setup_link: Option<String>,
     handle: actix_web::dev::ServerHandle,
+    runs: JoinHandle<anyhow::Result<()>>,
     _stores: Option<Stores>,
 }
 
@@ -106,15 +108,23 @@ impl TestApp {
             .expect("the application builds");
         let (address, handle) = (application.address(), application.handle());
         let setup_link = application.setup_link().map(str::to_owned);
-        tokio::spawn(application.run());
+        let runs = tokio::spawn(application.run());
         Self {
             address,
             clock,
             environment,
             setup_link,
             handle,
+            runs,
             _stores: stores,
         }
+    }
+
+    /// Ends this instance as SIGTERM does, and waits until it has ended.
+    pub async fn stop(&mut self) {
+        self.handle.stop(true).await;
+        let ended = (&mut self.runs).await.expect("no panic");
+        ended.expect("it stops");
     }
 
     /// The variables this instance was configured with.

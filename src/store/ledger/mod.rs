@@ -80,6 +80,8 @@ pub struct Committed {
 impl Ledger {
     /// Connects to `postgres://…` or opens (and creates) `sqlite://…`.
     ///
+    /// Must be called on the runtime that outlives all callers: connections live there.
+    ///
     /// # Errors
     /// If the URL is of another kind or nothing answers there.
     pub async fn connect(url: &str, max_connections: u32) -> anyhow::Result<Self> {

@@ -16,6 +16,8 @@ use anyhow::Context as _;
 use deadpool::managed::{Manager, Metrics, Object, PoolError, QueueMode, RecycleResult};
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Row as _};
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 
 /// No connection is older, so that a pool follows its address to another server
 /// even if the old one goes on. And less than the 350 s after which some networks
@@ -58,9 +60,11 @@ struct NotOpened(#[source] sqlx::Error);
 struct ReadOnly;
 
 impl Pool {
+    /// Must be called on the runtime that outlives all who use the pool.
     pub(super) fn new(options: PgConnectOptions, max_connections: u32) -> anyhow::Result<Self> {
         let opener = Opener {
             options,
+            runtime: Handle::current(),
             trust: Mutex::default(),
         };
         let pool = deadpool::managed::Pool::builder(opener)
@@ -165,6 +169,9 @@ impl DerefMut for Lent {
 
 struct Opener {
     options: PgConnectOptions,
+    /// Where connections are opened: one ends with the runtime that has opened it, and
+    /// that of the worker which needs it first may end before the others' do.
+    runtime: Handle,
     trust: Mutex<Trust>,
 }
 
@@ -202,16 +209,11 @@ impl Manager for Opener {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<PgConnection, sqlx::Error> {
-        let asked_at = Instant::now();
-        loop {
-            // Boxed: opening is large, and every use case would be as well.
-            match Box::pin(open(&self.options)).await {
-                Err(error) if is_passing(&error) && asked_at.elapsed() < PATIENCE => {
-                    tokio::time::sleep(PAUSE).await;
-                }
-                opened => return opened,
-            }
-        }
+        let opening = self.runtime.spawn(open(self.options.clone()));
+        // Given up along with whoever waits for it.
+        AbortOnDropHandle::new(opening)
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error).into()))
     }
 
     async fn recycle(
@@ -233,9 +235,21 @@ impl Manager for Opener {
     }
 }
 
+async fn open(options: PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let asked_at = Instant::now();
+    loop {
+        match open_once(&options).await {
+            Err(error) if is_passing(&error) && asked_at.elapsed() < PATIENCE => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
 /// A connection to a server that takes writes. What one says that does not may
 /// have been revoked since.
-async fn open(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+async fn open_once(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     let mut connection = options.connect().await?;
     // On in recovery, too.
     let answer: PgRow = sqlx::raw_sql("show transaction_read_only")

@@ -13,7 +13,9 @@ use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, RedisResult, Value};
 use thread_local::ThreadLocal;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::address::{Address, Cluster, tcp_settings};
 use super::failure::Failure;
@@ -24,6 +26,9 @@ const MAX_CONNECTIONS: usize = 16;
 pub(super) struct Generation {
     began: Instant,
     link: Made<Link>,
+    /// Where connections are opened that threads share: one ends with the runtime that
+    /// has opened it.
+    runtime: Handle,
 }
 
 /// Made once, for whoever needs it first and all after.
@@ -53,12 +58,17 @@ pub(super) enum Connection {
 }
 
 impl Generation {
-    pub(super) fn begin(address: &Arc<Address>, command_timeout: Duration) -> Self {
+    pub(super) fn begin(
+        address: &Arc<Address>,
+        command_timeout: Duration,
+        runtime: &Handle,
+    ) -> Self {
         let address = Arc::clone(address);
         let link = async move { Link::open(&address, command_timeout).await };
         Self {
             began: Instant::now(),
-            link: made(link, command_timeout),
+            link: made(link, command_timeout, runtime.clone()),
+            runtime: runtime.clone(),
         }
     }
 
@@ -72,11 +82,19 @@ impl Generation {
                 Ok(Connection::Shared(get(server.line()).await?))
             }
             (Link::Server(server), Request::One(_) | Request::Each(_)) => {
-                let lent = Box::pin(server.pool.get()).await?;
+                let lent = Box::pin(self.lent_by(server)).await?;
                 Ok(Connection::Lent(Lent(Some(lent))))
             }
             (Link::Cluster(connection), _) => Ok(Connection::Cluster(connection)),
         }
+    }
+
+    async fn lent_by(&self, server: Arc<Server>) -> Result<deadpool_redis::Connection, Failure> {
+        let lending = self.runtime.spawn(async move { server.pool.get().await });
+        // Given up along with whoever waits for it.
+        let lent = AbortOnDropHandle::new(lending).await;
+        let lent = lent.map_err(|error| Failure::Unreachable(Arc::new(error.into())))?;
+        Ok(lent?)
     }
 }
 
@@ -91,11 +109,12 @@ async fn get<T: Clone>(made: &Made<T>) -> Result<T, Failure> {
 fn made<T: Clone + Send + Sync + 'static>(
     making: impl Future<Output = anyhow::Result<T>> + Send + 'static,
     command_timeout: Duration,
+    runtime: Handle,
 ) -> Made<T> {
     let made = async move {
-        // Goes on even if nobody waits for it any more, and ends with the thread it is
-        // made for.
-        let made = tokio::spawn(timeout(command_timeout, making)).await;
+        // Goes on even if nobody waits for it any more, and ends with the runtime it is
+        // made on.
+        let made = runtime.spawn(timeout(command_timeout, making)).await;
         let made = made
             .context("cut short")
             .and_then(|made| made.context("no answer in time"));
@@ -161,7 +180,7 @@ impl Server {
                 );
                 Ok(line)
             };
-            made(connect, self.command_timeout)
+            made(connect, self.command_timeout, Handle::current())
         })
     }
 }

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::{Cmd, FromRedisValue, Value};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use self::address::Address;
@@ -32,6 +33,7 @@ const RESPITE: Duration = Duration::from_millis(500);
 pub struct Redis {
     address: Arc<Address>,
     command_timeout: Duration,
+    runtime: Handle,
     present: Arc<Mutex<Arc<Generation>>>,
 }
 
@@ -50,14 +52,19 @@ impl Redis {
     /// for TLS. A server's certificate must then be signed by one of `ca`, in PEM;
     /// without, by one that the public trusts.
     ///
+    /// Must be called on the runtime that outlives all callers: connections that they
+    /// share live there.
+    ///
     /// # Errors
     /// If `url` is none of these, or `ca` goes with one without TLS.
     pub fn new(url: &str, ca: Option<&[u8]>, command_timeout: Duration) -> anyhow::Result<Self> {
         let address = Arc::new(Address::parse(url, ca)?);
-        let first = Generation::begin(&address, command_timeout);
+        let runtime = Handle::current();
+        let first = Generation::begin(&address, command_timeout, &runtime);
         Ok(Self {
             address,
             command_timeout,
+            runtime,
             present: Arc::new(Mutex::new(Arc::new(first))),
         })
     }
@@ -130,7 +137,11 @@ impl Redis {
     fn give_up(&self, generation: &Arc<Generation>) {
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&present, generation) && generation.age() >= RESPITE {
-            *present = Arc::new(Generation::begin(&self.address, self.command_timeout));
+            *present = Arc::new(Generation::begin(
+                &self.address,
+                self.command_timeout,
+                &self.runtime,
+            ));
         }
     }
 }
