@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future::OptionFuture;
+
 use super::{Accounts, Error};
 use crate::domain::audit::Actor;
 use crate::domain::client::Client;
@@ -47,6 +49,8 @@ impl Accounts {
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions
             .uncut(async move {
+                let presented = presented.map(|digest| sessions.opened(digest));
+                let presented = OptionFuture::from(presented).await;
                 let issue = ledger
                     .issue_session(
                         credentials.user.id,

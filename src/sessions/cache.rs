@@ -59,6 +59,10 @@ impl LocalCache {
         let _ = self.copies.replace(*digest, Arc::clone(seen), true);
     }
 
+    pub(super) fn drop(&self, digest: &TokenDigest) {
+        self.copies.remove(digest);
+    }
+
     /// What the ledger does not know it never will, unless it becomes another one.
     pub(super) fn is_unknown(&self, digest: &TokenDigest, era: u64) -> bool {
         self.unknown.get(digest) == Some(era)

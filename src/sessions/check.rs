@@ -117,7 +117,7 @@ impl Sessions {
     }
 
     /// The hot store's copy; none if it does not answer.
-    async fn find_copy(&self, digest: &TokenDigest) -> Option<Arc<Record>> {
+    pub(super) async fn find_copy(&self, digest: &TokenDigest) -> Option<Arc<Record>> {
         match self.hot.as_ref()?.find(digest).await {
             Ok(found) => found.map(|record| self.local.copy_of(record)),
             Err(error) => {

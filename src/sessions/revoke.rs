@@ -12,8 +12,9 @@ use crate::domain::id::{SessionId, UserId};
 use crate::domain::session::{Record, Selection};
 use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
+use crate::domain::verdict::{Source, Verdict};
 use crate::store::Unavailable;
-use crate::store::ledger::Committed;
+use crate::store::ledger::{Committed, Opened};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -45,13 +46,34 @@ impl Sessions {
     ) -> Result<Revoked, Unavailable> {
         let this = Arc::clone(self);
         self.uncut(async move {
-            let Some(committed) = this.ledger.log_out(digest, act).await? else {
+            let opened = this.opened(digest).await;
+            let Some(committed) = this.ledger.log_out(opened, act).await? else {
                 return Ok(Revoked::NotFound);
             };
             this.publish(committed).await;
             Ok(Revoked::Done)
         })
         .await
+    }
+
+    /// What a token opens, by the ledger or else by a copy that nobody has ended. The
+    /// ledger may have lost what copies still show: it deletes what was not used for
+    /// long, and touches can be late for as long.
+    pub async fn opened(&self, digest: TokenDigest) -> Opened {
+        let local = self.local.find(&digest);
+        let copy = match local {
+            Some(copy) => Some(copy),
+            None => self.find_copy(&digest).await,
+        };
+        let now = self.clock.now();
+        let copy = copy.filter(|copy| {
+            let verdict = self.tail.verdict(copy, Source::Copy, now);
+            !matches!(verdict, Verdict::Ended | Verdict::Expired)
+        });
+        Opened {
+            digest,
+            copy: copy.map(|copy| (copy.session.user_id, copy.session.id)),
+        }
     }
 
     /// Ends one session of a user.

@@ -17,6 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::verdict::Source;
 use crate::store::Unavailable;
 use crate::store::hot::{HotStore, Touch};
+use crate::store::ledger::Touched;
 
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
 /// How many touches one statement, or one pipeline, carries.
@@ -147,8 +148,14 @@ impl Sessions {
         let touches = batch
             .iter()
             .map(|(_, seen)| (seen.session.id, seen.session.last_seen_at));
-        let changed = self.ledger.touch_sessions(touches.collect()).await?;
-        let changed: HashSet<SessionId> = changed.into_iter().collect();
+        let era = self.tail.era();
+        let Touched { recorded, absent } = self.ledger.touch_sessions(touches.collect()).await?;
+        let lost = batch
+            .iter()
+            .filter(|(_, seen)| absent.contains(&seen.session.id));
+        self.disbelieve(lost.map(|(digest, _)| *digest).collect(), era)
+            .await;
+        let changed: HashSet<SessionId> = recorded.into_iter().collect();
         // The others are due again with the next touch.
         for (digest, seen) in batch
             .iter()
@@ -163,13 +170,30 @@ impl Sessions {
         Ok(())
     }
 
+    /// Drops copies of what the ledger does not know, whatever they say.
+    async fn disbelieve(&self, lost: Vec<TokenDigest>, era: u64) {
+        if lost.is_empty() {
+            return;
+        }
+        for digest in &lost {
+            self.local.keep_unknown(digest, era);
+            self.local.drop(digest);
+        }
+        tracing::warn!(
+            sessions = lost.len(),
+            "dropped copies of sessions that the ledger does not know"
+        );
+        self.forget(lost).await;
+    }
+
     async fn touch_copies(&self, hot: &HotStore, batch: &[Seen]) -> Result<(), Unavailable> {
         let now = self.clock.now();
         let touched = hot.touch(batch, now).await?;
         // Dropped, since the session has ended; or lost, which the view can tell from
         // that as long as it is fresh.
-        let lost = batch.iter().zip(touched).filter(|((_, seen), touch)| {
+        let lost = batch.iter().zip(touched).filter(|((digest, seen), touch)| {
             *touch == Touch::Absent
+                && !self.local.is_unknown(digest, self.tail.era())
                 && self.is_alive(seen, Source::Copy, now)
                 && self.tail.is_fresh()
         });

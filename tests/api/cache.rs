@@ -1,5 +1,7 @@
 //! What an instance remembers of sessions, and what it does not believe.
 
+use std::time::Duration;
+
 use gatelodge::config::secret_key;
 use gatelodge::domain::digest::TokenDigest;
 use gatelodge::domain::keys::KeyRing;
@@ -9,7 +11,7 @@ use sqlx::{Connection as _, PgConnection};
 use zeroize::Zeroizing;
 
 use crate::support::Stack::Scaled;
-use crate::support::{Browser, TestApp};
+use crate::support::{Browser, TestApp, eventually};
 
 /// Shown by taking the session away behind the service's back.
 #[tokio::test]
@@ -18,9 +20,7 @@ async fn what_is_remembered_nobody_is_asked_for() {
     let mut ada = app.registered("ada@example.com").await;
     let fresh = app.another_instance().await;
     app.empty_redis().await;
-    let mut ledger = PgConnection::connect(app.database_url()).await.unwrap();
-    let deleted = sqlx::query("delete from sessions").execute(&mut ledger);
-    assert_eq!(deleted.await.unwrap().rows_affected(), 1);
+    app.lose_sessions().await;
     assert_eq!(ada.whoami().await.status, 200);
     ada.at(fresh.address).whoami().await.assert_refused();
 }
@@ -51,6 +51,26 @@ async fn what_the_ledger_does_not_know_it_is_asked_once() {
     stranger.whoami().await.assert_refused();
     let fresh = app.another_instance().await;
     assert_eq!(stranger.at(fresh.address).whoami().await.status, 200);
+}
+
+/// Nobody can end it any more, but for the copies.
+#[tokio::test]
+async fn what_the_ledger_has_lost_is_believed_until_the_ledger_is_told_of_it() {
+    let app = TestApp::spawn(Scaled).await;
+    let mut ada = app.registered("ada@example.com").await;
+    let other = app.another_instance().await;
+    let mut elsewhere = ada.at(other.address);
+    assert_eq!(elsewhere.whoami().await.status, 200);
+    app.lose_sessions().await;
+    app.let_pass(Duration::from_mins(10));
+    for browser in [&mut ada, &mut elsewhere] {
+        assert_eq!(browser.whoami().await.status, 200);
+        eventually("it is refused", async || {
+            browser.whoami().await.status == 401
+        })
+        .await;
+    }
+    assert_eq!(app.redis_copy().await, None);
 }
 
 #[tokio::test]

@@ -155,6 +155,15 @@ impl TestApp {
         copy.await.expect("Redis answers")
     }
 
+    /// Deletes all sessions from the ledger, behind the service's back.
+    pub async fn lose_sessions(&self) {
+        let ledger = PgConnection::connect(self.database_url()).await;
+        let deleted = sqlx::query("delete from sessions")
+            .execute(&mut ledger.expect("PostgreSQL answers"))
+            .await;
+        assert_ne!(deleted.expect("it is done").rows_affected(), 0);
+    }
+
     /// Drops all copies in Redis.
     pub async fn empty_redis(&self) {
         let keys = self.redis_keys().await;

@@ -8,6 +8,21 @@ use crate::domain::id::{SessionId, UserId};
 use crate::domain::revocation::Revocation;
 use crate::domain::time::Timestamp;
 
+/// The session that a token opens, which is to end.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened {
+    pub digest: TokenDigest,
+    /// Whose it is and its id, as a copy says that somebody may still believe. The
+    /// ledger may have none: it deletes what it has not heard of for long.
+    pub copy: Option<(UserId, SessionId)>,
+}
+
+impl From<TokenDigest> for Opened {
+    fn from(digest: TokenDigest) -> Self {
+        Self { digest, copy: None }
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Ending {
     log: Vec<Revocation>,
@@ -41,16 +56,16 @@ impl Ending {
     }
 
     /// Ends the session that a token opens, in its own user's name. `false` if
-    /// there is none.
-    pub(super) async fn by_digest(
+    /// there is none, and no copy.
+    pub(super) async fn opened(
         &mut self,
         tx: &mut Transaction,
-        digest: TokenDigest,
+        Opened { digest, copy }: Opened,
         action: Action,
         act: Act,
     ) -> Result<bool, sqlx::Error> {
         let deleted = statements::sessions::delete_session_by_digest(tx.link(), &digest).await?;
-        let Some((user, session)) = deleted else {
+        let Some((user, session)) = deleted.or(copy) else {
             return Ok(false);
         };
         self.session(session, digest);

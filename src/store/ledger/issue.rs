@@ -3,11 +3,10 @@
 
 use super::accounts::{lock_asking, lock_verified};
 use super::connection::Transaction;
-use super::ending::Ending;
+use super::ending::{Ending, Opened};
 use super::users::refuse;
 use super::{Committed, Ledger, NewUser, Refusal, statements};
 use crate::domain::audit::{Act, Action};
-use crate::domain::digest::TokenDigest;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::password::PasswordHash;
 use crate::domain::revocation::Vouched;
@@ -36,7 +35,7 @@ impl Ledger {
         &self,
         new: &NewUser,
         draft: &Draft,
-        presented: Option<TokenDigest>,
+        presented: Option<Opened>,
         act: Act,
     ) -> Result<Option<Issue>, Unavailable> {
         self.bounded(async {
@@ -46,9 +45,9 @@ impl Ledger {
                 return Ok(None);
             }
             let mut ending = Ending::default();
-            if let Some(digest) = presented {
+            if let Some(opened) = presented {
                 ending
-                    .by_digest(&mut tx, digest, Action::SessionRevoked, act)
+                    .opened(&mut tx, opened, Action::SessionRevoked, act)
                     .await?;
             }
             issue(tx, ending, new.user.clone(), draft, Action::Registered, act)
@@ -70,7 +69,7 @@ impl Ledger {
         user: UserId,
         verified: CredentialVersion,
         draft: &Draft,
-        presented: Option<TokenDigest>,
+        presented: Option<Opened>,
         max_per_user: Option<usize>,
         act: Act,
     ) -> Result<Option<Issue>, Unavailable> {
@@ -81,9 +80,9 @@ impl Ledger {
                 return Ok(None);
             };
             let mut ending = Ending::default();
-            if let Some(digest) = presented {
+            if let Some(opened) = presented {
                 ending
-                    .by_digest(&mut tx, digest, Action::SessionRevoked, act)
+                    .opened(&mut tx, opened, Action::SessionRevoked, act)
                     .await?;
             }
             if let Some(max) = max_per_user {

@@ -34,10 +34,11 @@ use crate::domain::revocation::Appended;
 use crate::domain::user::User;
 
 pub use accounts::ChangedEmail;
+pub use ending::Opened;
 pub use issue::Issue;
 pub use links::{Earlier, FirstAdmin, NewLink};
 pub use log::{LogPage, LogReader};
-pub use sessions::Batch;
+pub use sessions::{Batch, Touched};
 pub use users::Administered;
 
 /// No method of the ledger takes longer; then it is [`Unavailable`].

@@ -1,10 +1,11 @@
 //! Use cases that concern sessions: finding, listing, touching and ending them.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::accounts::lock_alive;
 use super::connection::Link;
-use super::ending::Ending;
+use super::ending::{Ending, Opened};
 use super::{Committed, Ledger, pool, statements};
 use crate::domain::audit::{Act, Action};
 use crate::domain::digest::TokenDigest;
@@ -31,6 +32,15 @@ pub struct Batch {
     pub matched: usize,
     /// Where the next step goes on; `None` if this was the last.
     pub next: Option<SessionId>,
+}
+
+/// What became of touches. Of the sessions in neither list, a later time is known, or
+/// somebody else is at work on them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    pub recorded: Vec<SessionId>,
+    /// There is no such session.
+    pub absent: HashSet<SessionId>,
 }
 
 impl Batch {
@@ -195,38 +205,49 @@ impl Ledger {
             .await
     }
 
-    /// Records when sessions were seen; says for which. Never creates one, never moves a
-    /// time back, and waits for nobody: a session that somebody else is at work on is
-    /// passed over.
+    /// Records when sessions were seen. Never creates one, never moves a time back, and
+    /// waits for nobody: a session that somebody else is at work on is passed over.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn touch_sessions(
         &self,
         touches: Vec<(SessionId, Timestamp)>,
-    ) -> Result<Vec<SessionId>, Unavailable> {
+    ) -> Result<Touched, Unavailable> {
         if touches.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Touched::default());
         }
-        self.write(async |link| statements::sessions::touch(link, touches).await)
-            .await
+        self.write(async |mut link| {
+            let mut absent: HashSet<_> = touches.iter().map(|(session, _)| *session).collect();
+            let recorded = statements::sessions::touch(link.reborrow(), touches).await?;
+            for session in &recorded {
+                absent.remove(session);
+            }
+            let others: Vec<_> = absent.iter().copied().collect();
+            for session in statements::sessions::those_there(link, &others).await? {
+                absent.remove(&session);
+            }
+            Ok(Touched { recorded, absent })
+        })
+        .await
     }
 
-    /// Ends the session that this token opens. `None` if there is none (any more).
+    /// Ends the session that a token opens. `None` if there is none (any more), and no
+    /// copy.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer; it may or may not have
     /// been done.
     pub async fn log_out(
         &self,
-        digest: TokenDigest,
+        opened: Opened,
         act: Act,
     ) -> Result<Option<Committed>, Unavailable> {
         self.bounded(async {
             let mut tx = self.begin().await?;
             let mut ending = Ending::default();
             if !ending
-                .by_digest(&mut tx, digest, Action::LoggedOut, act)
+                .opened(&mut tx, opened, Action::LoggedOut, act)
                 .await?
             {
                 tx.abandon().await?;

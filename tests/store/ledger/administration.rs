@@ -146,7 +146,7 @@ async fn what_is_over_is_reaped_and_nothing_else(#[values(Postgres, Sqlite)] bac
     let idle = NOW + Duration::from_hours(2);
     assert_eq!(reap(idle).await, [false, true, true]);
     let touched = ledger.touch_sessions(vec![(all[2].id, idle)]).await;
-    assert_eq!(touched.unwrap(), [all[2].id]);
+    assert_eq!(touched.unwrap().recorded, [all[2].id]);
     let long_idle = NOW + Duration::from_mins(153);
     assert_eq!(reap(long_idle).await, [false, false, true]);
 

@@ -68,7 +68,7 @@ impl Place {
     }
 
     async fn transact(&self) -> Result<(), Unavailable> {
-        self.ledger.log_out(nobody(), act()).await.map(drop)
+        self.ledger.log_out(nobody().into(), act()).await.map(drop)
     }
 
     /// How many of many calls at once fail, that read or begin a transaction; none

@@ -3,7 +3,7 @@
 mod administration;
 mod connections;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use gatelodge::domain::audit::{Act, Actor};
@@ -17,7 +17,7 @@ use gatelodge::domain::session::{Draft, Lifetime};
 use gatelodge::domain::time::Timestamp;
 use gatelodge::domain::user::{CredentialVersion, Role, Status, User, UserName};
 use gatelodge::entropy;
-use gatelodge::store::ledger::{ChangedEmail, Issue, Ledger, LogPage, NewUser, Refusal};
+use gatelodge::store::ledger::{ChangedEmail, Issue, Ledger, LogPage, NewUser, Refusal, Touched};
 use rstest::rstest;
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
@@ -249,9 +249,19 @@ async fn every_end_is_in_the_log_with_its_number(#[values(Postgres, Sqlite)] bac
         "logging in is no entry"
     );
 
-    let logged_out = ledger.log_out(first.digest, act()).await.unwrap().unwrap();
+    let logged_out = ledger
+        .log_out(first.digest.into(), act())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(logged_out.ended, [first.digest]);
-    assert!(ledger.log_out(first.digest, act()).await.unwrap().is_none());
+    assert!(
+        ledger
+            .log_out(first.digest.into(), act())
+            .await
+            .unwrap()
+            .is_none()
+    );
     let revoked = ledger
         .revoke_session(user, second.id, act())
         .await
@@ -327,7 +337,7 @@ async fn the_log_is_read_from_where_one_stands(#[values(Postgres, Sqlite)] backe
     let (_, issue) = registered(&ledger, "ada@example.com").await;
     for _ in 0..3 {
         let draft = issued(&ledger, issue.user.id).await;
-        let _ = ledger.log_out(draft.digest, act()).await.unwrap();
+        let _ = ledger.log_out(draft.digest.into(), act()).await.unwrap();
     }
     let all = log(&ledger).await;
     assert_eq!(all.entries.len(), 3);
@@ -357,7 +367,7 @@ async fn born_and_vouched_tell_what_came_before(#[values(Postgres, Sqlite)] back
     let ledger = open(backend).await;
     let (first, issue) = registered(&ledger, "ada@example.com").await;
     let second = issued(&ledger, issue.user.id).await;
-    let _ = ledger.log_out(first.digest, act()).await.unwrap();
+    let _ = ledger.log_out(first.digest.into(), act()).await.unwrap();
     let third = issued(&ledger, issue.user.id).await;
     let record = |draft: Draft| {
         let ledger = &ledger;
@@ -493,7 +503,7 @@ async fn the_others_end_only_if_the_one_spared_is_alive(
     let ledger = open(backend).await;
     let (first, issue) = registered(&ledger, "ada@example.com").await;
     let second = issued(&ledger, issue.user.id).await;
-    let _ = ledger.log_out(first.digest, act()).await.unwrap();
+    let _ = ledger.log_out(first.digest.into(), act()).await.unwrap();
     let others = ledger
         .revoke_other_sessions(issue.user.id, first.id, act())
         .await
@@ -528,19 +538,22 @@ async fn a_touch_moves_forward_and_creates_nothing(#[values(Postgres, Sqlite)] b
     let later = NOW + Duration::from_mins(10);
     let stranger = SessionId::new(NOW, entropy::random());
     let touched = touch(&[(stranger, later), (draft.id, later)]).await;
-    assert_eq!(touched, [draft.id]);
-    assert_eq!(touch(&[(draft.id, NOW)]).await, [], "never back");
+    assert_eq!(touched.recorded, [draft.id]);
+    assert_eq!(touched.absent, HashSet::from([stranger]));
+    let touched = touch(&[(draft.id, NOW)]).await;
+    assert_eq!(touched, Touched::default(), "never back");
     let record = ledger.find_session(&draft.digest).await.unwrap().unwrap();
     assert_eq!(record.session.last_seen_at, later);
 
-    let _ = ledger.log_out(draft.digest, act()).await.unwrap();
+    let _ = ledger.log_out(draft.digest.into(), act()).await.unwrap();
     let latest = later + Duration::from_mins(1);
     let touched = touch(&[(draft.id, latest), (other.id, latest)]).await;
-    assert_eq!(touched, [other.id]);
+    assert_eq!(touched.recorded, [other.id]);
+    assert_eq!(touched.absent, HashSet::from([draft.id]));
     assert!(!is_alive(&ledger, &draft).await);
     let record = ledger.find_session(&other.digest).await.unwrap().unwrap();
     assert_eq!(record.session.last_seen_at, latest);
-    assert_eq!(touch(&[]).await, []);
+    assert_eq!(touch(&[]).await, Touched::default());
 }
 
 #[rstest]
@@ -587,7 +600,11 @@ async fn numbers_follow_each_other_in_the_order_of_commits(
         writers.push(tokio::spawn(async move {
             for _ in 0..EACH {
                 let draft = issued(&ledger, issue.user.id).await;
-                let committed = ledger.log_out(draft.digest, act()).await.unwrap().unwrap();
+                let committed = ledger
+                    .log_out(draft.digest.into(), act())
+                    .await
+                    .unwrap()
+                    .unwrap();
                 assert_eq!(committed.appended.entries.len(), 1);
             }
         }));
@@ -691,7 +708,7 @@ async fn a_log_out_that_waits_for_the_others_to_end_ends_the_one_spared() {
             if by_id {
                 ledger.revoke_session(issue.user.id, draft.id, act()).await
             } else {
-                ledger.log_out(draft.digest, act()).await
+                ledger.log_out(draft.digest.into(), act()).await
             }
         };
         let let_go = async {

@@ -325,6 +325,33 @@ pub(in crate::store::ledger) async fn touch(
     Ok(changed.into_iter().map(|(session,)| session).collect())
 }
 
+/// Those of these that there are, whatever their state.
+pub(in crate::store::ledger) async fn those_there(
+    link: Link<'_>,
+    ids: &[SessionId],
+) -> Result<Vec<SessionId>> {
+    macro_rules! select {
+        ($database:ty, $connection:ident) => {{
+            let mut select =
+                QueryBuilder::<$database>::new("select id from sessions where id in (");
+            let mut list = select.separated(", ");
+            for id in ids {
+                list.push_bind(*id);
+            }
+            select.push(")");
+            let found = select.build_query_scalar().persistent(false);
+            found.fetch_all($connection).await
+        }};
+    }
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    match link {
+        Link::Postgres(connection) => select!(Postgres, connection),
+        Link::Sqlite(connection) => select!(Sqlite, connection),
+    }
+}
+
 /// Deletes sessions whatever their state; returns those that were there.
 pub(in crate::store::ledger) async fn delete_sessions(
     link: Link<'_>,
