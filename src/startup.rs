@@ -34,6 +34,10 @@ use crate::store::redis::Redis;
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a connection goes on that was answered before its request had ended, so
+/// that the client can read the answer.
+const FAREWELL: Duration = Duration::from_secs(3);
+
 /// The service, built and bound, but not yet answering.
 pub struct Application {
     server: Server,
@@ -78,7 +82,7 @@ impl Application {
         })
         .workers(settings.server.workers)
         .client_request_timeout(HEAD_TIMEOUT)
-        .client_disconnect_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(FAREWELL)
         .shutdown_signal(stop_signal())
         .shutdown_timeout(settings.server.shutdown_grace.as_secs().max(1))
         .listen(listener)?

@@ -1,9 +1,11 @@
 //! What holds for every request, whatever its route: limits on its size and
 //! time, the cross-site rule, and the headers of every answer.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use actix_web::http::{ConnectionType, Method};
@@ -47,9 +49,17 @@ pub(super) async fn guard<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse, actix_web::Error> {
     let is_tunnel = is_tunnel(&request);
-    let mut response = match admit(&services, &mut request).await {
+    let mut payload = request.take_payload();
+    let mut response = match admit(&services, &mut request, &mut payload).await {
         Ok(()) => answer(deadline, request, next).await?,
-        Err(problem) => request.into_response(problem.error_response()),
+        Err(problem) => request
+            .into_response(problem.error_response())
+            .map_body(|_, answer| {
+                BoxBody::new(Early {
+                    answer,
+                    rest: payload,
+                })
+            }),
     };
     set_headers(response.headers_mut());
     if is_tunnel {
@@ -57,6 +67,30 @@ pub(super) async fn guard<B: MessageBody + 'static>(
         head.set_connection_type(ConnectionType::Close);
     }
     Ok(response)
+}
+
+/// An answer before the request's body has ended. Actix reads on what nobody holds any
+/// more, for as long as the client likes; while somebody holds it, the connection is
+/// closed after the answer.
+struct Early {
+    answer: BoxBody,
+    #[expect(dead_code, reason = "held for as long as the answer is given")]
+    rest: Payload,
+}
+
+impl MessageBody for Early {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.answer.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.answer).poll_next(context)
+    }
 }
 
 /// Nothing may hold on to the request meanwhile: middleware further in changes it.
@@ -90,7 +124,11 @@ fn is_tunnel(request: &ServiceRequest) -> bool {
     asks_for_one && !headers.contains_key(TRANSFER_ENCODING)
 }
 
-async fn admit(services: &Services, request: &mut ServiceRequest) -> Result<(), Problem> {
+async fn admit(
+    services: &Services,
+    request: &mut ServiceRequest,
+    payload: &mut Payload,
+) -> Result<(), Problem> {
     let target = request
         .uri()
         .path_and_query()
@@ -107,7 +145,7 @@ async fn admit(services: &Services, request: &mut ServiceRequest) -> Result<(), 
     {
         return Err(Kind::CsrfFailed.into());
     }
-    let body = tokio::time::timeout(services.body_timeout, read_body(request))
+    let body = tokio::time::timeout(services.body_timeout, read_body(request, payload))
         .await
         .map_err(|_| Kind::RequestTimeout)??;
     if !body.is_empty() {
@@ -124,7 +162,7 @@ fn size(headers: &HeaderMap) -> usize {
         .sum()
 }
 
-async fn read_body(request: &mut ServiceRequest) -> Result<Bytes, Kind> {
+async fn read_body(request: &ServiceRequest, payload: &mut Payload) -> Result<Bytes, Kind> {
     let announced = request
         .headers()
         .get(CONTENT_LENGTH)
@@ -133,7 +171,6 @@ async fn read_body(request: &mut ServiceRequest) -> Result<Bytes, Kind> {
         return Err(Kind::ContentTooLarge);
     }
     let end_of_tunnel = is_tunnel(request).then_some(announced.unwrap_or(0));
-    let mut payload: Payload = request.take_payload();
     let mut body = BytesMut::new();
     while end_of_tunnel.is_none_or(|end| (body.len() as u64) < end) {
         let Some(chunk) = payload.next().await else {

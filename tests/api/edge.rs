@@ -2,12 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use reqwest::Method;
+use rstest::rstest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::support::Stack::Embedded;
 use crate::support::{Answer, TestApp};
+
+/// What was promised, less the nine seconds that the tests allow a body less than usual.
+const CUT: Duration = Duration::from_secs(6);
 
 async fn post_json(app: &TestApp, body: impl Into<reqwest::Body>) -> Answer {
     let mut browser = app.browser();
@@ -211,6 +216,60 @@ async fn a_client_that_never_finishes_its_body_is_cut() {
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("request_timeout"), "{answer}");
+}
+
+/// A body in chunks that does not end, whether the client says more of it or nothing.
+#[rstest]
+#[tokio::test]
+async fn a_client_that_never_ends_its_chunks_is_cut(#[values(false, true)] says_more: bool) {
+    let settings = [
+        ("GATELODGE_SERVER__BODY_TIMEOUT", "1s"),
+        ("GATELODGE_SERVER__WORKERS", "2"),
+    ];
+    let app = TestApp::spawn_with(Embedded, &settings).await;
+    let too_long = format!("11000\r\n{}\r\n", "a".repeat(0x11000));
+    let clients = [
+        ("POST /api/login", "", "1\r\n{\r\n", "408"),
+        ("HEAD /api/sessions/whoami", "", "1\r\n{\r\n", "408"),
+        ("POST /api/login", "", &too_long, "413"),
+        ("POST /api/login", "origin: null\r\n", "1\r\n{\r\n", "403"),
+        ("PUT /api/login", "", "1\r\n{\r\n", "408"),
+        ("POST /nothing", "", "1\r\n{\r\n", "408"),
+    ];
+    let clients = clients.map(|(target, header, begin, status)| {
+        let request = format!(
+            "{target} HTTP/1.1\r\nhost: localhost\r\n{header}\
+             content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{begin}"
+        );
+        async move {
+            let socket = TcpStream::connect(app.address).await.unwrap();
+            let (mut from, mut to) = socket.into_split();
+            to.write_all(request.as_bytes()).await.unwrap();
+            let saying = async {
+                while says_more && to.write_all(b"1\r\na\r\n").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                std::future::pending::<()>().await;
+            };
+            let mut answer = Vec::new();
+            let reading = from.read_to_end(&mut answer);
+            let cut = tokio::time::timeout(CUT, async {
+                tokio::select! {
+                    // A reset, if it has said more.
+                    end = reading => drop(end),
+                    () = saying => {}
+                }
+            });
+            assert!(cut.await.is_ok(), "{target}, {status}: it is not cut");
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{target}: {answer}"
+            );
+            assert!(answer.contains("connection: close"), "{target}: {answer}");
+        }
+    });
+    join_all(clients).await;
 }
 
 /// All that is answered to these bytes. Once there is an answer, no more is sent.
