@@ -10,16 +10,16 @@ use crate::domain::client::UserAgent;
 use crate::domain::digest::TokenDigest;
 use crate::domain::session::Record;
 
-/// How many digests are remembered that the ledger does not know. They are genuine,
-/// so these are of sessions that are over.
-const UNKNOWN: usize = 10_000;
+/// How many digests are remembered of sessions that are over: genuine ones that the
+/// ledger does not know, or only as expired.
+const OVER: usize = 10_000;
 /// How many user agents copies share.
 const USER_AGENTS: usize = 10_000;
 
 pub(super) struct LocalCache {
     copies: Cache<TokenDigest, Arc<Record>>,
     /// Apart, so that they evict no copy; with the log's era that they belong to.
-    unknown: Cache<TokenDigest, u64>,
+    over: Cache<TokenDigest, u64>,
     /// Each as copies share it.
     user_agents: Cache<UserAgent, UserAgent>,
 }
@@ -29,7 +29,7 @@ impl LocalCache {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             copies: Cache::new(capacity),
-            unknown: Cache::new(UNKNOWN),
+            over: Cache::new(OVER),
             user_agents: Cache::new(USER_AGENTS),
         }
     }
@@ -63,13 +63,13 @@ impl LocalCache {
         self.copies.remove(digest);
     }
 
-    /// What the ledger does not know it never will, unless it becomes another one.
-    pub(super) fn is_unknown(&self, digest: &TokenDigest, era: u64) -> bool {
-        self.unknown.get(digest) == Some(era)
+    /// What the ledger says is over stays so, unless it becomes another ledger.
+    pub(super) fn is_over(&self, digest: &TokenDigest, era: u64) -> bool {
+        self.over.get(digest) == Some(era)
     }
 
-    pub(super) fn keep_unknown(&self, digest: &TokenDigest, era: u64) {
-        self.unknown.insert(*digest, era);
+    pub(super) fn keep_over(&self, digest: &TokenDigest, era: u64) {
+        self.over.insert(*digest, era);
     }
 }
 
@@ -100,22 +100,22 @@ mod tests {
     }
 
     #[test]
-    fn unknown_digests_evict_nobody_and_are_bounded() {
+    fn digests_of_what_is_over_evict_nobody_and_are_bounded() {
         let cache = LocalCache::new(100);
         let record = Arc::new(record(7, 9));
         (0..50).for_each(|n| cache.keep(&digest(n), &record));
-        (0..100_000).for_each(|n| cache.keep_unknown(&digest(n), 1));
+        (0..100_000).for_each(|n| cache.keep_over(&digest(n), 1));
         assert_eq!(kept(&cache, 0..50), 50);
-        let unknown = (0..100_000).filter(|n| cache.is_unknown(&digest(*n), 1));
-        assert!((1..=UNKNOWN).contains(&unknown.count()));
+        let over = (0..100_000).filter(|n| cache.is_over(&digest(*n), 1));
+        assert!((1..=OVER).contains(&over.count()));
     }
 
     #[test]
-    fn a_digest_unknown_to_one_log_may_be_known_to_another() {
+    fn what_is_over_by_one_log_may_not_be_by_another() {
         let cache = LocalCache::new(100);
-        cache.keep_unknown(&digest(1), 1);
-        assert!(cache.is_unknown(&digest(1), 1));
-        assert!(!cache.is_unknown(&digest(1), 2));
+        cache.keep_over(&digest(1), 1);
+        assert!(cache.is_over(&digest(1), 1));
+        assert!(!cache.is_over(&digest(1), 2));
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl Sessions {
         digest: &TokenDigest,
         known: Option<Arc<Record>>,
     ) -> Result<Option<Arc<Record>>, Unavailable> {
-        if self.local.is_unknown(digest, self.tail.era()) {
+        if self.local.is_over(digest, self.tail.era()) {
             return Ok(None);
         }
         let found = if self.tail.is_fresh() {
@@ -176,13 +176,16 @@ impl Sessions {
         let turn = turn.await.map_err(Unavailable::task)?;
         let era = self.tail.era();
         let Some(record) = self.ledger.find_session(digest).await? else {
-            self.local.keep_unknown(digest, era);
+            self.local.keep_over(digest, era);
             return Ok(None);
         };
         drop(turn);
         let (record, now) = (seen(self.local.copy_of(record), known), self.clock.now());
-        if self.is_alive(&record, Source::Ledger, now) {
-            self.keep(digest, &record).await;
+        match self.tail.verdict(&record, Source::Ledger, now) {
+            Verdict::Alive => self.keep(digest, &record).await,
+            Verdict::Expired => self.local.keep_over(digest, era),
+            // Somebody else may know of a later touch, or the next read of another log.
+            Verdict::Idle | Verdict::Ended | Verdict::Stale => {}
         }
         Ok(Some(record))
     }

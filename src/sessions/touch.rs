@@ -176,7 +176,7 @@ impl Sessions {
             return;
         }
         for digest in &lost {
-            self.local.keep_unknown(digest, era);
+            self.local.keep_over(digest, era);
             self.local.drop(digest);
         }
         tracing::warn!(
@@ -193,7 +193,7 @@ impl Sessions {
         // that as long as it is fresh.
         let lost = batch.iter().zip(touched).filter(|((digest, seen), touch)| {
             *touch == Touch::Absent
-                && !self.local.is_unknown(digest, self.tail.era())
+                && !self.local.is_over(digest, self.tail.era())
                 && self.is_alive(seen, Source::Copy, now)
                 && self.tail.is_fresh()
         });

@@ -53,6 +53,29 @@ async fn what_the_ledger_does_not_know_it_is_asked_once() {
     assert_eq!(stranger.at(fresh.address).whoami().await.status, 200);
 }
 
+/// Shown by prolonging it behind the service's back, which nobody else can.
+#[tokio::test]
+async fn what_the_ledger_knows_as_expired_it_is_asked_for_once() {
+    let app = TestApp::spawn_with(Scaled, &[("GATELODGE_SESSION__LIFETIME", "2h")]).await;
+    let ada = app.registered("ada@example.com").await;
+    app.empty_redis().await;
+    app.let_pass(Duration::from_mins(121));
+    let other = app.another_instance().await;
+    let mut ada = ada.at(other.address);
+    ada.whoami().await.assert_refused();
+
+    let mut ledger = PgConnection::connect(app.database_url()).await.unwrap();
+    let prolonged = sqlx::query(
+        "update sessions set expires_at = now() + interval '1 day', \
+         last_seen_at = now() + interval '2 hours'",
+    );
+    let prolonged = prolonged.execute(&mut ledger).await.unwrap();
+    assert_eq!(prolonged.rows_affected(), 1);
+    ada.whoami().await.assert_refused();
+    let fresh = app.another_instance().await;
+    assert_eq!(ada.at(fresh.address).whoami().await.status, 200);
+}
+
 /// Nobody can end it any more, but for the copies.
 #[tokio::test]
 async fn what_the_ledger_has_lost_is_believed_until_the_ledger_is_told_of_it() {
