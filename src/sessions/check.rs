@@ -166,7 +166,7 @@ impl Sessions {
         )))
     }
 
-    /// Reads a session from the ledger, and keeps a copy of one that lives.
+    /// Reads a session from the ledger, and keeps a copy here of one that lives.
     pub(super) async fn read_ledger(
         &self,
         digest: &TokenDigest,
@@ -182,7 +182,7 @@ impl Sessions {
         drop(turn);
         let (record, now) = (seen(self.local.copy_of(record), known), self.clock.now());
         match self.tail.verdict(&record, Source::Ledger, now) {
-            Verdict::Alive => self.keep(digest, &record).await,
+            Verdict::Alive => self.local.keep(digest, &record),
             Verdict::Expired => self.local.keep_over(digest, era),
             // Somebody else may know of a later touch, or the next read of another log.
             Verdict::Idle | Verdict::Ended | Verdict::Stale => {}
@@ -198,6 +198,11 @@ impl Sessions {
     /// the ledger.
     pub(super) async fn keep(&self, digest: &TokenDigest, record: &Arc<Record>) {
         self.local.keep(digest, record);
+        self.keep_for_others(digest, record).await;
+    }
+
+    /// Keeps a copy in the hot store.
+    pub(super) async fn keep_for_others(&self, digest: &TokenDigest, record: &Arc<Record>) {
         if let Some(hot) = &self.hot
             && let Err(error) = hot.keep(digest, record, self.clock.now()).await
         {

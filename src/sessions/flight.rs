@@ -12,6 +12,7 @@ use super::clock::uptime;
 use crate::domain::digest::TokenDigest;
 use crate::domain::session::Record;
 use crate::domain::time::Uptime;
+use crate::domain::verdict::Source;
 use crate::store::Unavailable;
 
 type Outcome = Result<Option<Arc<Record>>, Unavailable>;
@@ -80,7 +81,13 @@ impl Sessions {
                 let read = this.read_ledger(&digest, known.as_ref()).await;
                 // Nobody boards any more: what is read from here on is newer.
                 drop(end);
-                landing.send_replace(Some(read));
+                landing.send_replace(Some(read.clone()));
+                // Nobody waits for this, which takes long if Redis hangs.
+                if let Ok(Some(record)) = read
+                    && this.is_alive(&record, Source::Ledger, this.clock.now())
+                {
+                    this.keep_for_others(&digest, &record).await;
+                }
             },
             &self.runtime,
         );

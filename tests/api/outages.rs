@@ -1,6 +1,6 @@
 //! When a store does not answer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -27,6 +27,23 @@ async fn with_a_silent_redis_everything_goes_on() {
     assert_eq!(ada.revoke_others().await.status, 200);
     other.whoami().await.assert_refused();
     assert_eq!(ada.log_out().await.status, 204);
+}
+
+#[tokio::test]
+async fn with_a_silent_redis_a_check_waits_for_it_once() {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let (_listener, url) = silent();
+    let settings = [
+        ("REDIS_URL", url.as_str()),
+        ("GATELODGE_REDIS__COMMAND_TIMEOUT", "1s"),
+    ];
+    let app = TestApp::spawn_with(Scaled, &settings).await;
+    let ada = app.registered("ada@example.com").await;
+    let fresh = app.another_instance().await;
+    let asked_at = Instant::now();
+    assert_eq!(ada.at(fresh.address).whoami().await.status, 200);
+    let taken = asked_at.elapsed();
+    assert!(taken < PATIENCE + PATIENCE / 2, "{taken:?}");
 }
 
 /// The ledger alone can say then that a session is idle, so it must hear in time
