@@ -70,18 +70,24 @@ async fn a_session_ends_a_fiftieth_of_the_idle_timeout_early_at_most(
     assert_eq!(ada.whoami().await.status, 200);
 }
 
-/// What the hot store alone knew is a twentieth of the idle timeout at most.
+/// What the hot store alone knew, and what nobody noted since, is a twentieth of the
+/// idle timeout at most.
+#[rstest]
 #[tokio::test]
-async fn without_the_hot_store_a_session_ends_a_twentieth_early_at_most() {
+async fn without_the_hot_store_a_session_ends_a_twentieth_early_at_most(
+    #[values(215, 359)] noted_after: u64,
+) {
     let app = TestApp::spawn(Scaled).await;
     let mut ada = app.registered("ada@example.com").await;
     let before = app.redis_copy().await;
-    app.let_pass(Duration::from_secs(359));
+    app.let_pass(Duration::from_secs(noted_after));
     assert_eq!(ada.whoami().await.status, 200);
     eventually("the touch is written", async || {
         app.redis_copy().await != before
     })
     .await;
+    app.let_pass(Duration::from_secs(143));
+    assert_eq!(ada.whoami().await.status, 200);
     app.empty_redis().await;
     app.let_pass(114 * MINUTE);
     let fresh = app.another_instance().await;
