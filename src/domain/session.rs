@@ -116,6 +116,12 @@ impl Session {
         !self.is_expired(now) && now < self.last_seen_at + self.idle_timeout() + lag
     }
 
+    /// Whether the session may end as idle before it is written that it was seen at `now`.
+    #[must_use]
+    pub fn touch_is_urgent(&self, now: Timestamp) -> bool {
+        self.idle_expires_at().since(now) < 2 * FLUSH_TIME
+    }
+
     /// Whether `now` is worth recording as the last time the session was seen.
     #[must_use]
     pub fn touch_is_due(&self, now: Timestamp) -> bool {

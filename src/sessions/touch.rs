@@ -1,6 +1,6 @@
 //! When a session was last seen, without a write per request: what is due is noted,
-//! merged, and written within half a second, in batches. What a store does not take
-//! is tried again. A touch never creates.
+//! merged, and written in batches, within half a second, or at once if the session
+//! would end soon. What a store does not take is tried again. A touch never creates.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{self, TryStreamExt as _};
+use tokio::sync::Notify;
 
 use super::Sessions;
 use crate::domain::digest::TokenDigest;
@@ -34,6 +35,8 @@ pub(super) struct Touches {
     for_ledger: Due,
     for_hot_store: Due,
     are_told: AtomicBool,
+    /// Somebody else may be asked in a moment, and not know yet.
+    flush_now: Notify,
     /// Held while touches are written, so that the last flush waits for those before.
     flushing: tokio::sync::Mutex<()>,
 }
@@ -44,6 +47,7 @@ impl Touches {
             for_ledger: Due::default(),
             for_hot_store: Due::default(),
             are_told: AtomicBool::new(true),
+            flush_now: Notify::new(),
             flushing: tokio::sync::Mutex::default(),
         }
     }
@@ -105,6 +109,9 @@ impl Sessions {
             self.touches
                 .for_hot_store
                 .add(&[(*digest, Arc::clone(&seen))]);
+        }
+        if record.session.touch_is_urgent(now) {
+            self.touches.flush_now.notify_one();
         }
         seen
     }
@@ -222,10 +229,11 @@ pub(super) fn flush_forever(sessions: &Arc<Sessions>) {
     let sessions = Arc::downgrade(sessions);
     tokio::spawn(async move {
         loop {
-            tokio::time::sleep(FLUSH_INTERVAL).await;
             let Some(sessions) = sessions.upgrade() else {
                 break;
             };
+            let urgent = sessions.touches.flush_now.notified();
+            let _ = tokio::time::timeout(FLUSH_INTERVAL, urgent).await;
             sessions.report(sessions.flush_touches().await);
             sessions.forget_leftovers().await;
         }

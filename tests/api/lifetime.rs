@@ -9,6 +9,7 @@ use crate::support::servers::OwnRedis;
 use crate::support::{Browser, TestApp, eventually};
 
 const MINUTE: Duration = Duration::from_mins(1);
+const SECOND: Duration = Duration::from_secs(1);
 
 #[rstest]
 #[tokio::test]
@@ -53,6 +54,25 @@ async fn activity_on_one_instance_keeps_the_session_alive_on_another() {
     .await;
     first.let_pass(118 * MINUTE);
     assert_eq!(ada.whoami().await.status, 200);
+}
+
+/// Who is asked next may be another instance, a moment after the session would have
+/// ended.
+#[tokio::test]
+async fn a_touch_just_before_the_end_is_known_everywhere_at_once() {
+    let first = TestApp::spawn(Scaled).await;
+    let second = first.another_instance().await;
+    let mut ada = first.registered("ada@example.com").await;
+    for _ in 0..5 {
+        first.let_pass(3 * MINUTE);
+        assert_eq!(ada.whoami().await.status, 200);
+        first.let_pass(119 * MINUTE + 59 * SECOND);
+        assert_eq!(ada.whoami().await.status, 200);
+        // Touches are usually written twice a second.
+        tokio::time::sleep(SECOND / 10).await;
+        first.let_pass(SECOND);
+        assert_eq!(ada.at(second.address).whoami().await.status, 200);
+    }
 }
 
 /// A touch within the last fiftieth of the idle timeout is not recorded: that much
