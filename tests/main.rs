@@ -12,6 +12,7 @@ mod api;
 mod architecture;
 mod program;
 mod protocol;
+mod proxies;
 mod store;
 #[expect(dead_code, reason = "tests/faults stands on the rest of it")]
 mod support;

@@ -2,11 +2,13 @@
 //! validated whole, all mistakes reported at once.
 
 mod audit;
+mod authz;
 mod bootstrap;
 mod cookie;
 mod database;
 mod docs;
 mod log;
+mod origin;
 mod password;
 mod reader;
 mod redis;
@@ -20,6 +22,7 @@ use std::path::Path;
 
 pub use self::redis::Redis;
 pub use audit::Audit;
+pub use authz::{Authz, HeaderStyle};
 pub use bootstrap::Bootstrap;
 pub use cookie::{Cookie, SameSite};
 pub use database::Database;
@@ -48,6 +51,7 @@ pub struct Settings {
     pub session: Session,
     pub password: Password,
     pub registration: Registration,
+    pub authz: Authz,
     pub bootstrap: Option<Bootstrap>,
     pub audit: Audit,
     pub docs: Docs,
@@ -88,6 +92,7 @@ impl Settings {
             session: Session::read(from),
             password: Password::read(from),
             registration: Registration::read(from),
+            authz: Authz::read(from),
             bootstrap: Bootstrap::read(from),
             audit: Audit::read(from),
             docs: Docs::read(from),

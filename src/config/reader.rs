@@ -32,6 +32,8 @@ pub enum Form {
     /// As it is, or by the path of a file that holds it.
     Secret,
     SecretList,
+    /// In the file only.
+    Tables,
 }
 
 impl Known {
@@ -78,6 +80,7 @@ enum Visibility {
 enum Given {
     Text(String),
     List(Vec<String>),
+    Tables(Vec<Map<String, Value>>),
 }
 
 impl Reader {
@@ -132,10 +135,7 @@ impl Reader {
             match value.kind {
                 ValueKind::Table(table) => self.flatten(&key, table),
                 ValueKind::Array(values) => {
-                    let items = values
-                        .into_iter()
-                        .filter_map(|item| item.into_string().ok());
-                    self.given.insert(key, Given::List(items.collect()));
+                    self.given.insert(key, given_array(&values));
                 }
                 ValueKind::Nil => {}
                 kind => {
@@ -222,6 +222,38 @@ impl Reader {
             .collect()
     }
 
+    /// Tables of one kind, which only a file can have. Each is read like a
+    /// configuration of its own; `read` gives `None` for one with mistakes.
+    pub(super) fn tables<T>(
+        &mut self,
+        key: &'static str,
+        about: &'static str,
+        read: fn(&mut Self) -> Option<T>,
+    ) -> Vec<T> {
+        self.know(key, None, about, Form::Tables);
+        let tables = match self.given.remove(key) {
+            Some(Given::Tables(tables)) => tables,
+            Some(Given::Text(_) | Given::List(_)) => {
+                self.mistake(key, &format!("is no table; it takes [[{key}]] in the file"));
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        let mut items = Vec::new();
+        for (table, number) in tables.into_iter().zip(1..) {
+            let mut reader = Self::default();
+            reader.flatten("", table);
+            reader.refuse_empty();
+            items.extend(read(&mut reader));
+            if let Err(Mistakes(mistakes)) = reader.finish() {
+                for mistake in mistakes {
+                    self.mistake(key, &format!("{number}: {mistake}"));
+                }
+            }
+        }
+        items
+    }
+
     /// A secret, given as it is or by the path of a file that holds it; never shown.
     pub(super) fn secret<T>(
         &mut self,
@@ -255,6 +287,34 @@ impl Reader {
             .collect()
     }
 
+    /// A value of a table that must be there.
+    pub(super) fn required<T>(
+        &mut self,
+        key: &'static str,
+        parse: fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        if self.given.contains_key(key) {
+            return self.optional(key, "", parse);
+        }
+        let right = parse("").err().unwrap_or_default();
+        self.mistake(key, &format!("is missing; it takes {right}"));
+        None
+    }
+
+    /// In a table, what is empty is not left out: it may have been meant to be less.
+    fn refuse_empty(&mut self) {
+        let is_empty = |given: &Given| match given {
+            Given::Text(text) => text.is_empty(),
+            Given::List(items) => items.is_empty(),
+            Given::Tables(_) => false,
+        };
+        let empty = self.given.iter().filter(|(_, given)| is_empty(given));
+        let keys: Vec<String> = empty.map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            self.mistake(&key, "is empty; leave it out if any will do");
+        }
+    }
+
     fn secret_text(&mut self, key: &str) -> Option<String> {
         self.secret_file(key).or_else(|| self.text(key))
     }
@@ -274,7 +334,7 @@ impl Reader {
         match self.given.remove(key)? {
             Given::Text(text) if text.is_empty() => None,
             Given::Text(text) => Some(text),
-            Given::List(_) => {
+            Given::List(_) | Given::Tables(_) => {
                 self.mistake(key, "is a list; it takes one value");
                 None
             }
@@ -285,6 +345,10 @@ impl Reader {
         match self.given.remove(key) {
             Some(Given::Text(text)) => split(&text),
             Some(Given::List(items)) => items,
+            Some(Given::Tables(_)) => {
+                self.mistake(key, "is a table; it takes a list of values");
+                Vec::new()
+            }
             None => Vec::new(),
         }
     }
@@ -305,6 +369,18 @@ impl Reader {
                 self.mistake(key, &format!("{wrong}; it takes {right}"));
             })
             .ok()
+    }
+}
+
+/// Tables, or else texts, which what is no text is shown as.
+fn given_array(values: &[Value]) -> Given {
+    let tables = values.iter().map(|value| match &value.kind {
+        ValueKind::Table(table) => Some(table.clone()),
+        _ => None,
+    });
+    match tables.collect::<Option<Vec<_>>>() {
+        Some(tables) if !tables.is_empty() => Given::Tables(tables),
+        _ => Given::List(values.iter().map(|value| value.kind.to_string()).collect()),
     }
 }
 

@@ -58,7 +58,8 @@ pub fn env_example() -> String {
         }
     }
     text.push_str("\n# All others\n\n");
-    for known in known.iter().filter(|known| !TOP.contains(&known.key)) {
+    let others = known.iter().filter(|known| !TOP.contains(&known.key));
+    for known in others.filter(|known| known.form != Form::Tables) {
         push_variable(&mut text, known, "#");
     }
     text
@@ -95,18 +96,18 @@ pub fn reference_page() -> String {
             Some(default) => format!("`{default}`"),
             None => "–".to_owned(),
         };
-        let form = match known.form {
-            Form::Value => "",
-            Form::List => " (a list)",
-            Form::Secret => " (a secret)",
-            Form::SecretList => " (a list of secrets)",
+        let (form, variable) = match known.form {
+            Form::Value => ("", Some(known.variable())),
+            Form::List => (" (a list)", Some(known.variable())),
+            Form::Secret => (" (a secret)", Some(known.variable())),
+            Form::SecretList => (" (a list of secrets)", Some(known.variable())),
+            Form::Tables => (" (tables, in the file alone)", None),
         };
+        let variable = variable.map_or_else(|| "–".to_owned(), |name| format!("`{name}`"));
         let _ = writeln!(
             text,
-            "| `{}` | `{}` | {default} | {}{form} |",
-            known.key,
-            known.variable(),
-            known.about,
+            "| `{}` | {variable} | {default} | {}{form} |",
+            known.key, known.about,
         );
     }
     text

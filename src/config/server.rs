@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::{Host, Url};
 
+use super::origin::parse_origin;
 use super::reader::{Reader, count, duration};
 
 #[derive(Clone)]
@@ -14,7 +15,7 @@ pub struct Server {
     pub bind: SocketAddr,
     pub public_url: PublicUrl,
     pub workers: usize,
-    /// Whose `X-Forwarded-For` is believed.
+    /// Whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// How long a client may take to send a request's body.
     pub body_timeout: Duration,
@@ -44,7 +45,8 @@ impl Server {
                 .unwrap_or_else(cores),
             trusted_proxies: from.list(
                 "server.trusted_proxies",
-                "Addresses or ranges of proxies whose X-Forwarded-For is believed",
+                "Addresses or ranges of proxies that are believed about where a request comes from, \
+                 and that may ask whether one may pass",
                 network,
             ),
             body_timeout: from.value(
@@ -81,19 +83,9 @@ pub struct PublicUrl(Url);
 
 impl PublicUrl {
     fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || "an origin such as https://auth.example.com, without a path".to_owned();
-        let url = Url::parse(text).map_err(|_| wrong())?;
-        let is_origin = matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.path() == "/"
-            && url.query().is_none()
-            && url.fragment().is_none()
-            && url.username().is_empty()
-            && url.password().is_none();
-        if !is_origin {
-            return Err(wrong());
-        }
-        let url = Self(url);
+        let url = Self(parse_origin(text).ok_or_else(|| {
+            "an origin such as https://auth.example.com, without a path".to_owned()
+        })?);
         if !url.is_https() && !url.is_loopback() {
             return Err(
                 "https://, since browsers send a session over plain http to anyone who listens: \
@@ -123,6 +115,11 @@ impl PublicUrl {
     #[must_use]
     pub fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
+    }
+
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.0
     }
 
     /// As browsers write it in `Origin` (RFC 6454, 6.1).

@@ -2,6 +2,7 @@
 //! holds. Nothing in here performs I/O, reads a clock or draws a random number:
 //! time and randomness are arguments.
 
+pub mod access;
 pub mod audit;
 pub mod belief;
 pub mod client;
@@ -17,6 +18,7 @@ pub mod password;
 pub mod revocation;
 pub mod roster;
 pub mod session;
+pub mod target;
 pub mod text;
 pub mod time;
 pub mod token;

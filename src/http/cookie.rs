@@ -7,6 +7,9 @@ use crate::config::{Cookie, PublicUrl, SameSite};
 use crate::domain::session::Session;
 use crate::domain::token::{Claim, Token};
 
+/// What the names of the cookie have in common.
+const PLAIN_NAME: &str = "gatelodge_session";
+
 #[derive(Clone)]
 pub(super) struct SessionCookie {
     name: &'static str,
@@ -21,7 +24,7 @@ impl SessionCookie {
         let name = match (&settings.domain, public_url.is_https()) {
             (Some(_), _) => "__Secure-gatelodge_session",
             (None, true) => "__Host-gatelodge_session",
-            (None, false) => "gatelodge_session",
+            (None, false) => PLAIN_NAME,
         };
         let same_site = match settings.same_site {
             SameSite::Lax => "Lax",
@@ -57,6 +60,22 @@ impl SessionCookie {
             return None;
         }
         Claim::parse(value)
+    }
+
+    /// A request's cookies but for those in which a session's name is found, in
+    /// whatever configuration, and wherever a lenient parser would find it: some
+    /// proxies join two headers by a comma.
+    pub(super) fn others(headers: &HeaderMap) -> Vec<u8> {
+        let is_other = |pair: &&[u8]| {
+            let mut places = pair.windows(PLAIN_NAME.len());
+            !places.any(|place| place.eq_ignore_ascii_case(PLAIN_NAME.as_bytes()))
+        };
+        let pairs = headers
+            .get_all(COOKIE)
+            .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
+            .map(<[u8]>::trim_ascii)
+            .filter(is_other);
+        pairs.collect::<Vec<_>>().join(&b"; "[..])
     }
 
     /// `Set-Cookie` for a session just issued.
@@ -134,6 +153,22 @@ mod tests {
         ] {
             assert!(!reads(&[header]), "{}", String::from_utf8_lossy(header));
         }
+    }
+
+    #[test]
+    fn the_others_are_those_that_are_not_called_like_ours() {
+        let mut map = HeaderMap::new();
+        for header in [
+            &b"a=1; __Host-gatelodge_session=x; b=\"2; \xff"[..],
+            b"gatelodge_session=x",
+            b"; \t__secure-Gatelodge_session =x;c=3; gatelodge_session",
+            b"d=4,gatelodge_session=x; e=5",
+        ] {
+            map.append(COOKIE, HeaderValue::from_bytes(header).unwrap());
+        }
+        let others = SessionCookie::others(&map);
+        assert_eq!(others, b"a=1; b=\"2; \xff; ; c=3; e=5");
+        assert!(SessionCookie::others(&HeaderMap::new()).is_empty());
     }
 
     #[test]

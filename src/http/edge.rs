@@ -5,13 +5,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use actix_web::HttpMessage as _;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE};
+use actix_web::http::header::{
+    CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE, VARY,
+};
 use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, BytesMut, Data};
-use actix_web::{HttpMessage as _, ResponseError as _};
 use futures_util::StreamExt as _;
 
 use super::headers::set_headers;
@@ -48,19 +50,44 @@ pub(super) async fn guard<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse, actix_web::Error> {
-    let is_tunnel = is_tunnel(&request);
     let mut payload = request.take_payload();
-    let mut response = match admit(&services, &mut request, &mut payload).await {
-        Ok(()) => answer(deadline, request, next).await?,
-        Err(problem) => request
-            .into_response(problem.error_response())
-            .map_body(|_, answer| {
-                BoxBody::new(Early {
-                    answer,
-                    rest: payload,
-                })
-            }),
+    let admitted = admit(&services, &mut request, &mut payload).await;
+    let rest = admitted.is_err().then_some(payload);
+    finish(admitted, rest, deadline, request, next).await
+}
+
+/// For what proxies ask about requests of others: those have the method and the
+/// headers, but nobody is to be changed anything, and a body is not ours to read.
+pub(super) async fn guard_check<B: MessageBody + 'static>(
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse, actix_web::Error> {
+    let admitted = limit(&request);
+    let rest = match request.take_payload() {
+        Payload::None => None,
+        rest => Some(rest),
     };
+    let mut response = finish(admitted, rest, Deadline::USUAL, request, next).await?;
+    let vary = HeaderValue::from_static("Cookie");
+    response.headers_mut().insert(VARY, vary);
+    Ok(response)
+}
+
+async fn finish<B: MessageBody + 'static>(
+    admitted: Result<(), Problem>,
+    rest: Option<Payload>,
+    deadline: Deadline,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse, actix_web::Error> {
+    let is_tunnel = is_tunnel(&request);
+    let mut response = match admitted {
+        Ok(()) => answer(deadline, request, next).await?,
+        Err(problem) => request.error_response(problem),
+    };
+    if let Some(rest) = rest {
+        response = response.map_body(|_, answer| Early { answer, rest }.boxed());
+    }
     set_headers(response.headers_mut());
     if is_tunnel {
         let head = response.response_mut().head_mut();
@@ -72,13 +99,14 @@ pub(super) async fn guard<B: MessageBody + 'static>(
 /// An answer before the request's body has ended. Actix reads on what nobody holds any
 /// more, for as long as the client likes; while somebody holds it, the connection is
 /// closed after the answer.
-struct Early {
-    answer: BoxBody,
+pub(super) struct Early<T> {
+    pub(super) answer: BoxBody,
+    /// The rest of the request, or what holds it.
     #[expect(dead_code, reason = "held for as long as the answer is given")]
-    rest: Payload,
+    pub(super) rest: T,
 }
 
-impl MessageBody for Early {
+impl<T: Unpin> MessageBody for Early<T> {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {
@@ -124,11 +152,7 @@ fn is_tunnel(request: &ServiceRequest) -> bool {
     asks_for_one && !headers.contains_key(TRANSFER_ENCODING)
 }
 
-async fn admit(
-    services: &Services,
-    request: &mut ServiceRequest,
-    payload: &mut Payload,
-) -> Result<(), Problem> {
+fn limit(request: &ServiceRequest) -> Result<(), Problem> {
     let target = request
         .uri()
         .path_and_query()
@@ -139,6 +163,15 @@ async fn admit(
     if size(request.headers()) > MAX_HEADERS {
         return Err(Kind::HeadersTooLarge.into());
     }
+    Ok(())
+}
+
+async fn admit(
+    services: &Services,
+    request: &mut ServiceRequest,
+    payload: &mut Payload,
+) -> Result<(), Problem> {
+    limit(request)?;
     if !services
         .own_origins
         .allow(request.method(), request.headers())

@@ -90,31 +90,33 @@ async fn authenticate(
     request: &HttpRequest,
     required: Required,
 ) -> Result<CurrentSession, Problem> {
-    let known = request.extensions().get::<CurrentSession>().cloned();
-    let current = match known {
-        Some(current) => current,
-        None => check(request).await?,
-    };
+    let current = current(request).await?.ok_or(Kind::Unauthenticated)?;
     match required {
         Required::Admin if current.record().role != Role::Admin => Err(Kind::Forbidden.into()),
         Required::Admin | Required::Session => Ok(current),
     }
 }
 
-async fn check(request: &HttpRequest) -> Result<CurrentSession, Problem> {
+/// The live session that a request carries, looked for once. `None` is a definite no.
+pub(super) async fn current(request: &HttpRequest) -> Result<Option<CurrentSession>, Problem> {
+    if let Some(known) = request.extensions().get::<CurrentSession>() {
+        return Ok(Some(known.clone()));
+    }
     let services = request.app_data::<Data<Services>>().ok_or_else(|| {
         Problem::internal(anyhow::anyhow!("the app was not given Services::attach"))
     })?;
     let sessions = &services.sessions;
     let record = if let Some(digest) = Presented::of(request) {
         sessions.check(&digest).await?
-    } else {
-        let claim = services.cookie.read(request.headers());
-        let claim = claim.ok_or(Kind::Unauthenticated)?;
+    } else if let Some(claim) = services.cookie.read(request.headers()) {
         sessions.recognise(&claim).await?
+    } else {
+        None
     };
-    let current = CurrentSession(record.ok_or(Kind::Unauthenticated)?);
-    request.extensions_mut().insert(current.clone());
+    let current = record.map(CurrentSession);
+    if let Some(current) = &current {
+        request.extensions_mut().insert(current.clone());
+    }
     Ok(current)
 }
 

@@ -74,8 +74,18 @@ kinds! {
     }
     Forbidden {
         FORBIDDEN, "forbidden", "Forbidden",
-        "This session may not do that.",
-        "Only administrators may. Whoever has just become one need not log in again."
+        "You may not do that.",
+        "Only administrators may; or, for what an app behind this service was asked, whom authz.rules says. Whoever has just become an administrator need not log in again."
+    }
+    UnclearRequest {
+        FORBIDDEN, "unclear_request", "Unclear request",
+        "What was asked for can be read in more than one way.",
+        "Servers differ in what they make of such a path, host or method, so nobody can say which rule holds: of a path with . or .., empty segments, encoded slashes, backslashes, semicolons, control characters, or what is encoded twice or spelled almost as in a rule. Ask for it as browsers write it. If every request is answered like this, the proxy does not say what it was asked for: see the guide to forward-auth."
+    }
+    UnknownProxy {
+        FORBIDDEN, "unknown_proxy", "Unknown proxy",
+        "Only proxies that this service knows may ask whether requests may pass.",
+        "Add the address from which the proxy connects to server.trusted_proxies. The service's log names it."
     }
     WrongPassword {
         FORBIDDEN, "wrong_password", "Wrong password",

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use url::form_urlencoded::byte_serialize;
+
 use crate::config::PublicUrl;
 use crate::domain::link::LinkToken;
 
@@ -17,6 +19,17 @@ impl Links {
         Self {
             origin: public_url.origin().into(),
         }
+    }
+
+    /// Where a user logs in, and comes back from to where they wanted to go.
+    #[must_use]
+    pub fn login(&self, return_to: Option<&str>) -> String {
+        let mut link = format!("{}/login", self.origin);
+        if let Some(return_to) = return_to {
+            link.push_str("?return_to=");
+            link.extend(byte_serialize(return_to.as_bytes()));
+        }
+        link
     }
 
     /// Where a user sets a password.

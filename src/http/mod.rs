@@ -2,6 +2,7 @@
 //! the request, calls one service, and answers.
 
 mod api;
+mod authz;
 mod body;
 mod carrier;
 mod client;
@@ -19,6 +20,7 @@ mod openapi;
 mod pages;
 mod problem;
 mod representation;
+mod return_to;
 mod routes;
 mod services;
 mod span;

@@ -16,6 +16,7 @@ use super::api::{
     change_password, delete_account, health, list_sessions, login, logout, redeem_password,
     register, revoke_session, revoke_sessions, update_account, whoami,
 };
+use super::authz::{auth_request, ext_authz, forward_auth};
 use super::effect::PendingBody;
 use super::problem::{Document, Kind};
 
@@ -34,6 +35,7 @@ pub fn openapi() -> OpenApi {
     ),
     tags(
         (name = "account", description = "Logging in and out, one's own account and sessions"),
+        (name = "forward-auth", description = "For proxies: whether a request to an app may pass, and whose it is"),
         (name = "users", description = "Administration: users"),
         (name = "sessions", description = "Administration: sessions of everybody"),
         (name = "events", description = "Administration: the audit log"),
@@ -51,6 +53,9 @@ pub fn openapi() -> OpenApi {
         redeem_password::redeem_password_link,
         update_account::update_account,
         delete_account::delete_account,
+        forward_auth::check_forward_auth,
+        auth_request::check_auth_request,
+        ext_authz::check_ext_authz,
         list_users::list_users,
         create_user::create_user,
         get_user::get_user,

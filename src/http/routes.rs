@@ -16,6 +16,7 @@ use super::api::{
     change_password, delete_account, health, list_sessions, login, logout, redeem_password,
     register, revoke_session, revoke_sessions, update_account, whoami,
 };
+use super::authz::{auth_request, ext_authz, forward_auth};
 use super::carrier::carry;
 use super::edge::{self, Deadline};
 use super::effect;
@@ -24,8 +25,10 @@ use super::pages::{docs, password, problems, setup, style};
 use super::problem::{Kind, Problem};
 use super::services::Services;
 
-/// What apps ask at every request of theirs.
-pub(super) const CHECKS: [&str; 1] = ["/api/sessions/whoami"];
+/// Whether it is what apps and proxies ask at every request of theirs.
+pub(super) fn is_check(path: &str) -> bool {
+    path == "/api/sessions/whoami" || path.starts_with("/api/authz/")
+}
 
 impl Services {
     /// Adds the API under `/api` and `/health`, the pages, and what [`Services::attach`] adds.
@@ -41,6 +44,9 @@ impl Services {
            .service(carried(self, "/api/password", Deadline::HASHING, [gated(ending(post(change_password::change_password)))]))
            .service(plain("/api/password/redeem", Deadline::HASHING, [post(redeem_password::redeem_password_link)]))
            .service(carried(self, "/api/account", Deadline::HASHING, [gated(ending(patch(update_account::update_account))), gated(ending(delete(delete_account::delete_account)))]))
+           .service(check("/api/authz/forward-auth", any(forward_auth::check_forward_auth)))
+           .service(check("/api/authz/auth-request", any(auth_request::check_auth_request)))
+           .service(check("/api/authz/ext-authz/{path:.*}", any(ext_authz::check_ext_authz)))
            .service(plain("/api/admin/users", Deadline::USUAL, [admins(get(list_users::list_users)), admins(post(create_user::create_user))]))
            .service(plain("/api/admin/users/{id}", Deadline::USUAL, [admins(get(get_user::get_user)), admins(ending(delete(delete_user::delete_user)))]))
            .service(plain("/api/admin/users/{id}/password-link", Deadline::USUAL, [admins(post(issue_password_link::issue_password_link))]))
@@ -103,6 +109,13 @@ fn carried<const N: usize>(
         ))
 }
 
+/// A route that proxies ask whether a request may pass.
+fn check(path: &'static str, route: Route) -> impl HttpServiceFactory + 'static {
+    resource(path)
+        .route(route)
+        .wrap(from_fn(edge::guard_check::<BoxBody>))
+}
+
 /// For who is logged in. Whatever else is wrong with a request, that comes first.
 fn gated(verb: Verb) -> Verb {
     Verb {
@@ -160,6 +173,16 @@ where
         name: "GET, HEAD",
         route: route().guard(either).to(handler),
     }
+}
+
+/// Whatever the method.
+fn any<F, Args>(handler: F) -> Route
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    route().to(handler)
 }
 
 macro_rules! verbs {

@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use actix_web::web::{Data, ServiceConfig};
 
+use super::authz::identity::IdentityHeaders;
 use super::cookie::SessionCookie;
 use super::cross_site::OwnOrigins;
 use super::inner_cookie::InnerCookie;
 use super::links::Links;
+use super::return_to::ReturnOrigins;
 use super::store::Store;
 use super::trusted_proxies::TrustedProxies;
 use crate::accounts::Accounts;
 use crate::config::Settings;
+use crate::domain::access::Rules;
 use crate::sessions::Sessions;
 
 /// Everything an actix app needs to log users in and to know who they are.
@@ -25,6 +28,9 @@ pub struct Services {
     pub(super) inner_cookie: InnerCookie,
     pub(super) own_origins: OwnOrigins,
     pub(super) links: Links,
+    pub(super) return_origins: ReturnOrigins,
+    pub(super) rules: Arc<Rules>,
+    pub(super) identity_headers: IdentityHeaders,
     pub(super) trusted_proxies: TrustedProxies,
     pub(super) password_min_length: usize,
     pub(super) body_timeout: Duration,
@@ -47,6 +53,12 @@ impl Services {
             inner_cookie: InnerCookie::new(),
             own_origins: OwnOrigins::new(&server.public_url, server.bind.port()),
             links,
+            return_origins: ReturnOrigins::new(
+                &server.public_url,
+                &settings.authz.allowed_return_origins,
+            ),
+            rules: Arc::new(settings.authz.rules.clone()),
+            identity_headers: IdentityHeaders::new(settings.authz.header_style),
             trusted_proxies: TrustedProxies::new(server.trusted_proxies.clone()),
             password_min_length: settings.password.min_length,
             body_timeout: server.body_timeout,

@@ -11,7 +11,7 @@ use tracing::{Level, Span, field};
 use tracing_actix_web::{RequestId, RootSpanBuilder};
 
 use super::client::address_of;
-use super::routes::CHECKS;
+use super::routes::is_check;
 use super::services::Services;
 
 pub struct RequestSpan;
@@ -32,7 +32,7 @@ impl RootSpanBuilder for RequestSpan {
                 )
             };
         }
-        if CHECKS.contains(&request.path()) {
+        if is_check(request.path()) {
             span!(Level::DEBUG)
         } else {
             span!(Level::INFO)

@@ -25,11 +25,15 @@ fn routes() -> BTreeSet<String> {
     let table = std::fs::read_to_string(table).unwrap();
     let mut routes = BTreeSet::new();
     for line in table.lines().filter(|line| line.contains(".service(")) {
-        let path = line.split('"').nth(1).unwrap();
+        let path = line.split('"').nth(1).unwrap().replace(":.*", "");
         for method in ["get", "post", "put", "patch", "delete"] {
             if line.contains(&format!("({method}(")) || line.contains(&format!("[{method}(")) {
                 routes.insert(format!("{method} {path}"));
             }
+        }
+        // Described once, whatever the method.
+        if line.contains(" any(") {
+            routes.insert(format!("get {path}"));
         }
     }
     routes

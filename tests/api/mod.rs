@@ -2,6 +2,7 @@
 
 mod account;
 mod admin;
+mod authz;
 mod cache;
 mod change_password;
 mod cookie;

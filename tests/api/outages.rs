@@ -86,24 +86,7 @@ async fn without_its_ledger_an_instance_is_not_ready_and_calls_nobody_logged_out
     ];
     let app = TestApp::spawn_with(Scaled, &settings).await;
     let mut ada = app.registered("ada@example.com").await;
-    let name = app.database_url().rsplit_once('/').unwrap().1.to_owned();
-    let mut admin = PgConnection::connect(&crate::support::servers::POSTGRES.url)
-        .await
-        .unwrap();
-    let mut allow = async |allowed: bool| {
-        for statement in [
-            format!("alter database {name} allow_connections {allowed}"),
-            format!(
-                "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
-            ),
-        ] {
-            sqlx::query(sqlx::AssertSqlSafe(statement))
-                .execute(&mut admin)
-                .await
-                .unwrap();
-        }
-    };
-    allow(false).await;
+    app.allow_ledger(false).await;
     within(Duration::from_secs(3), "the lease is over", async || {
         let answer = ada.whoami().await;
         assert!(matches!(answer.status, 200 | 503), "{}", answer.text);
@@ -123,7 +106,7 @@ async fn without_its_ledger_an_instance_is_not_ready_and_calls_nobody_logged_out
     assert_eq!(nobody.send(alive).await.status, 200);
     nobody.whoami().await.assert_refused();
 
-    allow(true).await;
+    app.allow_ledger(true).await;
     within(Duration::from_secs(10), "it is back", async || {
         ada.whoami().await.status == 200
     })

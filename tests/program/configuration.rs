@@ -153,6 +153,99 @@ fn what_is_wrong_with_redis_is_told_without_its_password() {
     }
 }
 
+#[test]
+fn mistakes_in_rules_are_told_by_their_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |file: &str| {
+        std::fs::write(folder.path().join("gatelodge.toml"), file).unwrap();
+        let output = run(folder.path(), &["config", "check"]);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let right = "[authz]\nheader_style = \"x-auth-request\"\n\
+                 allowed_return_origins = [\"https://app.example.com\"]\n\
+                 [[authz.rules]]\nhost = \"*.example.com\"\npath = \"/a%20b/\"\n\
+                 methods = [\"GET\", \"POST\"]\nrequire = \"anyone\"\n\
+                 [[authz.rules]]\nrequire = \"nobody\"\n";
+    assert_eq!(check(right), "");
+    for (rule, mistake) in [
+        (
+            "host = \"a\"",
+            "require is missing; it takes nobody, anyone, user or admin",
+        ),
+        (
+            "require = \"root\"",
+            "require is \"root\"; it takes nobody, anyone, user or admin",
+        ),
+        (
+            "host = \"https://a\"",
+            "host is \"https://a\"; it takes a host such as app.example.com",
+        ),
+        (
+            "host = \"a.*\"",
+            "host is \"a.*\"; it takes a host such as app.example.com",
+        ),
+        ("host = \"\"", "host is empty; leave it out if any will do"),
+        (
+            "path = \"admin\"",
+            "path is \"admin\"; it takes a path such as /admin/",
+        ),
+        (
+            "path = \"/a/../b\"",
+            "path is \"/a/../b\"; it takes a path such as /admin/",
+        ),
+        ("path = 5", "path is \"5\"; it takes a path such as /admin/"),
+        (
+            "methods = [\"get\"]",
+            "methods is \"get\"; it takes methods in capital letters",
+        ),
+        (
+            "methods = []",
+            "methods is empty; leave it out if any will do",
+        ),
+        (
+            "methods = [{ a = 1 }]",
+            "methods is a table; it takes a list of values",
+        ),
+        (
+            "methods = [[\"GET\"]]",
+            "methods is \"\\\"GET, \\\"\"; it takes methods in capital letters",
+        ),
+        ("hosts = \"a\"", "hosts is not a key"),
+        ("a.b = 1", "a.b is not a key"),
+    ] {
+        let file = format!("[[authz.rules]]\nrequire = \"user\"\n[[authz.rules]]\n{rule}\n");
+        let error = check(&file);
+        let expected = format!("authz.rules 2: {mistake}");
+        assert!(error.contains(&expected), "{expected}\n{error}");
+    }
+    for (file, mistake) in [
+        (
+            "authz.rules = \"user\"",
+            "authz.rules is no table; it takes [[authz.rules]] in the file",
+        ),
+        (
+            "authz.rules = [\"user\"]",
+            "authz.rules is no table; it takes [[authz.rules]] in the file",
+        ),
+        (
+            "authz.rules.require = \"user\"",
+            "authz.rules.require is not a key",
+        ),
+        (
+            "authz.header_style = \"x\"",
+            "authz.header_style is \"x\"; it takes remote or x-auth-request",
+        ),
+        (
+            "authz.allowed_return_origins = [\"https://a/b\"]",
+            "authz.allowed_return_origins is \"https://a/b\"; it takes origins such as \
+             https://app.example.com, without a path",
+        ),
+    ] {
+        let error = check(file);
+        assert!(error.contains(mistake), "{mistake}\n{error}");
+    }
+}
+
 /// After a change that is meant, `gatelodge config env > .env.example` and
 /// `gatelodge config reference > docs/configuration.md`.
 #[test]

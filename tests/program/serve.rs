@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Program, command, outcome, run};
 use crate::support::app::PASSWORD;
+use crate::support::eventually;
 
 #[tokio::test]
 async fn who_was_logged_in_is_so_after_kill_9() {
@@ -136,6 +137,23 @@ fn the_exit_status_tells_a_failure_from_a_misuse() {
             .code(),
         Some(1)
     );
+}
+
+/// A line for each time would let anybody fill the log.
+#[tokio::test]
+async fn a_proxy_that_is_not_known_is_told_of_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path());
+    let mut proxy = program.browser();
+    for _ in 0..10 {
+        let answer = proxy.get("/api/authz/forward-auth").await;
+        answer.assert_problem(403, "unknown_proxy");
+    }
+    let advice = "add its address to server.trusted_proxies";
+    eventually("it is told of", async || program.log().contains(advice)).await;
+    assert_eq!(program.log().matches(advice).count(), 1);
+    let has_answered = program.log().contains("/api/authz/");
+    assert!(!has_answered, "a check is for whoever debugs");
 }
 
 /// Blocks read from and written to disk by the process so far.

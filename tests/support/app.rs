@@ -1,6 +1,7 @@
 //! Instances of the service, in this process and on servers of their own.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gatelodge::Application;
@@ -29,6 +30,7 @@ pub struct TestApp {
     pub address: std::net::SocketAddr,
     pub clock: Clock,
     environment: BTreeMap<String, String>,
+    file: PathBuf,
     /// Where the first admin is set up, if there is none.
     pub setup_link: Option<String>,
     handle: actix_web::dev::ServerHandle,
@@ -49,6 +51,11 @@ impl TestApp {
 
     /// With settings other than the tests' usual ones, by their variables.
     pub async fn spawn_with(stack: Stack, settings: &[(&str, &str)]) -> Self {
+        Self::spawn_with_file(stack, settings, "").await
+    }
+
+    /// The same, and a file such as `gatelodge.toml` for what no variable can say.
+    pub async fn spawn_with_file(stack: Stack, settings: &[(&str, &str)], file: &str) -> Self {
         let data = tempfile::tempdir().expect("a temporary directory");
         let mut environment = BTreeMap::from(
             [
@@ -85,24 +92,28 @@ impl TestApp {
         for (name, value) in settings {
             environment.insert((*name).to_owned(), (*value).to_owned());
         }
+        let path = data.path().join("gatelodge.toml");
+        std::fs::write(&path, file).expect("a file");
         let stores = Stores {
             _data: data,
             _database: database,
         };
-        Self::start(environment, Clock::new(), Some(stores)).await
+        Self::start(environment, path, Clock::new(), Some(stores)).await
     }
 
     /// Another instance on the same stores and with the same clock.
     pub async fn another_instance(&self) -> Self {
-        Self::start(self.environment.clone(), self.clock.clone(), None).await
+        let (environment, file) = (self.environment.clone(), self.file.clone());
+        Self::start(environment, file, self.clock.clone(), None).await
     }
 
     async fn start(
         environment: BTreeMap<String, String>,
+        file: PathBuf,
         clock: Clock,
         stores: Option<Stores>,
     ) -> Self {
-        let settings = Settings::load(None, environment.clone()).expect("valid settings");
+        let settings = Settings::load(Some(&file), environment.clone()).expect("valid settings");
         let application = Application::build_with_clock(settings, clock.clone())
             .await
             .expect("the application builds");
@@ -113,6 +124,7 @@ impl TestApp {
             address,
             clock,
             environment,
+            file,
             setup_link,
             handle,
             runs,
@@ -171,6 +183,20 @@ impl TestApp {
         let mut redis = connection_to(&self.environment["REDIS_URL"]).await;
         let dropped = redis::cmd("DEL").arg(keys).exec_async(&mut redis).await;
         dropped.expect("Redis answers");
+    }
+
+    /// Whether anybody may talk to the ledger from now on, with a connection that
+    /// there is or a new one.
+    pub async fn allow_ledger(&self, allowed: bool) {
+        let (_, name) = self.database_url().rsplit_once('/').expect("a name");
+        for statement in [
+            format!("alter database {name} allow_connections {allowed}"),
+            format!(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+            ),
+        ] {
+            run_as_admin(statement).await.expect("the server does it");
+        }
     }
 
     /// A browser that knows this instance, and has no cookie.

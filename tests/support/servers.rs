@@ -16,7 +16,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection as _, PgConnection};
@@ -65,7 +65,7 @@ pub static REDIS: LazyLock<Server> = LazyLock::new(|| {
         })
 });
 
-fn no_way(what: &str, other_way: &str) -> ! {
+pub fn no_way(what: &str, other_way: &str) -> ! {
     panic!(
         "the tests need {what}. Any of these helps:\n\
          - {other_way};\n\
@@ -114,8 +114,8 @@ fn redis_url(process: &Process) -> String {
 
 /// A server's process, its port and its folder, which outlive each other: killed,
 /// it can be started again as it was.
-pub(super) struct Process {
-    pub(super) address: SocketAddr,
+pub struct Process {
+    pub address: SocketAddr,
     directory: PathBuf,
     supervisor: ChildStdin,
 }
@@ -126,7 +126,7 @@ impl Process {
         id.trim().to_owned()
     }
 
-    pub(super) fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         signal(&self.id(), name);
     }
 
@@ -137,7 +137,7 @@ impl Process {
             .status();
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(self.directory.join("log")).unwrap_or_default()
     }
 
@@ -274,11 +274,7 @@ rm -rf "$directory"
 /// Starts a server on a free port and waits until it accepts connections. A
 /// port that somebody else took in between is given up for another.
 #[expect(clippy::zombie_processes, reason = "a supervisor outlives the tests")]
-pub(super) fn started(
-    name: &str,
-    signal: &str,
-    command: impl Fn(&Path, u16) -> Command,
-) -> Process {
+pub fn started(name: &str, signal: &str, command: impl Fn(&Path, u16) -> Command) -> Process {
     let deadline = Instant::now() + START_TIMEOUT;
     while Instant::now() < deadline {
         let (directory, port) = (temporary_directory(), free_port());
@@ -365,7 +361,7 @@ fn is_root() -> bool {
         .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-fn succeeds(program: &str, arguments: &[&str]) -> bool {
+pub fn succeeds(program: &str, arguments: &[&str]) -> bool {
     Command::new(program)
         .args(arguments)
         .output()
@@ -400,13 +396,15 @@ pub(super) fn redis_binary() -> Option<PathBuf> {
         .find(|binary| binary.is_file())
 }
 
-fn path_folders() -> impl Iterator<Item = PathBuf> {
+pub fn path_folders() -> impl Iterator<Item = PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).collect::<Vec<_>>().into_iter()
 }
 
 /// Installs a Debian package without starting its service, and looks again.
-pub(super) fn installed<T>(package: &str, find: fn() -> Option<T>) -> Option<T> {
+pub fn installed<T>(package: &str, find: impl Fn() -> Option<T>) -> Option<T> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock();
     if !is_root() || !succeeds("apt-get", &["--version"]) {
         return None;
     }

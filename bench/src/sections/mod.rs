@@ -2,6 +2,7 @@
 
 mod check;
 mod peers;
+mod proxy;
 mod scale;
 mod storm;
 
@@ -14,12 +15,19 @@ pub enum Section {
     Check,
     Scale,
     Storm,
+    Proxy,
     Peers,
 }
 
 impl Section {
-    pub const ALL: [Self; 4] = [Self::Check, Self::Scale, Self::Storm, Self::Peers];
-    /// What runs if none is named: the peers need what their packages do.
+    pub const ALL: [Self; 5] = [
+        Self::Check,
+        Self::Scale,
+        Self::Storm,
+        Self::Proxy,
+        Self::Peers,
+    ];
+    /// What runs if none is named: the proxy needs nginx, the peers what their packages do.
     pub const USUAL: [Self; 3] = [Self::Check, Self::Scale, Self::Storm];
 
     pub fn parse(name: &str) -> Result<Self> {
@@ -32,6 +40,7 @@ impl Section {
             Self::Check => "check",
             Self::Scale => "scale",
             Self::Storm => "storm",
+            Self::Proxy => "proxy",
             Self::Peers => "peers",
         }
     }
@@ -41,6 +50,7 @@ impl Section {
             Self::Check => "One check",
             Self::Scale => "A million sessions",
             Self::Storm => "Checks in a storm of log-ins",
+            Self::Proxy => "Forward-auth through nginx",
             Self::Peers => "What users would pick instead",
         }
     }
@@ -50,6 +60,7 @@ impl Section {
             Self::Check => check::ABOUT,
             Self::Scale => scale::ABOUT,
             Self::Storm => storm::ABOUT,
+            Self::Proxy => proxy::ABOUT,
             Self::Peers => peers::ABOUT,
         }
     }
@@ -59,6 +70,7 @@ impl Section {
             Self::Check => check::run(),
             Self::Scale => scale::run(),
             Self::Storm => storm::run(),
+            Self::Proxy => proxy::run(),
             Self::Peers => peers::run(),
         }
     }

@@ -1,0 +1,457 @@
+//! What a request asks for, read in the one way in which every server behind a proxy
+//! reads it. What two of them could read differently is no target.
+
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+use smol_str::SmolStr;
+use unicode_normalization::UnicodeNormalization as _;
+
+/// Which part of a request can be read in more than one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unclear {
+    #[error("the method is not of capital letters")]
+    Method,
+    #[error("the host is none, or not written as browsers write it")]
+    Host,
+    #[error("the path is not written as browsers write it, or servers differ in what it means")]
+    Path,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub method: Method,
+    pub host: Host,
+    pub path: Path,
+}
+
+impl Target {
+    /// `uri` is the request's path with its query, as it stands on the wire, which
+    /// no part of the decision depends on.
+    ///
+    /// # Errors
+    /// Says which part could be read in more than one way.
+    pub fn parse(method: &str, authority: &str, uri: &str) -> Result<Self, Unclear> {
+        let path = uri.split('?').next().unwrap_or_default();
+        Ok(Self {
+            method: Method::parse(method)?,
+            host: Host::parse(authority)?,
+            path: Path::parse(path)?,
+        })
+    }
+}
+
+/// A method (RFC 9110, 9.1). Its case matters, but not to all servers: so it is one
+/// of capital letters and hyphens, as all registered ones are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Method(SmolStr);
+
+impl Method {
+    /// # Errors
+    /// If it is written otherwise.
+    pub fn parse(text: &str) -> Result<Self, Unclear> {
+        let is_right = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+        if text.is_empty() || !text.bytes().all(is_right) {
+            return Err(Unclear::Method);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// Whether it is that of an address in a browser, or asks only for its head.
+    #[must_use]
+    pub fn is_get_or_head(&self) -> bool {
+        matches!(self.0.as_str(), "GET" | "HEAD")
+    }
+
+    /// Whatever answers GET answers HEAD (RFC 9110, 9.1).
+    #[must_use]
+    pub fn answers(&self, asked: &Self) -> bool {
+        self == asked || self.0 == "GET" && asked.0 == "HEAD"
+    }
+}
+
+/// A host, without its port: in lower case, as a WHATWG URL parser writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host(String);
+
+impl Host {
+    /// Of an authority (RFC 3986, 3.2). The case of the name makes no difference, and
+    /// neither does the dot of the root at its end.
+    ///
+    /// # Errors
+    /// If there is a user in it, or if a URL parser would write it otherwise.
+    pub fn parse(authority: &str) -> Result<Self, Unclear> {
+        let name = match authority.rsplit_once(':') {
+            Some((name, port)) if !port.ends_with(']') => {
+                let is_port = matches!(port.len(), 1..=5) && port.bytes().all(is_digit);
+                is_port.then_some(name).ok_or(Unclear::Host)?
+            }
+            _ => authority,
+        };
+        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        let parsed = url::Host::parse(&name).map_err(|_| Unclear::Host)?;
+        let is_name = |label: &str| !label.is_empty() && label.bytes().all(is_of_names);
+        let is_clear = match parsed {
+            url::Host::Domain(_) => name.split('.').all(is_name),
+            url::Host::Ipv4(_) | url::Host::Ipv6(_) => true,
+        };
+        if parsed.to_string() != name || !is_clear {
+            return Err(Unclear::Host);
+        }
+        Ok(Self(name))
+    }
+
+    /// Whether it is a host of that domain, but not the domain itself.
+    #[must_use]
+    pub fn is_below(&self, domain: &Self) -> bool {
+        self.0
+            .strip_suffix(&domain.0)
+            .is_some_and(|rest| rest.ends_with('.'))
+    }
+}
+
+fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_digit()
+}
+
+/// Letters, digits and hyphens (RFC 952), and the underscore, which is in use.
+fn is_of_names(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
+}
+
+/// A path, with its percent-encoding (RFC 3986, 2.1) undone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    decoded: String,
+    /// What servers that care less about spelling take it for.
+    folded: String,
+}
+
+impl Path {
+    /// Of a path as it stands on the wire.
+    ///
+    /// # Errors
+    /// If it does not begin with a slash, or if there is in it:
+    /// a character that browsers encode, or one that is encoded wrongly or twice; a
+    /// segment that is empty, or of dots and spaces alone (Windows takes `.. ` for `..`);
+    /// a control character, a backslash, a semicolon or an encoded slash; what is not
+    /// UTF-8.
+    pub fn parse(raw: &str) -> Result<Self, Unclear> {
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+        if !raw.bytes().all(is_plain) || !after_percent(raw).all(is_encoded) {
+            return Err(Unclear::Path);
+        }
+        let decoded = percent_decode_str(raw).decode_utf8();
+        let decoded = decoded.map_err(|_| Unclear::Path)?;
+        let slashes = |text: &str| text.bytes().filter(|byte| *byte == b'/').count();
+        let is_ambiguous = after_percent(&decoded).any(is_encoded)
+            || decoded.contains(|c: char| c.is_control() || matches!(c, '\\' | ';'))
+            || slashes(raw) != slashes(&decoded);
+        let segments = decoded.strip_prefix('/').ok_or(Unclear::Path)?;
+        let mut from_the_last = segments.split('/').rev();
+        let is_dots = |segment: &str| segment.bytes().all(|byte| matches!(byte, b'.' | b' '));
+        let last = from_the_last.next().unwrap_or_default();
+        let is_wrong = !last.is_empty() && is_dots(last) || from_the_last.any(is_dots);
+        if is_ambiguous || is_wrong {
+            return Err(Unclear::Path);
+        }
+        Ok(Self {
+            folded: folded(&decoded),
+            decoded: decoded.into_owned(),
+        })
+    }
+
+    /// Whether it is that folder, with or without a slash at its end, or within it.
+    ///
+    /// # Errors
+    /// If it is so only for servers that care less about spelling.
+    pub fn is_within(&self, folder: &Self) -> Result<bool, Unclear> {
+        let is_so = is_within(&self.decoded, &folder.decoded);
+        if !is_so && is_within(&self.folded, &folder.folded) {
+            return Err(Unclear::Path);
+        }
+        Ok(is_so)
+    }
+}
+
+fn is_within(path: &str, folder: &str) -> bool {
+    let folder = folder.strip_suffix('/').unwrap_or(folder);
+    path.strip_prefix(folder)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// What follows each percent sign.
+fn after_percent(text: &str) -> impl Iterator<Item = &str> {
+    text.split('%').skip(1)
+}
+
+fn is_encoded(after_percent: &str) -> bool {
+    let digits = after_percent.as_bytes().get(..2);
+    digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// Without what some servers ignore: case, compatibility forms of characters
+/// (Unicode, UAX 15), and dots and spaces at the end of a segment.
+fn folded(path: &str) -> String {
+    let lower = path.nfkc().collect::<String>().to_lowercase();
+    let segments = lower.split('/');
+    let trimmed = segments.map(|segment| segment.trim_end_matches(['.', ' ']));
+    trimmed.collect::<Vec<_>>().join("/")
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, host, path } = self;
+        write!(f, "{} {}{}", method.0, host.0, path.decoded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decoded(raw: &str) -> Option<String> {
+        Path::parse(raw).ok().map(|path| path.decoded)
+    }
+
+    #[test]
+    fn a_path_is_read_without_its_encoding() {
+        for (raw, path) in [
+            ("/", "/"),
+            ("/admin", "/admin"),
+            ("/admin/", "/admin/"),
+            ("/%61dmin/%C3%A9", "/admin/é"),
+            ("/%c3%a9", "/é"),
+            ("/a%20b", "/a b"),
+            ("/100%25", "/100%"),
+            ("/what%3f", "/what?"),
+            ("/a../..b/...c", "/a../..b/...c"),
+            ("/.well-known/x.y", "/.well-known/x.y"),
+            ("/a=b&c,d:@!$'()*+~[|]", "/a=b&c,d:@!$'()*+~[|]"),
+        ] {
+            assert_eq!(decoded(raw).as_deref(), Some(path), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn what_servers_read_differently_is_no_path() {
+        for raw in [
+            "",
+            "admin",
+            "*",
+            "https://app.example.com/admin",
+            "//",
+            "//admin",
+            "/public//admin",
+            "/admin//",
+            "/.",
+            "/..",
+            "/...",
+            "/public/..%20/admin",
+            "/public/%20/admin",
+            "/./admin",
+            "/public/../admin",
+            "/public/..",
+            "/public/%2e%2e/admin",
+            "/public/.%2E/admin",
+            "/public/%2e/admin",
+            "/admin%2f",
+            "/public%2F..%2Fadmin",
+            "/public/..%2fadmin",
+            "\\admin",
+            "/public\\..\\admin",
+            "/public%5cadmin",
+            "/admin;x/",
+            "/admin;/",
+            "/public/..;/admin",
+            "/admin%3Bx",
+            "/admin%00",
+            "/admin%0d%0aX: y",
+            "/admin%7f",
+            "/admin%C2%85",
+            "/admin#x",
+            "/admin x",
+            "/admin\t",
+            "/é",
+            "/%ff",
+            "/%c0%af",
+            "/%C0%AE%C0%AE/admin",
+            "/%ed%a0%80",
+            "/%",
+            "/%6",
+            "/%6g",
+            "/%u0061dmin",
+            "/%2561dmin",
+            "/public/%252e%252e/admin",
+            "/%25252e",
+            "/%25%36%31dmin",
+        ] {
+            assert_eq!(Path::parse(raw), Err(Unclear::Path), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_the_one_that_browsers_go_to() {
+        for (authority, host) in [
+            ("app.example.com", "app.example.com"),
+            ("App.EXAMPLE.com", "app.example.com"),
+            ("app.example.com.", "app.example.com"),
+            ("app.example.com:8443", "app.example.com"),
+            ("app.example.com.:443", "app.example.com"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+            ("my_app.internal", "my_app.internal"),
+            ("localhost", "localhost"),
+            ("127.0.0.1:3000", "127.0.0.1"),
+            ("[::1]", "[::1]"),
+            ("[2001:DB8::1]:8080", "[2001:db8::1]"),
+        ] {
+            let parsed = Host::parse(authority);
+            assert_eq!(parsed, Ok(Host(host.to_owned())), "{authority:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_otherwise_is_no_host() {
+        for authority in [
+            "",
+            ".",
+            ":443",
+            "app.example.com..",
+            ".example.com",
+            "app..example.com",
+            "app.example.com:",
+            "app.example.com:x",
+            "app.example.com:443:443",
+            "app.example.com:999999",
+            "app.example.com, evil.example",
+            "app.example.com,evil.example",
+            "app.example.com evil.example",
+            "app.example.com/",
+            "app.example.com/admin",
+            "app.example.com?",
+            "app.example.com#",
+            "user@app.example.com",
+            "user:secret@app.example.com:443",
+            "app%2eexample.com",
+            "%61pp.example.com",
+            "app\u{3002}example.com",
+            "bücher.example",
+            "xn--a.example",
+            "app.example.com\\",
+            "*.example.com",
+            "127.1",
+            "0x7f.0.0.1",
+            "2130706433",
+            "::1",
+            "[::1",
+            "[0:0:0:0:0:0:0:1]",
+            "[::ffff:127.0.0.1]",
+            "[fe80::1%25eth0]",
+        ] {
+            assert_eq!(Host::parse(authority), Err(Unclear::Host), "{authority:?}");
+        }
+    }
+
+    #[test]
+    fn a_method_is_of_capital_letters() {
+        for method in ["GET", "HEAD", "OPTIONS", "TRACE", "CONNECT", "M-SEARCH"] {
+            assert!(Method::parse(method).is_ok(), "{method}");
+        }
+        for method in [
+            "", "get", "Get", "G E T", "GET,POST", "GET\0", "GÉT", "GET1",
+        ] {
+            assert_eq!(Method::parse(method), Err(Unclear::Method), "{method:?}");
+        }
+    }
+
+    #[test]
+    fn the_query_makes_no_difference() {
+        let target = |uri| Target::parse("GET", "app.example.com", uri);
+        let plain = target("/public").unwrap();
+        for uri in ["/public?", "/public?x=/../admin", "/public?//%00;\\#é?%"] {
+            assert_eq!(target(uri), Ok(plain.clone()), "{uri}");
+        }
+        assert_eq!(target("?/public"), Err(Unclear::Path));
+    }
+
+    #[test]
+    fn a_folder_ends_where_a_segment_ends() {
+        for folder in ["/admin", "/admin/"] {
+            let folder = Path::parse(folder).unwrap();
+            let is_within = |raw| Path::parse(raw).unwrap().is_within(&folder);
+            for raw in ["/admin", "/admin/", "/admin/users", "/%61dmin/users"] {
+                assert_eq!(is_within(raw), Ok(true), "{raw}");
+            }
+            for raw in [
+                "/",
+                "/administration",
+                "/admi",
+                "/public/admin",
+                "/admin-x/",
+            ] {
+                assert_eq!(is_within(raw), Ok(false), "{raw}");
+            }
+            for raw in [
+                "/Admin",
+                "/ADMIN/users",
+                "/admin./",
+                "/admin%20/x",
+                "/%EF%BD%81dmin",
+            ] {
+                assert_eq!(is_within(raw), Err(Unclear::Path), "{raw}");
+            }
+        }
+        let root = Path::parse("/").unwrap();
+        assert_eq!(root.is_within(&root), Ok(true));
+        assert_eq!(Path::parse("/x").unwrap().is_within(&root), Ok(true));
+    }
+
+    /// Ways to write a path that mean something, somewhere.
+    fn pieces() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "/", "/", "/", "a", "admin", "Admin", ".", "..", "%2e", "%2E", "%2f", "%2F", "\\",
+            "%5c", "%5C", ";", "%3b", "%00", "%25", "%", "%61", "%C3%A9", "%ff", "é", "#", " ",
+            "%20", "//",
+        ]);
+        prop::collection::vec(piece, 0..8).prop_map(|pieces| format!("/{}", pieces.concat()))
+    }
+
+    proptest! {
+        /// However often it is decoded, and whoever removes what means nothing.
+        #[test]
+        fn a_path_has_one_reading(raw in pieces()) {
+            let Ok(path) = Path::parse(&raw) else { return Ok(()) };
+            let again = percent_decode_str(&path.decoded).decode_utf8().unwrap();
+            prop_assert_eq!(&again, &path.decoded);
+            let url = url::Url::parse("https://app.example.com").unwrap().join(&raw).unwrap();
+            let whatwg = percent_decode_str(url.path()).decode_utf8().unwrap();
+            prop_assert_eq!(&whatwg, &path.decoded, "as browsers resolve it");
+            let merged = path.decoded.split('/').filter(|it| !it.is_empty());
+            let merged = format!("/{}", merged.collect::<Vec<_>>().join("/"));
+            prop_assert_eq!(merged.trim_end_matches('/'), path.decoded.trim_end_matches('/'));
+            prop_assert!(!path.decoded.contains(['\\', ';', '\0']));
+        }
+
+        /// Encoding what is plain changes nothing, in whatever case.
+        #[test]
+        fn every_encoding_of_a_path_is_that_path(path in "(/[a-zé .%]{1,5}[a-z])+/?", upper: bool) {
+            let encode = |byte: u8| if upper { format!("%{byte:02X}") } else { format!("%{byte:02x}") };
+            let all: String = path
+                .bytes()
+                .map(|byte| if byte == b'/' { "/".to_owned() } else { encode(byte) })
+                .collect();
+            let is_clear = !after_percent(&path).any(is_encoded);
+            prop_assert_eq!(decoded(&all), is_clear.then_some(path));
+        }
+
+        #[test]
+        fn whatever_is_read_can_be_read_again(raw in ".*", authority in ".*") {
+            let _ = Path::parse(&raw);
+            if let Ok(host) = Host::parse(&authority) {
+                prop_assert_eq!(Host::parse(&host.0), Ok(host));
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Envoy: the request itself, without its body, with its path behind a prefix.
+
+use actix_web::http::header::HOST;
+use actix_web::http::uri::PathAndQuery;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::{NoQuestion, Question, Ruling, X_FORWARDED_PROTO, redirect, rule, single};
+use crate::http::problem::Problem;
+use crate::http::services::Services;
+
+const PREFIX: &str = "/api/authz/ext-authz";
+
+/// The path is taken as it stands on the wire, not as the router reads it.
+fn read(request: &HttpRequest) -> Result<Question, NoQuestion> {
+    let uri = request.uri().path_and_query().map(PathAndQuery::as_str);
+    let uri = uri.and_then(|uri| uri.strip_prefix(PREFIX));
+    Question::new(
+        request.method().as_str(),
+        single(request.headers(), &X_FORWARDED_PROTO)?,
+        single(request.headers(), &HOST)?,
+        uri.ok_or(NoQuestion::Address)?,
+    )
+}
+
+/// Whether a request may pass (Envoy)
+///
+/// Takes any method: that of the client's request. From `server.trusted_proxies` alone.
+/// The answer has the identity headers, each of them, and the client's cookies without
+/// the session.
+#[utoipa::path(
+    get, path = "/api/authz/ext-authz/{path}", tag = "forward-auth",
+    params(
+        ("path" = String, Path, description = "Of the client's request, with its query"),
+        ("Host" = String, Header, description = "Of the client's request"),
+        ("X-Forwarded-Proto" = String, Header),
+    ),
+    responses(
+        (status = 200, description = "It may"),
+        (status = 302, description = "A page, but nobody is logged in: `Location` is where to"),
+        (status = 403, description = "`forbidden`, `unclear_request`, `unknown_proxy`"),
+    ),
+    security(("session" = [])),
+)]
+pub async fn check_ext_authz(
+    request: HttpRequest,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    match rule(&request, &services, read).await? {
+        Ruling::Pass(answer) => Ok(answer),
+        Ruling::LogIn(link) => Ok(redirect(&link)),
+    }
+}

