@@ -24,6 +24,12 @@ pub struct Register {
 }
 
 impl Accounts {
+    /// Whether anyone may register.
+    #[must_use]
+    pub const fn takes_registrations(&self) -> bool {
+        self.registration_is_open
+    }
+
     /// # Errors
     /// [`Error::RegistrationClosed`], [`Error::EmailTaken`], [`Error::Busy`] or
     /// [`Error::Unavailable`].

@@ -1,5 +1,6 @@
 //! What admins, and operators on the command line, do with users.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::links::IssuedLink;
@@ -52,6 +53,23 @@ impl Accounts {
         page: PageOf<UserId>,
     ) -> Result<Page<User, UserId>, Unavailable> {
         self.ledger.list_users(search, page).await
+    }
+
+    /// Those of the ids that there still are users of, by id.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn users_among(
+        &self,
+        ids: impl IntoIterator<Item = UserId>,
+    ) -> Result<HashMap<UserId, User>, Unavailable> {
+        let ids: HashSet<UserId> = ids.into_iter().collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let ids: Vec<UserId> = ids.into_iter().collect();
+        let users = self.ledger.users_among(&ids).await?;
+        Ok(users.into_iter().map(|user| (user.id, user)).collect())
     }
 
     /// # Errors

@@ -102,6 +102,20 @@ impl Settings {
         settings
     }
 
+    /// Cookies know hosts and no ports (RFC 6265, 8.5). In development, without TLS,
+    /// there is no domain to share.
+    fn sees_the_cookie(&self, origin: &url::Origin) -> bool {
+        if !self.server.public_url.is_https() {
+            return true;
+        }
+        let url::Origin::Tuple(_, host, _) = origin else {
+            return false;
+        };
+        let (host, own) = (host.to_string(), self.server.public_url.host());
+        let domain = self.cookie.domain.as_deref();
+        host == own || domain.is_some_and(|domain| belongs(&host, domain))
+    }
+
     /// What no section can see alone.
     fn look_at_the_whole(&self, from: &mut Reader) {
         if self.redis.url.is_some() && self.database.is_sqlite() {
@@ -133,9 +147,21 @@ impl Settings {
                 &format!("is not usable: it {wrong}"),
             );
         }
+        for origin in &self.authz.allowed_return_origins {
+            if !self.sees_the_cookie(origin) {
+                from.mistake(
+                    "authz.allowed_return_origins",
+                    &format!(
+                        "has {:?}, to which browsers do not send the session's cookie: set \
+                         cookie.domain to a domain that it shares with server.public_url",
+                        origin.ascii_serialization()
+                    ),
+                );
+            }
+        }
         if let Some(domain) = &self.cookie.domain {
             let host = self.server.public_url.host();
-            if host != domain && !host.ends_with(&format!(".{domain}")) {
+            if !belongs(host, domain) {
                 from.mistake(
                     "cookie.domain",
                     &format!("is {domain:?}, to which the host of server.public_url, {host:?}, does not belong"),
@@ -149,4 +175,9 @@ impl Settings {
             }
         }
     }
+}
+
+fn belongs(host: &str, domain: &str) -> bool {
+    let rest = host.strip_suffix(domain);
+    rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

@@ -120,6 +120,19 @@ fn parse_form<T: DeserializeOwned>(request: &HttpRequest, bytes: &[u8]) -> Resul
         .map_err(|error| Problem::invalid(vec![data_error("form", &error.to_string())]))
 }
 
+/// A form with nothing in it but its button.
+pub(super) struct NoForm;
+
+impl FromRequest for NoForm {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let Body(bytes) = body_of(request);
+        ready(parse_form(request, &bytes).map(|Nothing {}| Self))
+    }
+}
+
 /// The id in the request's path. What is no id names nothing.
 pub(super) struct Id<T>(pub(super) T);
 
@@ -144,15 +157,18 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let parsed = actix_web::web::Query::<T>::from_query(request.query_string());
-        ready(match parsed {
-            Ok(query) => Ok(Self(query.into_inner())),
-            Err(QueryPayloadError::Deserialize(error)) => Err(Problem::invalid(vec![data_error(
-                "query",
-                &error.to_string(),
-            )])),
-            Err(error) => Err(Problem::internal(anyhow::anyhow!("{error}"))),
-        })
+        ready(parse_query(request.query_string()))
+    }
+}
+
+pub(super) fn parse_query<T: DeserializeOwned>(query: &str) -> Result<Query<T>, Problem> {
+    match actix_web::web::Query::<T>::from_query(query) {
+        Ok(query) => Ok(Query(query.into_inner())),
+        Err(QueryPayloadError::Deserialize(error)) => Err(Problem::invalid(vec![data_error(
+            "query",
+            &error.to_string(),
+        )])),
+        Err(error) => Err(Problem::internal(anyhow::anyhow!("{error}"))),
     }
 }
 

@@ -56,8 +56,8 @@ pub(super) async fn guard<B: MessageBody + 'static>(
     finish(admitted, rest, deadline, request, next).await
 }
 
-/// For what proxies ask about requests of others: those have the method and the
-/// headers, but nobody is to be changed anything, and a body is not ours to read.
+/// For checks, which change nothing: method and origin are those of the request that
+/// is asked about, and so is a body that is announced, whether or not it comes.
 pub(super) async fn guard_check<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,

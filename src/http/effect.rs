@@ -8,7 +8,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{HttpMessage as _, HttpResponse, ResponseError as _};
+use actix_web::{HttpMessage as _, HttpResponse};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -53,7 +53,7 @@ pub(super) async fn wait(
 ) -> Result<ServiceResponse, actix_web::Error> {
     let is_asked = match is_asked(request.query_string()) {
         Ok(is_asked) => is_asked,
-        Err(problem) => return Ok(request.into_response(problem.error_response())),
+        Err(problem) => return Ok(request.error_response(problem)),
     };
     let response = next.call(request).await?;
     if !is_asked || !response.status().is_success() || !has_ended(&response) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::web::Data;
-use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, ResponseError as _};
+use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 
 use super::carrier::Presented;
 use super::problem::{Kind, Problem};
@@ -73,6 +73,12 @@ impl CurrentSession {
 /// The session of an administrator.
 #[derive(Clone, Debug)]
 pub struct AdminSession(CurrentSession);
+
+impl From<AdminSession> for CurrentSession {
+    fn from(admin: AdminSession) -> Self {
+        admin.0
+    }
+}
 
 impl AdminSession {
     #[must_use]
@@ -181,10 +187,7 @@ where
         Box::pin(async move {
             match authenticate(request.request(), required).await {
                 Ok(_) => Ok(service.call(request).await?.map_into_left_body()),
-                Err(problem) => {
-                    let refusal = problem.error_response();
-                    Ok(request.into_response(refusal).map_into_right_body())
-                }
+                Err(problem) => Ok(request.error_response(problem).map_into_right_body()),
             }
         })
     }

@@ -27,7 +27,7 @@ pub(super) struct Problem {
 }
 
 /// One mistake in a request's body or query.
-#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct FieldError {
     #[schema(example = "email")]
     pub(super) field: String,
@@ -113,8 +113,8 @@ impl Problem {
         }
     }
 
-    pub(super) fn into_errors(self) -> Vec<FieldError> {
-        self.errors
+    pub(super) fn errors(&self) -> &[FieldError] {
+        &self.errors
     }
 }
 

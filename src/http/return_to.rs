@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
+use actix_web::HttpResponse;
+use actix_web::http::header::CONTENT_SECURITY_POLICY;
 use url::{Origin, Url};
 
+use super::headers::policy_leading_to;
 use crate::config::PublicUrl;
 
 #[derive(Clone)]
@@ -35,6 +38,26 @@ impl ReturnOrigins {
             && address.password().is_none()
             && self.allowed.contains(&address.origin());
         is_allowed.then(|| address.into())
+    }
+
+    /// The same, without our own origin: in development a browser may know us by
+    /// another spelling of it.
+    pub(super) fn way_back(&self, target: &str) -> Option<String> {
+        let address = self.accept(target)?;
+        let origin = self.own.origin().ascii_serialization();
+        let path = address.strip_prefix(&origin);
+        let is_plain = |path: &&str| path.starts_with('/') && !path.starts_with("//");
+        Some(path.filter(is_plain).unwrap_or(&address).to_owned())
+    }
+
+    /// Lets the form on a page lead to wherever a log-in may lead.
+    pub(super) fn allow_in(&self, mut page: HttpResponse) -> HttpResponse {
+        let own = self.own.origin();
+        let others = self.allowed.iter().filter(|origin| **origin != own);
+        if let Some(policy) = policy_leading_to(others) {
+            page.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        page
     }
 }
 

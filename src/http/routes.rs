@@ -1,12 +1,12 @@
 //! The table of routes, whole, and how each is wrapped.
 
 use actix_web::body::BoxBody;
-use actix_web::dev::{HttpServiceFactory, ServiceRequest};
+use actix_web::dev::{HttpServiceFactory, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::ALLOW;
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{Data, ServiceConfig, resource, route, to};
-use actix_web::{FromRequest, Handler, Resource, Responder, ResponseError as _, Route};
+use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route};
 
 use super::api::admin::{
     self, create_user, delete_user, get_session, get_user, issue_password_link, list_events,
@@ -21,7 +21,7 @@ use super::carrier::carry;
 use super::edge::{self, Deadline};
 use super::effect;
 use super::gate::Gate;
-use super::pages::{docs, password, problems, setup, style};
+use super::pages::friendly;
 use super::problem::{Kind, Problem};
 use super::services::Services;
 
@@ -32,9 +32,15 @@ pub(super) fn is_check(path: &str) -> bool {
 
 impl Services {
     /// Adds the API under `/api` and `/health`, the pages, and what [`Services::attach`] adds.
-    #[rustfmt::skip]
     pub fn mount(&self, app: &mut ServiceConfig) {
         self.attach(app);
+        self.mount_api(app);
+        self.mount_pages(app);
+    }
+
+    /// Adds the API.
+    #[rustfmt::skip]
+    fn mount_api(&self, app: &mut ServiceConfig) {
         app.service(carried(self, "/api/register", Deadline::HASHING, [ending(post(register::register_user))]))
            .service(carried(self, "/api/login", Deadline::HASHING, [ending(post(login::create_session))]))
            .service(carried(self, "/api/logout", Deadline::USUAL, [ending(post(logout::delete_current_session))]))
@@ -58,24 +64,61 @@ impl Services {
            .service(plain("/api/admin/sessions/revoke", Deadline::BULK, [admins(ending(post(admin::revoke_sessions::revoke_matching_sessions)))]))
            .service(plain("/api/admin/sessions/{id}", Deadline::USUAL, [admins(get(get_session::get_session)), admins(ending(delete(admin::revoke_session::revoke_anyones_session)))]))
            .service(plain("/api/admin/events", Deadline::USUAL, [admins(get(list_events::list_events))]))
-           .service(plain("/setup", Deadline::HASHING, [get(setup::get_setup), post(setup::set_up)]))
-           .service(plain("/password", Deadline::HASHING, [get(password::get_password), post(password::set_password)]))
-           .service(plain("/problems/{code}", Deadline::USUAL, [get(problems::get_problem)]))
-           .service(plain("/docs", Deadline::USUAL, [get(docs::get_docs)]))
-           .service(plain("/openapi.json", Deadline::USUAL, [get(docs::get_openapi)]))
-           .service(plain("/assets/gatelodge.css", Deadline::USUAL, [get(style::get_style)]))
            .service(plain("/health/alive", Deadline::USUAL, [get(health::get_alive)]))
            .service(plain("/health/ready", Deadline::USUAL, [get(health::get_ready)]));
     }
 
-    /// Answers what no other route does with 404, as the API would.
+    /// Adds the pages.
+    #[rustfmt::skip]
+    fn mount_pages(&self, app: &mut ServiceConfig) {
+        use super::pages::{
+            account, admin, assets, docs, get_home, login, logout, password, problems, register, setup,
+        };
+
+        app.service(page(plain("/", Deadline::USUAL, [get(get_home)])))
+           .service(page(carried(self, "/login", Deadline::HASHING, [get(login::get_login), post(login::log_in)])))
+           .service(page(carried(self, "/register", Deadline::HASHING, [get(register::get_register), post(register::register_user)])))
+           .service(page(carried(self, "/logout", Deadline::USUAL, [post(logout::log_out)])))
+           .service(page(plain("/account", Deadline::USUAL, [gated(get(account::get_account))])))
+           .service(page(plain("/account/name", Deadline::USUAL, [gated(get(account::name::get_name)), gated(post(account::name::change_name))])))
+           .service(page(plain("/account/email", Deadline::HASHING, [gated(get(account::email::get_email)), gated(post(account::email::change_email))])))
+           .service(page(carried(self, "/account/password", Deadline::HASHING, [gated(get(account::password::get_password)), gated(post(account::password::change_password))])))
+           .service(page(carried(self, "/account/delete", Deadline::HASHING, [gated(get(account::delete::get_delete)), gated(post(account::delete::delete_account))])))
+           .service(page(plain("/account/sessions/end-others", Deadline::USUAL, [gated(post(account::sessions::end_others))])))
+           .service(page(plain("/account/sessions/{id}/end", Deadline::USUAL, [gated(post(account::sessions::end_session))])))
+           .service(page(plain("/admin", Deadline::USUAL, [admins(get(admin::get_admin))])))
+           .service(page(plain("/admin/users", Deadline::USUAL, [admins(get(admin::users::get_users))])))
+           .service(page(plain("/admin/users/new", Deadline::USUAL, [admins(get(admin::new_user::get_new_user)), admins(post(admin::new_user::create_user))])))
+           .service(page(plain("/admin/users/{id}", Deadline::USUAL, [admins(get(admin::user::get_user))])))
+           .service(page(plain("/admin/users/{id}/lock", Deadline::USUAL, [admins(post(admin::user::lock_user))])))
+           .service(page(plain("/admin/users/{id}/unlock", Deadline::USUAL, [admins(post(admin::user::unlock_user))])))
+           .service(page(plain("/admin/users/{id}/role", Deadline::USUAL, [admins(post(admin::user::set_role))])))
+           .service(page(plain("/admin/users/{id}/password-link", Deadline::USUAL, [admins(post(admin::user::issue_password_link))])))
+           .service(page(plain("/admin/users/{id}/end-sessions", Deadline::USUAL, [admins(post(admin::user::end_sessions))])))
+           .service(page(plain("/admin/users/{id}/delete", Deadline::USUAL, [admins(get(admin::user::get_delete_user)), admins(post(admin::user::delete_user))])))
+           .service(page(plain("/admin/sessions", Deadline::USUAL, [admins(get(admin::sessions::get_sessions))])))
+           .service(page(plain("/admin/sessions/end", Deadline::BULK, [admins(get(admin::end_sessions::preview)), admins(post(admin::end_sessions::end_sessions))])))
+           .service(page(plain("/admin/sessions/{id}/end", Deadline::USUAL, [admins(post(admin::sessions::end_session))])))
+           .service(page(plain("/admin/events", Deadline::USUAL, [admins(get(admin::events::get_events))])))
+           .service(page(plain("/setup", Deadline::HASHING, [get(setup::get_setup), post(setup::set_up)])))
+           .service(page(plain("/password", Deadline::HASHING, [get(password::get_password), post(password::set_password)])))
+           .service(page(plain("/problems/{code}", Deadline::USUAL, [get(problems::get_problem)])))
+           .service(page(plain("/docs", Deadline::USUAL, [get(docs::get_docs)])))
+           .service(plain("/openapi.json", Deadline::USUAL, [get(docs::get_openapi)]))
+           .service(plain("/assets/gatelodge.css", Deadline::USUAL, [get(assets::get_style)]))
+           .service(plain("/assets/gatelodge.js", Deadline::USUAL, [get(assets::get_script)]))
+           .service(plain("/assets/gatelodge.svg", Deadline::USUAL, [get(assets::get_icon)]));
+    }
+
+    /// Answers what no other route does with 404.
     pub fn mount_fallback(app: &mut ServiceConfig) {
-        let answer = || async { Problem::from(Kind::NotFound).error_response() };
-        app.default_service(route().to(answer).wrap(from_fn(
+        let answer = || async { Err::<HttpResponse, _>(Problem::from(Kind::NotFound)) };
+        let guarded = route().to(answer).wrap(from_fn(
             |services: Data<Services>, request: ServiceRequest, next: Next<BoxBody>| {
                 edge::guard(services, Deadline::USUAL, request, next)
             },
-        )));
+        ));
+        app.default_service(guarded.wrap(from_fn(friendly::explain)));
     }
 }
 
@@ -84,7 +127,7 @@ fn plain<const N: usize>(
     path: &'static str,
     deadline: Deadline,
     verbs: [Verb; N],
-) -> impl HttpServiceFactory + 'static {
+) -> Resource<impl Guarded> {
     answering(path, verbs).wrap(from_fn(
         move |services: Data<Services>, request: ServiceRequest, next: Next<BoxBody>| {
             edge::guard(services, deadline, request, next)
@@ -98,7 +141,7 @@ fn carried<const N: usize>(
     path: &'static str,
     deadline: Deadline,
     verbs: [Verb; N],
-) -> impl HttpServiceFactory + 'static {
+) -> Resource<impl Guarded> {
     answering(path, verbs)
         .wrap(services.inner_cookie.middleware(&services.sessions))
         .wrap(from_fn(carry::<BoxBody>))
@@ -107,6 +150,34 @@ fn carried<const N: usize>(
                 edge::guard(services, deadline, request, next)
             },
         ))
+}
+
+/// A page: what goes wrong on the way to it is shown as one.
+fn page(resource: Resource<impl Guarded>) -> impl HttpServiceFactory + 'static {
+    resource.wrap(from_fn(friendly::explain))
+}
+
+/// A route behind the guard of the edge.
+trait Guarded:
+    ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse,
+        Error = actix_web::Error,
+        InitError = (),
+    > + 'static
+{
+}
+
+impl<T> Guarded for T where
+    T: ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse,
+            Error = actix_web::Error,
+            InitError = (),
+        > + 'static
+{
 }
 
 /// A route that proxies ask whether a request may pass.
@@ -149,7 +220,7 @@ struct Verb {
 fn answering<const N: usize>(path: &'static str, verbs: [Verb; N]) -> Resource {
     let allowed = verbs.each_ref().map(|verb| verb.name).join(", ");
     let refuse = move || {
-        let mut refusal = Problem::from(Kind::MethodNotAllowed).error_response();
+        let mut refusal = HttpResponse::from_error(Problem::from(Kind::MethodNotAllowed));
         if let Ok(allowed) = allowed.as_str().try_into() {
             refusal.headers_mut().insert(ALLOW, allowed);
         }

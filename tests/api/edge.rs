@@ -118,7 +118,6 @@ async fn what_is_not_there_is_not_found_and_other_methods_are_named() {
     let app = TestApp::spawn(Embedded).await;
     let mut browser = app.browser();
     for path in [
-        "/",
         "/api",
         "/api/nothing",
         "/api/sessions/a/b",

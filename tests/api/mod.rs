@@ -20,6 +20,7 @@ mod list_sessions;
 mod login;
 mod logout;
 mod outages;
+mod pages;
 mod redeem_password;
 mod register;
 mod restore;

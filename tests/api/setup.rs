@@ -119,7 +119,7 @@ async fn mistakes_are_shown_and_use_nothing_up() {
     }
     app.registered("grace@example.com").await;
     let refused = set_up(&app, &token, "grace@example.com").await;
-    assert_eq!(refused.status, 422);
+    assert_eq!(refused.status, 409);
     assert!(
         refused
             .text

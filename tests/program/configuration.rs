@@ -102,6 +102,18 @@ fn sections_are_held_against_each_other() {
         "{password}"
     );
     assert!(!password.contains("hunter2"), "{password}");
+    let origin = error(&[
+        ("GATELODGE_SERVER__PUBLIC_URL", "https://auth.example.com"),
+        (
+            "GATELODGE_AUTHZ__ALLOWED_RETURN_ORIGINS",
+            "https://auth.example.com:8443,https://app.example.com",
+        ),
+    ]);
+    assert!(
+        origin.contains("authz.allowed_return_origins has \"https://app.example.com\"")
+            && !origin.contains("8443"),
+        "{origin}"
+    );
 }
 
 #[test]

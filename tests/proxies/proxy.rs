@@ -162,7 +162,12 @@ impl Kind {
 
     fn command(self, binary: &Path, directory: &Path) -> Command {
         let file = |name: &str| directory.join(name);
-        let mut command = Command::new(binary);
+        // Where Caddy keeps what it would keep in one's home.
+        let mut command = Command::new("env");
+        for home in ["XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
+            command.arg(format!("{home}={}", directory.display()));
+        }
+        command.arg(binary);
         match self {
             Self::Nginx | Self::NginxOneHost => {
                 // What a distribution has around `conf.d`, and nothing elsewhere.

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use reqwest::header::{COOKIE, HeaderMap, SET_COOKIE};
+use reqwest::header::{ACCEPT, COOKIE, HeaderMap, SET_COOKIE};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -154,11 +154,21 @@ impl Browser {
         self.send(self.request(Method::DELETE, path)).await
     }
 
+    /// Asks for a page, as a browser does for people.
+    pub async fn page(&mut self, path: &str) -> Answer {
+        let request = self.request(Method::GET, path);
+        self.send(request.header(ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8"))
+            .await
+    }
+
     /// Sends a form as a page of the service's own would.
     pub async fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let form = self.request(Method::POST, path).form(fields);
-        self.send(form.header("sec-fetch-site", "same-origin"))
-            .await
+        self.send(
+            form.header("sec-fetch-site", "same-origin")
+                .header(ACCEPT, "text/html"),
+        )
+        .await
     }
 
     pub async fn post(&mut self, path: &str, body: &Value) -> Answer {

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod browser;
 pub mod certificates;
+pub mod chromium;
 pub mod postgres_proxy;
 pub mod program;
 pub mod proxy;

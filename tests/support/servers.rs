@@ -389,11 +389,23 @@ fn postgres_directory() -> Option<PathBuf> {
 }
 
 pub(super) fn redis_binary() -> Option<PathBuf> {
-    let usual = ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"].map(PathBuf::from);
-    path_folders()
-        .chain(usual)
-        .flat_map(|folder| ["redis-server", "valkey-server"].map(|name| folder.join(name)))
-        .find(|binary| binary.is_file())
+    executable(&["redis-server", "valkey-server"])
+}
+
+/// The first of the programs that this machine has.
+pub fn executable(names: &[&str]) -> Option<PathBuf> {
+    let usual = [
+        "/usr/bin",
+        "/usr/sbin",
+        "/usr/local/bin",
+        "/opt/homebrew/bin",
+    ]
+    .map(PathBuf::from);
+    let folders: Vec<_> = path_folders().chain(usual).collect();
+    let places = names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    places.into_iter().find(|binary| binary.is_file())
 }
 
 pub fn path_folders() -> impl Iterator<Item = PathBuf> {

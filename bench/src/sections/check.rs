@@ -20,7 +20,9 @@ const FLOOR: usize = 0;
 const GATE: usize = 1;
 const FORGED: usize = 2;
 const MISS: usize = 3;
-const HS256: usize = 5;
+const SHIPPED: usize = 4;
+const SHIPPED_FORGED: usize = 5;
+const HS256: usize = 6;
 
 pub fn run() -> Result<Results> {
     build_service()?;
@@ -28,7 +30,7 @@ pub fn run() -> Result<Results> {
     let stand = Stand::start()?;
     let users = stand.logged_in(COOKIES)?;
     let cookies: Vec<_> = users.iter().map(|issued| cookie(&issued.token)).collect();
-    let forged = cookies.iter().map(|cookie| forged(cookie)).collect();
+    let forged: Vec<_> = cookies.iter().map(|cookie| forged(cookie)).collect();
 
     let one_worker = [("GATELODGE_SERVER__WORKERS", "1")];
     let service = stand.service(SERVER, &one_worker)?;
@@ -47,7 +49,7 @@ pub fn run() -> Result<Results> {
     let contenders = [
         contender("no check (the floor)", &floor, PATH, passes, 200),
         contender("gate", &gate, PATH, cookies.clone(), 200),
-        contender("gate, forged cookie", &gate, PATH, forged, 401),
+        contender("gate, forged cookie", &gate, PATH, forged.clone(), 401),
         contender(
             "gate, copy in Redis only",
             &miss,
@@ -62,6 +64,7 @@ pub fn run() -> Result<Results> {
             cookies,
             200,
         ),
+        contender("whoami, forged cookie", &service, WHOAMI, forged, 401),
         contender("JWT, HS256", &hs256, PATH, hs256_tokens, 200),
         contender("JWT, EdDSA", &eddsa, PATH, eddsa_tokens, 200),
         contender("JWT, RS256", &rs256, PATH, rs256_tokens, 200),
@@ -114,6 +117,12 @@ pub fn run() -> Result<Results> {
                 1.7,
             ),
             at_most("gate with a forged cookie, to the gate", FORGED, GATE, 1.05),
+            at_most(
+                "whoami with a forged cookie, to whoami",
+                SHIPPED_FORGED,
+                SHIPPED,
+                1.05,
+            ),
         ],
     })
 }

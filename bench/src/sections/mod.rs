@@ -1,6 +1,7 @@
 //! What is measured, in sections that can be run alone.
 
 mod check;
+mod pages;
 mod peers;
 mod proxy;
 mod scale;
@@ -15,20 +16,22 @@ pub enum Section {
     Check,
     Scale,
     Storm,
+    Pages,
     Proxy,
     Peers,
 }
 
 impl Section {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Check,
         Self::Scale,
         Self::Storm,
+        Self::Pages,
         Self::Proxy,
         Self::Peers,
     ];
     /// What runs if none is named: the proxy needs nginx, the peers what their packages do.
-    pub const USUAL: [Self; 3] = [Self::Check, Self::Scale, Self::Storm];
+    pub const USUAL: [Self; 4] = [Self::Check, Self::Scale, Self::Storm, Self::Pages];
 
     pub fn parse(name: &str) -> Result<Self> {
         let section = Self::ALL.into_iter().find(|section| section.name() == name);
@@ -40,6 +43,7 @@ impl Section {
             Self::Check => "check",
             Self::Scale => "scale",
             Self::Storm => "storm",
+            Self::Pages => "pages",
             Self::Proxy => "proxy",
             Self::Peers => "peers",
         }
@@ -50,6 +54,7 @@ impl Section {
             Self::Check => "One check",
             Self::Scale => "A million sessions",
             Self::Storm => "Checks in a storm of log-ins",
+            Self::Pages => "Pages",
             Self::Proxy => "Forward-auth through nginx",
             Self::Peers => "What users would pick instead",
         }
@@ -60,6 +65,7 @@ impl Section {
             Self::Check => check::ABOUT,
             Self::Scale => scale::ABOUT,
             Self::Storm => storm::ABOUT,
+            Self::Pages => pages::ABOUT,
             Self::Proxy => proxy::ABOUT,
             Self::Peers => peers::ABOUT,
         }
@@ -70,6 +76,7 @@ impl Section {
             Self::Check => check::run(),
             Self::Scale => scale::run(),
             Self::Storm => storm::run(),
+            Self::Pages => pages::run(),
             Self::Proxy => proxy::run(),
             Self::Peers => peers::run(),
         }

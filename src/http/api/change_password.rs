@@ -17,9 +17,9 @@ use crate::http::services::Services;
 #[serde(deny_unknown_fields)]
 pub struct Body {
     #[schema(required, value_type = String, example = "correct horse battery staple")]
-    current_password: Option<Zeroizing<String>>,
+    pub(in crate::http) current_password: Option<Zeroizing<String>>,
     #[schema(required, value_type = String, example = "a longer horse battery staple")]
-    new_password: Option<Zeroizing<String>>,
+    pub(in crate::http) new_password: Option<Zeroizing<String>>,
 }
 
 /// Change my password
@@ -40,23 +40,32 @@ pub async fn change_password(
     services: Data<Services>,
     Json(body): Json<Body>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = Fields::default();
-    let known = fields.parse(
-        "current_password",
-        body.current_password.as_deref(),
-        Password::parse,
-    );
-    let new = fields.parse("new_password", body.new_password.as_deref(), |text| {
-        NewPassword::parse(text, services.password_min_length)
-    });
-    let (Some(known), Some(new)) = (known, new) else {
-        return Err(fields.into_problem());
-    };
-    let client = client_of(&request, &services);
-    let issued = services
-        .accounts
-        .change_password(current.record(), known, new, client)
-        .await?;
-    carry_issued(&request, &services, &issued)?;
+    body.change(&request, &services, &current).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+impl Body {
+    pub(in crate::http) async fn change(
+        &self,
+        request: &HttpRequest,
+        services: &Services,
+        current: &CurrentSession,
+    ) -> Result<(), Problem> {
+        let mut fields = Fields::default();
+        let known = fields.parse(
+            "current_password",
+            self.current_password.as_deref(),
+            Password::parse,
+        );
+        let new = fields.parse("new_password", self.new_password.as_deref(), |text| {
+            NewPassword::parse(text, services.password_min_length)
+        });
+        let (Some(known), Some(new)) = (known, new) else {
+            return Err(fields.into_problem());
+        };
+        let (by, client) = (current.record(), client_of(request, services));
+        let accounts = &services.accounts;
+        let issued = accounts.change_password(by, known, new, client).await?;
+        carry_issued(request, services, &issued)
+    }
 }

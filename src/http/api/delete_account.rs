@@ -17,7 +17,7 @@ use crate::http::services::Services;
 #[serde(deny_unknown_fields)]
 pub struct Body {
     #[schema(required, value_type = String, example = "correct horse battery staple")]
-    password: Option<Zeroizing<String>>,
+    pub(in crate::http) password: Option<Zeroizing<String>>,
 }
 
 /// Delete my account
@@ -37,16 +37,28 @@ pub async fn delete_account(
     services: Data<Services>,
     Json(body): Json<Body>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = Fields::default();
-    let password = fields.parse("password", body.password.as_deref(), Password::parse);
-    let Some(password) = password else {
-        return Err(fields.into_problem());
-    };
-    let address = address_of(&request, &services);
-    services
-        .accounts
-        .delete_account(current.record(), password, address)
-        .await?;
-    carry_ended(&request);
+    body.delete(&request, &services, &current).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+impl Body {
+    pub(in crate::http) async fn delete(
+        &self,
+        request: &HttpRequest,
+        services: &Services,
+        current: &CurrentSession,
+    ) -> Result<(), Problem> {
+        let mut fields = Fields::default();
+        let password = fields.parse("password", self.password.as_deref(), Password::parse);
+        let Some(password) = password else {
+            return Err(fields.into_problem());
+        };
+        let (by, address) = (current.record(), address_of(request, services));
+        services
+            .accounts
+            .delete_account(by, password, address)
+            .await?;
+        carry_ended(request);
+        Ok(())
+    }
 }

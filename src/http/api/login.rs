@@ -13,17 +13,18 @@ use crate::http::client::client_of;
 use crate::http::problem::Problem;
 use crate::http::representation::IdentityBody;
 use crate::http::services::Services;
+use crate::sessions::Issued;
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = LogIn)]
 #[serde(deny_unknown_fields)]
 pub struct Body {
     #[schema(required, value_type = String, example = "ada@example.com")]
-    email: Option<String>,
+    pub(in crate::http) email: Option<String>,
     #[schema(required, value_type = String, example = "correct horse battery staple")]
-    password: Option<Zeroizing<String>>,
+    pub(in crate::http) password: Option<Zeroizing<String>>,
     #[serde(default)]
-    remember_me: bool,
+    pub(in crate::http) remember_me: bool,
 }
 
 /// Log in
@@ -42,22 +43,31 @@ pub async fn create_session(
     services: Data<Services>,
     Json(body): Json<Body>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = Fields::default();
-    let email = fields.parse("email", body.email.as_ref(), Email::parse);
-    let password = fields.parse("password", body.password.as_deref(), Password::parse);
-    let (Some(email), Some(password)) = (email, password) else {
-        return Err(fields.into_problem());
-    };
-    let issued = services
-        .accounts
-        .log_in(LogIn {
+    let issued = body.log_in(&request, &services).await?;
+    Ok(HttpResponse::Ok().json(IdentityBody::from(&*issued.record)))
+}
+
+impl Body {
+    pub(in crate::http) async fn log_in(
+        &self,
+        request: &HttpRequest,
+        services: &Services,
+    ) -> Result<Issued, Problem> {
+        let mut fields = Fields::default();
+        let email = fields.parse("email", self.email.as_ref(), Email::parse);
+        let password = fields.parse("password", self.password.as_deref(), Password::parse);
+        let (Some(email), Some(password)) = (email, password) else {
+            return Err(fields.into_problem());
+        };
+        let log_in = LogIn {
             email,
             password,
-            remember_me: body.remember_me,
-            client: client_of(&request, &services),
-            presented: Presented::of(&request),
-        })
-        .await?;
-    carry_issued(&request, &services, &issued)?;
-    Ok(HttpResponse::Ok().json(IdentityBody::from(&*issued.record)))
+            remember_me: self.remember_me,
+            client: client_of(request, services),
+            presented: Presented::of(request),
+        };
+        let issued = services.accounts.log_in(log_in).await?;
+        carry_issued(request, services, &issued)?;
+        Ok(issued)
+    }
 }

@@ -1,4 +1,4 @@
-use actix_web::http::header::HeaderName;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 
@@ -9,10 +9,11 @@ use crate::http::problem::Problem;
 use crate::http::services::Services;
 use crate::sessions::Revoked;
 
-const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
-
 /// Not `"cookies"`: that would take the cookies of every app on the domain.
-const CLEARED: &str = "\"cache\", \"storage\"";
+pub(in crate::http) const CLEAR_SITE_DATA: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("clear-site-data"),
+    HeaderValue::from_static("\"cache\", \"storage\""),
+);
 
 /// Log out
 ///
@@ -26,14 +27,22 @@ pub async fn delete_current_session(
     services: Data<Services>,
     _: NoBody,
 ) -> Result<HttpResponse, Problem> {
-    if let Some(digest) = Presented::of(&request) {
-        let act = strangers_act(&request, &services);
+    log_out(&request, &services).await?;
+    Ok(HttpResponse::NoContent()
+        .insert_header(CLEAR_SITE_DATA)
+        .finish())
+}
+
+pub(in crate::http) async fn log_out(
+    request: &HttpRequest,
+    services: &Services,
+) -> Result<(), Problem> {
+    if let Some(digest) = Presented::of(request) {
+        let act = strangers_act(request, services);
         if services.sessions.log_out(digest, act).await? == Revoked::Done {
             request.extensions_mut().insert(HasEnded);
         }
     }
-    carry_ended(&request);
-    Ok(HttpResponse::NoContent()
-        .insert_header((CLEAR_SITE_DATA, CLEARED))
-        .finish())
+    carry_ended(request);
+    Ok(())
 }

@@ -17,9 +17,9 @@ use crate::http::services::Services;
 pub struct Body {
     /// What the link has in it.
     #[schema(required, value_type = String, example = "q0Yx…")]
-    token: Option<Zeroizing<String>>,
+    pub(in crate::http) token: Option<Zeroizing<String>>,
     #[schema(required, value_type = String, example = "a longer horse battery staple")]
-    new_password: Option<Zeroizing<String>>,
+    pub(in crate::http) new_password: Option<Zeroizing<String>>,
 }
 
 /// Set my password by a link
@@ -34,15 +34,25 @@ pub async fn redeem_password_link(
     services: Data<Services>,
     Json(body): Json<Body>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = Fields::default();
-    let token = fields.parse("token", body.token.as_deref(), LinkToken::parse);
-    let new = fields.parse("new_password", body.new_password.as_deref(), |text| {
-        NewPassword::parse(text, services.password_min_length)
-    });
-    let (Some(token), Some(new)) = (token, new) else {
-        return Err(fields.into_problem());
-    };
-    let act = strangers_act(&request, &services);
-    services.accounts.redeem(&token, new, act).await?;
+    body.redeem(&request, &services).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+impl Body {
+    pub(in crate::http) async fn redeem(
+        &self,
+        request: &HttpRequest,
+        services: &Services,
+    ) -> Result<(), Problem> {
+        let mut fields = Fields::default();
+        let token = fields.parse("token", self.token.as_deref(), LinkToken::parse);
+        let new = fields.parse("new_password", self.new_password.as_deref(), |text| {
+            NewPassword::parse(text, services.password_min_length)
+        });
+        let (Some(token), Some(new)) = (token, new) else {
+            return Err(fields.into_problem());
+        };
+        let act = strangers_act(request, services);
+        Ok(services.accounts.redeem(&token, new, act).await?)
+    }
 }

@@ -14,17 +14,18 @@ use crate::http::client::client_of;
 use crate::http::problem::Problem;
 use crate::http::representation::IdentityBody;
 use crate::http::services::Services;
+use crate::sessions::Issued;
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = Registration)]
 #[serde(deny_unknown_fields)]
 pub struct Body {
     #[schema(required, value_type = String, example = "ada@example.com")]
-    email: Option<String>,
+    pub(in crate::http) email: Option<String>,
     #[schema(required, value_type = String, example = "Ada Lovelace")]
-    name: Option<String>,
+    pub(in crate::http) name: Option<String>,
     #[schema(required, value_type = String, example = "correct horse battery staple")]
-    password: Option<Zeroizing<String>>,
+    pub(in crate::http) password: Option<Zeroizing<String>>,
 }
 
 /// Create an account, and log in
@@ -42,25 +43,34 @@ pub async fn register_user(
     services: Data<Services>,
     Json(body): Json<Body>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = Fields::default();
-    let email = fields.parse("email", body.email.as_ref(), Email::parse);
-    let name = fields.parse("name", body.name.as_ref(), UserName::parse);
-    let password = fields.parse("password", body.password.as_deref(), |text| {
-        NewPassword::parse(text, services.password_min_length)
-    });
-    let (Some(email), Some(name), Some(password)) = (email, name, password) else {
-        return Err(fields.into_problem());
-    };
-    let issued = services
-        .accounts
-        .register(Register {
+    let issued = body.register(&request, &services).await?;
+    Ok(HttpResponse::Created().json(IdentityBody::from(&*issued.record)))
+}
+
+impl Body {
+    pub(in crate::http) async fn register(
+        &self,
+        request: &HttpRequest,
+        services: &Services,
+    ) -> Result<Issued, Problem> {
+        let mut fields = Fields::default();
+        let email = fields.parse("email", self.email.as_ref(), Email::parse);
+        let name = fields.parse("name", self.name.as_ref(), UserName::parse);
+        let password = fields.parse("password", self.password.as_deref(), |text| {
+            NewPassword::parse(text, services.password_min_length)
+        });
+        let (Some(email), Some(name), Some(password)) = (email, name, password) else {
+            return Err(fields.into_problem());
+        };
+        let register = Register {
             email,
             name,
             password,
-            client: client_of(&request, &services),
-            presented: Presented::of(&request),
-        })
-        .await?;
-    carry_issued(&request, &services, &issued)?;
-    Ok(HttpResponse::Created().json(IdentityBody::from(&*issued.record)))
+            client: client_of(request, services),
+            presented: Presented::of(request),
+        };
+        let issued = services.accounts.register(register).await?;
+        carry_issued(request, services, &issued)?;
+        Ok(issued)
+    }
 }

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::email::Email;
 use crate::domain::password::Password;
-use crate::domain::user::UserName;
+use crate::domain::user::{User, UserName};
 use crate::http::body::{Fields, Json};
 use crate::http::client::address_of;
 use crate::http::gate::CurrentSession;
@@ -19,11 +19,11 @@ use crate::http::services::Services;
 #[serde(deny_unknown_fields)]
 pub struct Body {
     #[schema(required = false, value_type = String, example = "Ada Lovelace")]
-    name: Option<String>,
+    pub(in crate::http) name: Option<String>,
     #[schema(required = false, value_type = String, example = "ada@example.com")]
-    email: Option<String>,
+    pub(in crate::http) email: Option<String>,
     #[schema(required = false, value_type = String, example = "correct horse battery staple")]
-    password: Option<Zeroizing<String>>,
+    pub(in crate::http) password: Option<Zeroizing<String>>,
 }
 
 enum Change {
@@ -51,19 +51,29 @@ pub async fn update_account(
     services: Data<Services>,
     Json(body): Json<Body>,
 ) -> Result<HttpResponse, Problem> {
-    let change = body.into_change()?;
-    let (accounts, by) = (&services.accounts, current.record());
-    let address = address_of(&request, &services);
-    let user = match change {
-        Change::Name(name) => accounts.change_name(by, name, address).await?,
-        Change::Email(email, password) => {
-            accounts.change_email(by, email, password, address).await?
-        }
-    };
+    let user = body.change(&request, &services, &current).await?;
     Ok(HttpResponse::Ok().json(UserBody::from(&user)))
 }
 
 impl Body {
+    pub(in crate::http) async fn change(
+        self,
+        request: &HttpRequest,
+        services: &Services,
+        current: &CurrentSession,
+    ) -> Result<User, Problem> {
+        let change = self.into_change()?;
+        let (accounts, by) = (&services.accounts, current.record());
+        let address = address_of(request, services);
+        let changed = match change {
+            Change::Name(name) => accounts.change_name(by, name, address).await,
+            Change::Email(email, password) => {
+                accounts.change_email(by, email, password, address).await
+            }
+        };
+        Ok(changed?)
+    }
+
     /// Either the name, or the e-mail address with the password; not both, so
     /// that a request is done whole or not at all.
     fn into_change(self) -> Result<Change, Problem> {

@@ -10,10 +10,11 @@ pub(super) mod identity;
 
 use std::sync::Once;
 
-use actix_web::http::header::{ACCEPT, HeaderMap, HeaderName, LOCATION};
+use actix_web::http::header::{HeaderMap, HeaderName, LOCATION};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::gate::{self, CurrentSession};
+use super::headers::accepts_html;
 use super::problem::{Kind, Problem};
 use super::services::Services;
 use crate::domain::access::Requirement;
@@ -72,11 +73,6 @@ impl Question {
         };
         self.target.method.is_get_or_head() && is_to_a_page
     }
-}
-
-fn accepts_html(headers: &HeaderMap) -> bool {
-    let mut accepted = headers.get_all(ACCEPT).filter_map(|it| it.to_str().ok());
-    accepted.any(|accepted| accepted.contains("text/html"))
 }
 
 /// The value of a header that must be there exactly once.

@@ -1,27 +1,63 @@
-//! Pages for people: rendered here, without JavaScript and without anything from
-//! elsewhere.
+//! Pages for people: rendered here, working without JavaScript, with nothing from
+//! elsewhere. A form does what the API's call does, through the same code.
 
+pub(super) mod account;
+pub(super) mod admin;
+pub(super) mod assets;
 pub(super) mod docs;
+mod done;
+mod form;
+pub(super) mod friendly;
+pub(super) mod login;
+pub(super) mod logout;
 pub(super) mod password;
 pub(super) mod problems;
+pub(super) mod register;
 pub(super) mod setup;
-pub(super) mod style;
+mod view;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_SECURITY_POLICY, ContentType};
+use actix_web::http::header::{
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION, TryIntoHeaderValue,
+};
 use askama::Template;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use self::form::{Mistakes, again};
 use super::headers::PAGE_POLICY;
-use super::problem::{FieldError, Kind, Problem};
+use super::problem::Problem;
+
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::build(status)
-        .insert_header(ContentType::html())
-        .insert_header((CONTENT_SECURITY_POLICY, PAGE_POLICY))
-        .body(template.render().map_err(Problem::internal)?))
+    dress(HttpResponse::new(status), template)
+}
+
+/// An answer with a page for its body.
+fn dress<B>(answer: HttpResponse<B>, template: &impl Template) -> Result<HttpResponse, Problem> {
+    let html = template.render().map_err(Problem::internal)?;
+    let mut dressed = answer.set_body(html).map_into_boxed_body();
+    let headers = dressed.headers_mut();
+    headers.insert(CONTENT_TYPE, HTML);
+    headers.insert(CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    Ok(dressed)
+}
+
+/// Has a browser go on to another page, whatever brought it here (RFC 9110, 15.4.4).
+fn see_other(location: impl TryIntoHeaderValue) -> Result<HttpResponse, Problem> {
+    let location = location
+        .try_into_value()
+        .map_err(|error| Problem::internal(anyhow::anyhow!("{}", error.into())))?;
+    let mut answer = HttpResponse::new(StatusCode::SEE_OTHER);
+    answer.headers_mut().insert(LOCATION, location);
+    Ok(answer)
+}
+
+/// Where whoever just types our name gets to.
+pub(super) async fn get_home() -> Result<HttpResponse, Problem> {
+    see_other(login::HOME)
 }
 
 /// A page that says one thing.
@@ -32,9 +68,9 @@ struct Message<'a> {
     text: &'a str,
 }
 
-/// What a link has in it that is good for one form. Others may have added to it.
+/// The query of a link that is good for one form. Others may have added to it.
 #[derive(Deserialize)]
-pub struct Parameters {
+pub struct LinkQuery {
     #[serde(default)]
     token: Zeroizing<String>,
 }
@@ -50,36 +86,15 @@ fn dead_link() -> Result<HttpResponse, Problem> {
 }
 
 /// The answer to a form that was reached by a link: what has been done, or the form
-/// once more, with what is wrong in it.
+/// once more.
 fn answer<T: Template>(
     outcome: Result<(), Problem>,
     done: &Message,
-    again: impl FnOnce(Vec<FieldError>) -> T,
+    form: impl FnOnce(Mistakes) -> T,
 ) -> Result<HttpResponse, Problem> {
-    let errors = match outcome {
-        Ok(()) => return page(StatusCode::OK, done),
-        Err(problem) => mistakes(problem)?,
-    };
-    if mistake(&errors, "token").is_some() {
-        return dead_link();
+    match outcome {
+        Ok(()) => page(StatusCode::OK, done),
+        Err(problem) if problem.errors().iter().any(|error| error.field == "token") => dead_link(),
+        Err(problem) => again(problem, form),
     }
-    page(StatusCode::UNPROCESSABLE_ENTITY, &again(errors))
-}
-
-/// What is wrong with a form, if that is something its user can put right.
-fn mistakes(problem: Problem) -> Result<Vec<FieldError>, Problem> {
-    match problem.kind() {
-        Kind::InvalidInput => Ok(problem.into_errors()),
-        Kind::EmailTaken => Ok(vec![FieldError {
-            field: "email".to_owned(),
-            message: "is taken: there is an account with it".to_owned(),
-        }]),
-        _ => Err(problem),
-    }
-}
-
-/// What is wrong with one field of a form.
-fn mistake<'a>(errors: &'a [FieldError], field: &str) -> Option<&'a str> {
-    let error = errors.iter().find(|error| error.field == field);
-    error.map(|error| error.message.as_str())
 }

@@ -5,20 +5,20 @@ use askama::Template;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{Message, Parameters, answer, dead_link, page};
+use super::form::{Mistakes, advice};
+use super::{LinkQuery, Message, answer, dead_link, page};
 use crate::domain::link::LinkToken;
-use crate::domain::password::NewPassword;
-use crate::http::body::{Fields, Form, Query};
-use crate::http::client::strangers_act;
-use crate::http::problem::{FieldError, Problem};
+use crate::http::api::redeem_password;
+use crate::http::body::{Form, Query};
+use crate::http::problem::Problem;
 use crate::http::services::Services;
 
 #[derive(Template)]
 #[template(path = "password.html")]
 struct PasswordForm<'a> {
     token: &'a str,
-    min_length: usize,
-    errors: Vec<FieldError>,
+    advice: String,
+    mistakes: Mistakes,
 }
 
 #[derive(Deserialize)]
@@ -30,11 +30,11 @@ pub struct Body {
 
 pub async fn get_password(
     services: Data<Services>,
-    Query(parameters): Query<Parameters>,
+    Query(parameters): Query<LinkQuery>,
 ) -> Result<HttpResponse, Problem> {
     match LinkToken::parse(&parameters.token) {
         Ok(token) if services.accounts.is_password_link(&token).await? => {
-            let form = form(&services, &parameters.token, Vec::new());
+            let form = form(&services, &parameters.token, Mistakes::default());
             page(StatusCode::OK, &form)
         }
         Ok(_) | Err(_) => dead_link(),
@@ -51,29 +51,20 @@ pub async fn set_password(
         text: "Everywhere you were logged in, you are no longer. Log in with the password you \
                have just chosen.",
     };
-    let outcome = redeem(&request, &services, &body).await;
-    answer(outcome, &done, |errors| {
-        form(&services, &body.token, errors)
+    let redemption = redeem_password::Body {
+        token: Some(body.token.clone()),
+        new_password: Some(body.new_password),
+    };
+    let outcome = redemption.redeem(&request, &services).await;
+    answer(outcome, &done, |mistakes| {
+        form(&services, &body.token, mistakes)
     })
 }
 
-fn form<'a>(services: &Services, token: &'a str, errors: Vec<FieldError>) -> PasswordForm<'a> {
+fn form<'a>(services: &Services, token: &'a str, mistakes: Mistakes) -> PasswordForm<'a> {
     PasswordForm {
         token,
-        min_length: services.password_min_length,
-        errors,
+        advice: advice(services.password_min_length),
+        mistakes,
     }
-}
-
-async fn redeem(request: &HttpRequest, services: &Services, body: &Body) -> Result<(), Problem> {
-    let mut fields = Fields::default();
-    let token = fields.parse("token", Some(&*body.token), LinkToken::parse);
-    let password = fields.parse("new_password", Some(&*body.new_password), |text| {
-        NewPassword::parse(text, services.password_min_length)
-    });
-    let (Some(token), Some(password)) = (token, password) else {
-        return Err(fields.into_problem());
-    };
-    let act = strangers_act(request, services);
-    Ok(services.accounts.redeem(&token, password, act).await?)
 }

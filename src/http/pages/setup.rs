@@ -5,7 +5,8 @@ use askama::Template;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{Message, Parameters, answer, dead_link, page};
+use super::form::{Mistakes, advice};
+use super::{LinkQuery, Message, answer, dead_link, page};
 use crate::accounts::{NewAccount, SetUp};
 use crate::domain::email::Email;
 use crate::domain::link::LinkToken;
@@ -13,7 +14,7 @@ use crate::domain::password::NewPassword;
 use crate::domain::user::{Role, UserName};
 use crate::http::body::{Fields, Form, Query};
 use crate::http::client::strangers_act;
-use crate::http::problem::{FieldError, Problem};
+use crate::http::problem::Problem;
 use crate::http::services::Services;
 
 #[derive(Template)]
@@ -22,8 +23,8 @@ struct SetupForm<'a> {
     token: &'a str,
     email: &'a str,
     name: &'a str,
-    min_length: usize,
-    errors: Vec<FieldError>,
+    advice: String,
+    mistakes: Mistakes,
 }
 
 #[derive(Deserialize)]
@@ -37,7 +38,7 @@ pub struct Body {
 
 pub async fn get_setup(
     services: Data<Services>,
-    Query(parameters): Query<Parameters>,
+    Query(parameters): Query<LinkQuery>,
 ) -> Result<HttpResponse, Problem> {
     match LinkToken::parse(&parameters.token) {
         Ok(token) if services.accounts.is_setup_link(&token).await? => {
@@ -45,8 +46,8 @@ pub async fn get_setup(
                 token: &parameters.token,
                 email: "",
                 name: "",
-                min_length: services.password_min_length,
-                errors: Vec::new(),
+                advice: advice(services.password_min_length),
+                mistakes: Mistakes::default(),
             };
             page(StatusCode::OK, &form)
         }
@@ -65,12 +66,12 @@ pub async fn set_up(
                the password you have just chosen.",
     };
     let outcome = create(&request, &services, &body).await;
-    answer(outcome, &done, |errors| SetupForm {
+    answer(outcome, &done, |mistakes| SetupForm {
         token: &body.token,
         email: &body.email,
         name: &body.name,
-        min_length: services.password_min_length,
-        errors,
+        advice: advice(services.password_min_length),
+        mistakes,
     })
 }
 

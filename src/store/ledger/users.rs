@@ -32,6 +32,15 @@ impl Ledger {
         Ok(Page::cut(users, page.limit, |user: &User| user.id))
     }
 
+    /// Those of the ids that there are users of, in any order.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn users_among(&self, ids: &[UserId]) -> Result<Vec<User>, Unavailable> {
+        let rows = self.read(async |link| statements::lists::users_among(link, ids).await);
+        Ok(rows.await?.into_iter().map(User::from).collect())
+    }
+
     /// Creates a user, who is invited by the link if one is given. `false` if the
     /// e-mail address is taken.
     ///

@@ -3,7 +3,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::accounts::NewAccount;
+use crate::accounts::{Created, NewAccount};
 use crate::domain::email::Email;
 use crate::domain::user::{Role, UserName};
 use crate::http::body::{Fields, Json};
@@ -18,11 +18,11 @@ use crate::http::services::Services;
 #[serde(deny_unknown_fields)]
 pub struct Body {
     #[schema(required, value_type = String, example = "ada@example.com")]
-    email: Option<String>,
+    pub(in crate::http) email: Option<String>,
     #[schema(required, value_type = String, example = "Ada Lovelace")]
-    name: Option<String>,
+    pub(in crate::http) name: Option<String>,
     #[schema(required = false, value_type = RoleName, default = "user")]
-    role: Option<String>,
+    pub(in crate::http) role: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -48,21 +48,32 @@ pub async fn create_user(
     services: Data<Services>,
     Json(body): Json<Body>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = Fields::default();
-    let email = fields.parse("email", body.email.as_ref(), Email::parse);
-    let name = fields.parse("name", body.name.as_ref(), UserName::parse);
-    let role = match &body.role {
-        None => Some(Role::User),
-        given => fields.parse("role", given.as_ref(), Role::parse),
-    };
-    let (Some(email), Some(name), Some(role)) = (email, name, role) else {
-        return Err(fields.into_problem());
-    };
-    let act = act_of(&request, &services, admin.user().id);
-    let account = NewAccount { email, name, role };
-    let created = services.accounts.invite(account, act).await?;
+    let created = body.invite(&request, &services, &admin).await?;
     Ok(HttpResponse::Created().json(Answer {
         user: (&created.user).into(),
         password_link: services.links.password(&created.invitation.token),
     }))
+}
+
+impl Body {
+    pub(in crate::http) async fn invite(
+        &self,
+        request: &HttpRequest,
+        services: &Services,
+        admin: &AdminSession,
+    ) -> Result<Created, Problem> {
+        let mut fields = Fields::default();
+        let email = fields.parse("email", self.email.as_ref(), Email::parse);
+        let name = fields.parse("name", self.name.as_ref(), UserName::parse);
+        let role = match &self.role {
+            None => Some(Role::User),
+            given => fields.parse("role", given.as_ref(), Role::parse),
+        };
+        let (Some(email), Some(name), Some(role)) = (email, name, role) else {
+            return Err(fields.into_problem());
+        };
+        let act = act_of(request, services, admin.user().id);
+        let account = NewAccount { email, name, role };
+        Ok(services.accounts.invite(account, act).await?)
+    }
 }

@@ -3,7 +3,9 @@ use actix_web::web::Data;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::domain::audit::{Action, Actor, EventFilter};
+use crate::domain::audit::{Action, Actor, EventFilter, Recorded};
+use crate::domain::id::EventId;
+use crate::domain::page::Page;
 use crate::http::body::{Fields, Query, given};
 use crate::http::listing::{page_of, user_id};
 use crate::http::problem::Problem;
@@ -17,15 +19,15 @@ pub struct Parameters {
     /// Who did it: a user's id, or `operator`.
     #[serde(deserialize_with = "given")]
     #[param(required = false, value_type = String)]
-    actor: Option<String>,
+    pub(in crate::http) actor: Option<String>,
     /// Whom it concerned: a user's id.
     #[serde(deserialize_with = "given")]
     #[param(required = false, value_type = String, format = Uuid)]
-    subject: Option<String>,
+    pub(in crate::http) subject: Option<String>,
     /// What was done, such as `logged_in`.
     #[serde(deserialize_with = "given")]
     #[param(required = false, value_type = String)]
-    action: Option<String>,
+    pub(in crate::http) action: Option<String>,
     /// `next_cursor` of the page before.
     #[serde(deserialize_with = "given")]
     #[param(required = false, value_type = String)]
@@ -45,20 +47,25 @@ pub async fn list_events(
     services: Data<Services>,
     Query(parameters): Query<Parameters>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = Fields::default();
-    let filter = EventFilter {
-        actor: fields.optional("actor", parameters.actor.as_ref(), actor),
-        subject: fields.optional("subject", parameters.subject.as_ref(), user_id),
-        action: fields.optional("action", parameters.action.as_ref(), Action::parse),
-    };
-    let page = page_of(
-        &mut fields,
-        parameters.cursor.as_ref(),
-        parameters.limit.as_ref(),
-    );
-    fields.finish()?;
-    let page = services.accounts.list_events(filter, page).await?;
+    let page = parameters.list(&services).await?;
     Ok(HttpResponse::Ok().json(EventsBody::from(&page)))
+}
+
+impl Parameters {
+    pub(in crate::http) async fn list(
+        &self,
+        services: &Services,
+    ) -> Result<Page<Recorded, EventId>, Problem> {
+        let mut fields = Fields::default();
+        let filter = EventFilter {
+            actor: fields.optional("actor", self.actor.as_ref(), actor),
+            subject: fields.optional("subject", self.subject.as_ref(), user_id),
+            action: fields.optional("action", self.action.as_ref(), Action::parse),
+        };
+        let page = page_of(&mut fields, self.cursor.as_ref(), self.limit.as_ref());
+        fields.finish()?;
+        Ok(services.accounts.list_events(filter, page).await?)
+    }
 }
 
 fn actor(text: &str) -> Result<Actor, &'static str> {

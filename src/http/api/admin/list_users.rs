@@ -3,7 +3,10 @@ use actix_web::web::Data;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::domain::id::UserId;
+use crate::domain::page::Page;
 use crate::domain::text::Fragment;
+use crate::domain::user::User;
 use crate::http::body::{Fields, Query, given};
 use crate::http::listing::page_of;
 use crate::http::problem::Problem;
@@ -17,7 +20,7 @@ pub struct Parameters {
     /// What a name or an e-mail address has in it, three characters at least.
     #[serde(deserialize_with = "given")]
     #[param(required = false, value_type = String)]
-    search: Option<String>,
+    pub(in crate::http) search: Option<String>,
     /// `next_cursor` of the page before.
     #[serde(deserialize_with = "given")]
     #[param(required = false, value_type = String)]
@@ -37,14 +40,19 @@ pub async fn list_users(
     services: Data<Services>,
     Query(parameters): Query<Parameters>,
 ) -> Result<HttpResponse, Problem> {
-    let mut fields = Fields::default();
-    let search = fields.optional("search", parameters.search.as_ref(), Fragment::parse);
-    let page = page_of(
-        &mut fields,
-        parameters.cursor.as_ref(),
-        parameters.limit.as_ref(),
-    );
-    fields.finish()?;
-    let users = services.accounts.list_users(search.as_ref(), page).await?;
+    let users = parameters.list(&services).await?;
     Ok(HttpResponse::Ok().json(UsersBody::from(&users)))
+}
+
+impl Parameters {
+    pub(in crate::http) async fn list(
+        &self,
+        services: &Services,
+    ) -> Result<Page<User, UserId>, Problem> {
+        let mut fields = Fields::default();
+        let search = fields.optional("search", self.search.as_ref(), Fragment::parse);
+        let page = page_of(&mut fields, self.cursor.as_ref(), self.limit.as_ref());
+        fields.finish()?;
+        Ok(services.accounts.list_users(search.as_ref(), page).await?)
+    }
 }

@@ -26,13 +26,13 @@ use crate::http::services::Services;
 pub struct Body {
     #[serde(default, deserialize_with = "object")]
     #[schema(required, value_type = Filter)]
-    filter: Option<Filter>,
+    pub(in crate::http) filter: Option<Filter>,
     /// For the audit log.
     #[schema(required = false, value_type = String, example = "stolen laptops")]
-    reason: Option<String>,
+    pub(in crate::http) reason: Option<String>,
     /// Whether only to count.
     #[serde(default)]
-    dry_run: bool,
+    pub(in crate::http) dry_run: bool,
 }
 
 /// The sessions that everything given holds for; or everyone's.
@@ -43,31 +43,31 @@ pub struct Filter {
     /// Whose.
     #[serde(deserialize_with = "text")]
     #[schema(required = false, value_type = String, format = Uuid)]
-    user_id: Option<String>,
+    pub(in crate::http) user_id: Option<String>,
     /// An address, or a range such as `203.0.113.0/24`.
     #[serde(deserialize_with = "text")]
     #[schema(required = false, value_type = String)]
-    ip: Option<String>,
+    pub(in crate::http) ip: Option<String>,
     /// What the user agent has in it, upper and lower case alike, three
     /// characters at least.
     #[serde(deserialize_with = "text")]
     #[schema(required = false, value_type = String)]
-    user_agent: Option<String>,
+    pub(in crate::http) user_agent: Option<String>,
     /// RFC 3339.
     #[serde(deserialize_with = "text")]
     #[schema(required = false, value_type = String, format = DateTime)]
-    issued_before: Option<String>,
+    pub(in crate::http) issued_before: Option<String>,
     /// RFC 3339.
     #[serde(deserialize_with = "text")]
     #[schema(required = false, value_type = String, format = DateTime)]
-    issued_after: Option<String>,
+    pub(in crate::http) issued_after: Option<String>,
     /// RFC 3339. What the ledger knows of this is up to 5 % of the idle timeout old.
     #[serde(deserialize_with = "text")]
     #[schema(required = false, value_type = String, format = DateTime)]
-    last_seen_before: Option<String>,
+    pub(in crate::http) last_seen_before: Option<String>,
     /// `true`, and nothing else: all sessions there are, the one that asks included.
     #[schema(required = false, value_type = bool)]
-    everyone: Option<bool>,
+    pub(in crate::http) everyone: Option<bool>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -75,10 +75,10 @@ pub struct Filter {
 pub struct Answer {
     /// Sessions in use that the filter is for; null with everyone.
     #[schema(required, example = 42)]
-    matched: Option<usize>,
+    pub(in crate::http) matched: Option<usize>,
     /// Those of them that this has ended; null with everyone.
     #[schema(required, example = 42)]
-    revoked: Option<usize>,
+    pub(in crate::http) revoked: Option<usize>,
     /// From when on no instance accepts them, whatever has broken; while all is
     /// well, they are refused within a second. Null with `dry_run`.
     #[schema(required, value_type = Option<String>, format = DateTime, example = "2026-09-21T15:20:05Z")]
@@ -101,31 +101,41 @@ pub async fn revoke_matching_sessions(
     services: Data<Services>,
     Json(body): Json<Body>,
 ) -> Result<HttpResponse, Problem> {
-    let (target, reason) = body.parse()?;
-    let (sessions, dry_run) = (&services.sessions, body.dry_run);
-    let act = act_of(&request, &services, admin.user().id);
-    let (matched, revoked) = match target {
-        Target::Everyone if dry_run => (None, None),
-        Target::Everyone => {
-            sessions.revoke_everyone(reason, act).await?;
-            (None, None)
-        }
-        Target::Matching(selection) if dry_run => {
-            (Some(sessions.count_matching(&selection).await?), Some(0))
-        }
-        Target::Matching(selection) => {
-            let swept = sessions.revoke_matching(selection, reason, act).await?;
-            (Some(swept.matched), Some(swept.revoked))
-        }
-    };
-    Ok(HttpResponse::Ok().json(Answer {
-        matched,
-        revoked,
-        effective_at: (!dry_run).then(|| sessions.effective_at()),
-    }))
+    let answer = body.revoke(&request, &services, &admin).await?;
+    Ok(HttpResponse::Ok().json(answer))
 }
 
 impl Body {
+    pub(in crate::http) async fn revoke(
+        &self,
+        request: &HttpRequest,
+        services: &Services,
+        admin: &AdminSession,
+    ) -> Result<Answer, Problem> {
+        let (target, reason) = self.parse()?;
+        let (sessions, dry_run) = (&services.sessions, self.dry_run);
+        let act = act_of(request, services, admin.user().id);
+        let (matched, revoked) = match target {
+            Target::Everyone if dry_run => (None, None),
+            Target::Everyone => {
+                sessions.revoke_everyone(reason, act).await?;
+                (None, None)
+            }
+            Target::Matching(selection) if dry_run => {
+                (Some(sessions.count_matching(&selection).await?), Some(0))
+            }
+            Target::Matching(selection) => {
+                let swept = sessions.revoke_matching(selection, reason, act).await?;
+                (Some(swept.matched), Some(swept.revoked))
+            }
+        };
+        Ok(Answer {
+            matched,
+            revoked,
+            effective_at: (!dry_run).then(|| sessions.effective_at()),
+        })
+    }
+
     /// Nothing that is empty, unknown or contradictory ends anybody's session.
     fn parse(&self) -> Result<(Target, Option<Line>), Problem> {
         let mut fields = Fields::default();

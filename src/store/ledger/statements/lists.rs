@@ -198,6 +198,25 @@ pub(in crate::store::ledger) async fn users(
     })
 }
 
+/// Those of the ids that there are users of.
+pub(in crate::store::ledger) async fn users_among(
+    link: Link<'_>,
+    ids: &[UserId],
+) -> Result<Vec<UserRow>> {
+    list!(link, UserRow, |query, _dialect| {
+        query.push(concat!(
+            "select ",
+            user_columns!(),
+            " from users u where u.id in ("
+        ));
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(")");
+    })
+}
+
 pub(in crate::store::ledger) async fn events(
     link: Link<'_>,
     filter: EventFilter,
