@@ -38,21 +38,21 @@ impl Services {
         self.mount_pages(app);
     }
 
-    /// Adds the API.
+    /// Adds the API: first what is asked most, since routes are tried in this order.
     #[rustfmt::skip]
     fn mount_api(&self, app: &mut ServiceConfig) {
-        app.service(carried(self, "/api/register", Deadline::HASHING, [ending(post(register::register_user))]))
+        app.service(plain("/api/sessions/whoami", Deadline::USUAL, [gated(get(whoami::get_current_session))]))
+           .service(check("/api/authz/forward-auth", any(forward_auth::check_forward_auth)))
+           .service(check("/api/authz/auth-request", any(auth_request::check_auth_request)))
+           .service(check("/api/authz/ext-authz/{path:.*}", any(ext_authz::check_ext_authz)))
+           .service(carried(self, "/api/register", Deadline::HASHING, [ending(post(register::register_user))]))
            .service(carried(self, "/api/login", Deadline::HASHING, [ending(post(login::create_session))]))
            .service(carried(self, "/api/logout", Deadline::USUAL, [ending(post(logout::delete_current_session))]))
-           .service(plain("/api/sessions/whoami", Deadline::USUAL, [gated(get(whoami::get_current_session))]))
            .service(plain("/api/sessions", Deadline::USUAL, [gated(get(list_sessions::list_sessions)), gated(ending(delete(revoke_sessions::revoke_sessions)))]))
            .service(plain("/api/sessions/{id}", Deadline::USUAL, [gated(ending(delete(revoke_session::revoke_session)))]))
            .service(carried(self, "/api/password", Deadline::HASHING, [gated(ending(post(change_password::change_password)))]))
            .service(plain("/api/password/redeem", Deadline::HASHING, [post(redeem_password::redeem_password_link)]))
            .service(carried(self, "/api/account", Deadline::HASHING, [gated(ending(patch(update_account::update_account))), gated(ending(delete(delete_account::delete_account)))]))
-           .service(check("/api/authz/forward-auth", any(forward_auth::check_forward_auth)))
-           .service(check("/api/authz/auth-request", any(auth_request::check_auth_request)))
-           .service(check("/api/authz/ext-authz/{path:.*}", any(ext_authz::check_ext_authz)))
            .service(plain("/api/admin/users", Deadline::USUAL, [admins(get(list_users::list_users)), admins(post(create_user::create_user))]))
            .service(plain("/api/admin/users/{id}", Deadline::USUAL, [admins(get(get_user::get_user)), admins(ending(delete(delete_user::delete_user)))]))
            .service(plain("/api/admin/users/{id}/password-link", Deadline::USUAL, [admins(post(issue_password_link::issue_password_link))]))
