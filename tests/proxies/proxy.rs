@@ -15,6 +15,8 @@ pub enum Kind {
     /// With the file for Gatelodge and an app under one name.
     NginxOneHost,
     Caddy,
+    /// Whose `copy_headers` leaves a client's headers where the answer's are empty.
+    Caddy210,
     Haproxy,
     Traefik,
     Envoy,
@@ -73,14 +75,14 @@ fn replacements<const N: usize>(pairs: [(&str, String); N]) -> Replacements {
 fn nginx(main: &'static str, directory: &Path, port: u16) -> Vec<(&'static str, Replacements)> {
     let certificate = "ssl_certificate /etc/nginx/tls/example.com.pem;\n";
     let key = "ssl_certificate_key /etc/nginx/tls/example.com.key;\n";
-    let listen = format!("listen 127.0.0.1:{port};");
+    let listen = format!("listen 127.0.0.1:{port}");
     let included = format!("include {}/", directory.display());
     let main = (
         main,
         replacements([
             (certificate, String::new()),
             (key, String::new()),
-            ("listen 443 ssl;", listen),
+            ("listen 443 ssl", listen),
             ("include /etc/nginx/gatelodge/", included),
         ]),
     );
@@ -97,7 +99,7 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Nginx | Self::NginxOneHost => "nginx",
-            Self::Caddy => "caddy",
+            Self::Caddy | Self::Caddy210 => "caddy",
             Self::Haproxy => "haproxy",
             Self::Traefik => "traefik",
             Self::Envoy => "envoy",
@@ -110,7 +112,7 @@ impl Kind {
         match self {
             Self::Nginx => nginx("nginx/two-hosts.conf", directory, port),
             Self::NginxOneHost => nginx("nginx/one-host.conf", directory, port),
-            Self::Caddy => {
+            Self::Caddy | Self::Caddy210 => {
                 let site =
                     |name: &str| format!("http://{name}.example.com:{port} {{\n\tbind 127.0.0.1\n");
                 let sites = [
@@ -181,7 +183,7 @@ impl Kind {
                 fs::write(file("nginx.conf"), whole).expect("a file");
                 command.args(["-e", "stderr", "-c"]).arg(file("nginx.conf"));
             }
-            Self::Caddy => {
+            Self::Caddy | Self::Caddy210 => {
                 command
                     .args(["run", "--adapter", "caddyfile", "--config"])
                     .arg(file("Caddyfile"));

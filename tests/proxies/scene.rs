@@ -11,6 +11,15 @@ use crate::support::{TestApp, eventually};
 
 const RULES: &str = r#"
     [[authz.rules]]
+    host = "status.example.com"
+    require = "anyone"
+
+    [[authz.rules]]
+    host = "app.example.com"
+    path = "/secret/"
+    require = "admin"
+
+    [[authz.rules]]
     path = "/public/"
     require = "anyone"
 

@@ -3,7 +3,7 @@
 use rstest::rstest;
 
 use super::client::{Request, send_bytes};
-use super::proxy::Kind::{self, Caddy, Envoy, Haproxy, Nginx, Traefik};
+use super::proxy::Kind::{self, Caddy, Caddy210, Envoy, Haproxy, Nginx, NginxOneHost, Traefik};
 use super::scene::{Scene, identity};
 use super::upstream::MARK;
 
@@ -41,10 +41,24 @@ const FORGED: [&str; 30] = [
     "X-HTTP-Method-Override: GET",
 ];
 
+/// What apps take for who it is, or for what was asked for, that Gatelodge never says.
+const DROPPED: [&str; 10] = [
+    "X-Forwarded-User",
+    "X-Forwarded-Email",
+    "X-Forwarded-Groups",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Scheme",
+    "X-Original-Method",
+    "X-Original-URI",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+    "Forwarded",
+];
+
 #[rstest]
 #[tokio::test]
 async fn what_a_client_says_of_itself_is_thrown_away(
-    #[values(Nginx, Caddy, Haproxy, Traefik, Envoy)] kind: Kind,
+    #[values(Nginx, Caddy, Caddy210, Haproxy, Traefik, Envoy)] kind: Kind,
 ) {
     let scene = Scene::set(kind).await;
     let ada = format!("Cookie: {}", scene.registered().await);
@@ -58,6 +72,12 @@ async fn what_a_client_says_of_itself_is_thrown_away(
     let known = identity(known.app_got().unwrap());
     let passed = scene.send(forging("/", &[&ada])).await;
     assert_eq!(identity(passed.app_got().unwrap()), known, "{passed:?}");
+    let mut request = Request::new("GET", "/public/");
+    let lines = DROPPED.iter().map(|name| format!("{name}: forged"));
+    request.headers.extend(lines);
+    let dropped = scene.send(request).await;
+    let got = dropped.app_got().unwrap();
+    assert!(!got.contains("forged"), "{got}");
     let anyone = scene.send(forging("/public/", &[])).await;
     assert_eq!(identity(anyone.app_got().unwrap()), [], "{anyone:?}");
     for (target, also, status) in [
@@ -162,6 +182,37 @@ async fn no_way_to_write_a_path_leads_round_a_rule(
         request.host = host;
         let answer = scene.send(request).await;
         assert_eq!(answer.app_got(), None, "{host} {answer:?}");
+    }
+}
+
+/// What a proxy sends to the app by one host is not decided about by another.
+#[rstest]
+#[tokio::test]
+async fn no_host_stands_for_another(
+    #[values(Nginx, NginxOneHost, Caddy, Haproxy, Traefik, Envoy)] kind: Kind,
+) {
+    let scene = Scene::set(kind).await;
+    let ada = format!("Cookie: {}", scene.registered().await);
+    for (target, host) in [
+        ("http://app.example.com/secret/", "status.example.com"),
+        ("http://app.example.com/secret/", ""),
+        ("http://status.example.com/secret/", "app.example.com"),
+        ("http://status.example.com/secret/", "status.example.com"),
+        ("/secret/", "status.example.com"),
+        ("/secret/", "other.example.com"),
+        ("/secret/", "app.example.com,status.example.com"),
+        ("/secret/", "status.example.com,app.example.com"),
+        ("/secret/", "app.example.com, status.example.com"),
+        ("/secret/", "app.example.com, x.example.com"),
+        ("/", "status.example.com"),
+        ("/", "app.example.com,status.example.com"),
+    ] {
+        for cookie in ["X: y", &ada] {
+            let mut request = Request::new("GET", target).header(cookie);
+            request.host = host;
+            let answer = scene.send(request).await;
+            assert_eq!(answer.app_got(), None, "{target} {host} {answer:?}");
+        }
     }
 }
 

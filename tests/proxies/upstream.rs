@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::client::content_length;
+use super::client::{content_length, headers};
 
 /// What every answer of the app has in its head.
 pub const MARK: &str = "X-App: reached\r\n";
@@ -25,16 +25,16 @@ pub async fn start() -> SocketAddr {
     address
 }
 
-/// Each request's head and body come back as the answer's body; what follows on a
-/// WebSocket comes back as it is.
+/// Each request's head and body come back as the answer's body; what follows an
+/// upgrade, to whatever it is, comes back as it is.
 async fn answer(mut stream: TcpStream) -> Option<()> {
     let mut received = Vec::new();
     loop {
         let end = until(&mut stream, &mut received, b"\r\n\r\n").await?;
         let head = String::from_utf8_lossy(&received[..end]).into_owned();
         let lower = head.to_lowercase();
-        if lower.contains("\r\nupgrade: websocket\r\n") {
-            return echo(stream).await;
+        if lower.contains("\r\nupgrade: ") {
+            return echo(stream, &asked_for(&lower)).await;
         }
         let length = if lower.contains("\r\ntransfer-encoding: chunked\r\n") {
             until(&mut stream, &mut received, b"\r\n0\r\n\r\n").await?
@@ -71,13 +71,20 @@ async fn read(stream: &mut TcpStream, received: &mut Vec<u8>) -> Option<()> {
     (count > 0).then_some(())
 }
 
-async fn echo(mut stream: TcpStream) -> Option<()> {
+/// What it is to switch to, of all the headers that say so.
+fn asked_for(head: &str) -> String {
+    let upgrades = headers(head).filter(|(name, _)| *name == "upgrade");
+    let upgrades: Vec<_> = upgrades.map(|(_, value)| value).collect();
+    upgrades.join("+")
+}
+
+async fn echo(mut stream: TcpStream, to: &str) -> Option<()> {
     let switch = format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: {to}\r\nX-Upgrade: {to}\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: {ACCEPT}\r\n{MARK}\r\n"
     );
     stream.write_all(switch.as_bytes()).await.ok()?;
-    let (mut from, mut to) = stream.split();
-    tokio::io::copy(&mut from, &mut to).await.ok()?;
+    let (mut from, mut back) = stream.split();
+    tokio::io::copy(&mut from, &mut back).await.ok()?;
     Some(())
 }

@@ -101,7 +101,7 @@ fn nginx(folder: &Path, name: &str, asked: &Process, path: &str, app: &Process) 
                     "ssl_certificate_key /etc/nginx/tls/example.com.key;\n",
                     String::new(),
                 ),
-                ("listen 443 ssl;", format!("listen {address};")),
+                ("listen 443 ssl", format!("listen {address}")),
                 (
                     "server_name app.example.com;",
                     "server_name localhost;".to_owned(),
