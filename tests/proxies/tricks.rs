@@ -42,16 +42,19 @@ const FORGED: [&str; 30] = [
 ];
 
 /// What apps take for who it is, or for what was asked for, that Gatelodge never says.
-const DROPPED: [&str; 10] = [
+const DROPPED: [&str; 13] = [
     "X-Forwarded-User",
     "X-Forwarded-Email",
     "X-Forwarded-Groups",
     "X-Forwarded-Prefix",
     "X-Forwarded-Scheme",
+    "X-Forwarded-Port",
+    "X-Forwarded-Server",
     "X-Original-Method",
     "X-Original-URI",
     "X-Original-URL",
     "X-Rewrite-URL",
+    "HTTP2-Settings",
     "Forwarded",
 ];
 
