@@ -61,13 +61,17 @@ impl Authz {
 
 fn rule(from: &mut Reader) -> Option<Rule> {
     let host = from.optional("host", "", |text| {
-        HostPattern::parse(text)
-            .map_err(|_| "a host such as app.example.com, or *.example.com".to_owned())
+        HostPattern::parse(text).map_err(|_| {
+            "a host such as app.example.com, or *.example.com, without a port".to_owned()
+        })
     });
     let path = from.optional("path", "", |text| {
-        Path::parse(text).map_err(|_| {
-            "a path such as /admin/, as in a URL, without . and .., semicolons, empty segments \
-             and encoded slashes"
+        let path = Path::parse(text)
+            .ok()
+            .filter(|_| !text.contains(['*', '?']));
+        path.ok_or_else(|| {
+            "a path such as /admin/, which is about all that is in it, as in a URL, without *, \
+             ?, . and .., semicolons, empty segments and encoded slashes"
                 .to_owned()
         })
     });

@@ -6,7 +6,7 @@ use url::Url;
 pub(super) fn parse_origin(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let is_origin = matches!(url.scheme(), "http" | "https")
-        && url.has_host()
+        && url.host_str().is_some_and(|host| !host.contains('*'))
         && url.path() == "/"
         && url.query().is_none()
         && url.fragment().is_none()

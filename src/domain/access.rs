@@ -23,11 +23,17 @@ pub enum HostPattern {
 }
 
 impl HostPattern {
-    /// `app.example.com`, or `*.example.com`.
+    /// `app.example.com`, or `*.example.com`: on any port.
     ///
     /// # Errors
     /// If it is neither.
     pub fn parse(text: &str) -> Result<Self, Unclear> {
+        let has_port = text
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| !port.ends_with(']'));
+        if has_port {
+            return Err(Unclear::Host);
+        }
         match text.strip_prefix("*.") {
             Some(domain) => Host::parse(domain).map(Self::Below),
             None => Host::parse(text).map(Self::Exactly),

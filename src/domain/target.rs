@@ -7,6 +7,8 @@ use percent_encoding::percent_decode_str;
 use smol_str::SmolStr;
 use unicode_normalization::UnicodeNormalization as _;
 
+use super::text::is_deceptive;
+
 /// Which part of a request can be read in more than one way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unclear {
@@ -133,9 +135,10 @@ impl Path {
     /// # Errors
     /// If it does not begin with a slash, or if there is in it:
     /// a character that browsers encode, or one that is encoded wrongly or twice; a
-    /// segment that is empty, or of dots and spaces alone (Windows takes `.. ` for `..`);
-    /// a control character, a backslash, a semicolon or an encoded slash; what is not
-    /// UTF-8.
+    /// segment that is empty, or of dots and spaces alone (Windows takes `.. ` for `..`),
+    /// also where some server would cut it; a control character, one that nobody sees, a
+    /// backslash, a semicolon or an encoded slash, also as the compatibility form of
+    /// another character (Unicode, UAX 15); what is not UTF-8.
     pub fn parse(raw: &str) -> Result<Self, Unclear> {
         let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
         if !raw.bytes().all(is_plain) || !after_percent(raw).all(is_encoded) {
@@ -143,20 +146,22 @@ impl Path {
         }
         let decoded = percent_decode_str(raw).decode_utf8();
         let decoded = decoded.map_err(|_| Unclear::Path)?;
+        let plain: String = decoded.nfkc().collect();
         let slashes = |text: &str| text.bytes().filter(|byte| *byte == b'/').count();
+        let is_odd = |c: char| is_unseen(c) || matches!(c, '\\' | ';');
         let is_ambiguous = after_percent(&decoded).any(is_encoded)
-            || decoded.contains(|c: char| c.is_control() || matches!(c, '\\' | ';'))
-            || slashes(raw) != slashes(&decoded);
-        let segments = decoded.strip_prefix('/').ok_or(Unclear::Path)?;
-        let mut from_the_last = segments.split('/').rev();
-        let is_dots = |segment: &str| segment.bytes().all(|byte| matches!(byte, b'.' | b' '));
-        let last = from_the_last.next().unwrap_or_default();
-        let is_wrong = !last.is_empty() && is_dots(last) || from_the_last.any(is_dots);
+            || decoded.contains(is_odd)
+            || plain.contains(is_odd)
+            || slashes(raw) != slashes(&plain);
+        let segments = plain.strip_prefix('/').ok_or(Unclear::Path)?;
+        let folder = segments.strip_suffix('/').unwrap_or(segments);
+        let is_dots = |segment: &str| shortened(segment).is_empty();
+        let is_wrong = !segments.is_empty() && folder.split('/').any(is_dots);
         if is_ambiguous || is_wrong {
             return Err(Unclear::Path);
         }
         Ok(Self {
-            folded: folded(&decoded),
+            folded: folded(&plain),
             decoded: decoded.into_owned(),
         })
     }
@@ -190,13 +195,29 @@ fn is_encoded(after_percent: &str) -> bool {
     digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
 }
 
-/// Without what some servers ignore: case, compatibility forms of characters
-/// (Unicode, UAX 15), and dots and spaces at the end of a segment.
+/// What nobody sees, and file systems may ignore.
+fn is_unseen(c: char) -> bool {
+    let joins_or_varies = matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}');
+    is_deceptive(c) || joins_or_varies
+}
+
+/// Without what some servers ignore: case, of the Turkish i as well, and the end of a
+/// segment. Of what follows an encoded question mark or number sign, all.
 fn folded(path: &str) -> String {
-    let lower = path.nfkc().collect::<String>().to_lowercase();
-    let segments = lower.split('/');
-    let trimmed = segments.map(|segment| segment.trim_end_matches(['.', ' ']));
-    trimmed.collect::<Vec<_>>().join("/")
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let lower = path.replace(['\u{130}', '\u{131}'], "i").to_lowercase();
+    lower
+        .split('/')
+        .map(shortened)
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+/// A segment up to where some server would cut it: without the dots and spaces at its
+/// end, and what follows a colon (Windows' streams), a question mark or a number sign.
+fn shortened(segment: &str) -> &str {
+    let cut = segment.split([':', '?', '#']).next().unwrap_or_default();
+    cut.trim_end_matches(['.', ' '])
 }
 
 impl fmt::Display for Target {
@@ -250,6 +271,19 @@ mod tests {
             "/..",
             "/...",
             "/public/..%20/admin",
+            "/public/..%C2%A0/admin",
+            "/public/..%3f/admin",
+            "/public/..%23/admin",
+            "/public/..:x/admin",
+            "/public/%E2%80%A5/admin",
+            "/public/%EF%BC%8E%EF%BC%8E/admin",
+            "/public/x%EF%BC%8F..%EF%BC%8Fadmin",
+            "/x%EF%BC%BCadmin",
+            "/admin%EF%BC%9Bx",
+            "/admin%E2%80%8B/",
+            "/admin%E2%80%8D/",
+            "/ad%C2%ADmin/",
+            "/%EF%BB%BFadmin/",
             "/public/%20/admin",
             "/./admin",
             "/public/../admin",
@@ -395,6 +429,11 @@ mod tests {
             }
             for raw in [
                 "/Admin",
+                "/adm%C4%B1n",
+                "/adm%C4%B0n/x",
+                "/admin%3Fx",
+                "/admin%23x/y",
+                "/admin::$DATA",
                 "/ADMIN/users",
                 "/admin./",
                 "/admin%20/x",

@@ -10,6 +10,10 @@ use url::{Origin, Url};
 use super::headers::policy_leading_to;
 use crate::config::PublicUrl;
 
+/// The longest address, in bytes: the link to the log-in page must not be too long
+/// itself.
+pub(super) const LONGEST: usize = 2000;
+
 #[derive(Clone)]
 pub(super) struct ReturnOrigins {
     own: Arc<Url>,
@@ -29,7 +33,7 @@ impl ReturnOrigins {
     /// The address that a browser on our own origin would go to by `target`, whole
     /// and as browsers write it (WHATWG URL), if it may be sent there.
     pub(super) fn accept(&self, target: &str) -> Option<String> {
-        if target.chars().any(char::is_control) {
+        if target.len() > LONGEST || target.chars().any(char::is_control) {
             return None;
         }
         let address = self.own.join(target).ok()?;

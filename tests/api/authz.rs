@@ -302,6 +302,35 @@ async fn only_known_proxies_are_answered() {
     }
 }
 
+/// Proxies that hide the questions from clients go by their name.
+#[tokio::test]
+async fn a_question_has_one_spelling() {
+    let app = gatelodge(Embedded).await;
+    let mut ada = app.registered("ada@example.com").await;
+    for path in [
+        "/api/%61uthz/forward-auth",
+        "/%61pi/authz/auth-request",
+        "/api/authz%2Fforward-auth",
+        "/api/%61uthz/ext-authz/public/",
+    ] {
+        let request = ada
+            .request(Method::GET, path)
+            .header("x-forwarded-method", "GET")
+            .header("x-forwarded-proto", "https")
+            .header("x-forwarded-host", "app.example.com")
+            .header("x-forwarded-uri", "/")
+            .header("x-original-method", "GET")
+            .header("x-original-url", "https://app.example.com/");
+        let answer = ada.send(request).await;
+        assert!(
+            matches!(answer.status, 403 | 404),
+            "{path}: {}",
+            answer.status
+        );
+        assert_eq!(REMOTE.map(|name| answer.header(name)), [None; 5], "{path}");
+    }
+}
+
 #[tokio::test]
 async fn what_can_be_read_in_two_ways_does_not_pass() {
     let app = gatelodge(Embedded).await;

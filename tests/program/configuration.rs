@@ -193,6 +193,19 @@ fn mistakes_in_rules_are_told_by_their_number() {
             "host is \"https://a\"; it takes a host such as app.example.com",
         ),
         (
+            "host = \"app.example.com:8443\"",
+            "host is \"app.example.com:8443\"; it takes a host such as app.example.com, or \
+             *.example.com, without a port",
+        ),
+        (
+            "path = \"/admin/*\"",
+            "path is \"/admin/*\"; it takes a path such as /admin/",
+        ),
+        (
+            "path = \"/admin?x=1\"",
+            "path is \"/admin?x=1\"; it takes a path such as /admin/",
+        ),
+        (
             "host = \"a.*\"",
             "host is \"a.*\"; it takes a host such as app.example.com",
         ),

@@ -99,6 +99,10 @@ async fn rule(
     services: &Services,
     read: fn(&HttpRequest) -> Result<Question, NoQuestion>,
 ) -> Result<Ruling, Problem> {
+    // Proxies hide these from clients by their name, not by every spelling of it.
+    if !request.uri().path().starts_with("/api/authz/") {
+        return Err(Kind::NotFound.into());
+    }
     ensure_trusted(request, services)?;
     let question = read(request)?;
     let requirement = services.rules.requirement(&question.target);

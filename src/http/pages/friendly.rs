@@ -17,11 +17,8 @@ use super::{dress, see_other};
 use crate::http::edge::Early;
 use crate::http::headers::{accepts_html, set_headers};
 use crate::http::problem::{Kind, Problem};
+use crate::http::return_to;
 use crate::http::services::Services;
-
-/// The longest address that a log-in is to lead back to; with it, the link to the
-/// log-in page must not be too long itself.
-const LONGEST_WAY_BACK: usize = 2000;
 
 #[derive(Template)]
 #[template(path = "sorry.html")]
@@ -103,7 +100,7 @@ fn way_back(request: &ServiceRequest, services: &Services) -> Option<String> {
     } else {
         Some(page_before(request.request(), services, HOME))
     };
-    back.filter(|back| back.len() <= LONGEST_WAY_BACK)
+    back.filter(|back| back.len() <= return_to::LONGEST)
 }
 
 fn login_for(back: Option<String>) -> String {
