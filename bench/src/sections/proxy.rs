@@ -79,6 +79,10 @@ pub fn run() -> Result<Results> {
                 0.9,
                 " ×",
             ),
+            Figure::plain(
+                "nginx's own CPU time per request, to that when asking an empty handler",
+                shown(rounds.cpu_ratio(GATELODGE, EMPTY), " ×"),
+            ),
         ],
     })
 }

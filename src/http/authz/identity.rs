@@ -2,6 +2,8 @@
 //! without ours. Every header is in every such answer, empty if it has nothing to
 //! say, so that a proxy that copies them leaves none of the client's own.
 
+use std::borrow::Cow;
+
 use actix_web::HttpResponse;
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -12,7 +14,7 @@ use crate::http::cookie::SessionCookie;
 use crate::http::problem::Problem;
 
 /// What a header is called, and what is in it.
-type Header = (HeaderName, fn(&Record) -> String);
+type Header = (HeaderName, fn(&Record) -> Cow<'_, str>);
 
 #[derive(Clone, Copy)]
 pub(in crate::http) struct IdentityHeaders(&'static [Header]);
@@ -35,25 +37,25 @@ static X_AUTH_REQUEST: [Header; 4] = [
     (HeaderName::from_static("x-auth-request-groups"), role),
 ];
 
-fn user_id(record: &Record) -> String {
-    record.session.user_id.to_string()
+fn user_id(record: &Record) -> Cow<'_, str> {
+    record.session.user_id.to_string().into()
 }
 
-fn email(record: &Record) -> String {
-    record.email.to_string()
+fn email(record: &Record) -> Cow<'_, str> {
+    record.email.as_str().into()
 }
 
-fn name(record: &Record) -> String {
-    record.name.to_string()
+fn name(record: &Record) -> Cow<'_, str> {
+    record.name.as_str().into()
 }
 
-fn role(record: &Record) -> String {
-    record.role.as_str().to_owned()
+fn role(record: &Record) -> Cow<'_, str> {
+    record.role.as_str().into()
 }
 
 /// The public one, which opens nothing.
-fn session_id(record: &Record) -> String {
-    record.session.id.to_string()
+fn session_id(record: &Record) -> Cow<'_, str> {
+    record.session.id.to_string().into()
 }
 
 /// What is not ASCII is encoded in any case; the percent sign, so that it can be undone.
@@ -76,8 +78,8 @@ impl IdentityHeaders {
         let mut answer = HttpResponse::Ok();
         for (name, value) in self.0 {
             let value = record.map(value).unwrap_or_default();
-            let encoded = utf8_percent_encode(&value, ENCODED).to_string();
-            answer.insert_header((name.clone(), encoded));
+            let encoded: Cow<'_, str> = utf8_percent_encode(&value, ENCODED).into();
+            answer.insert_header((name.clone(), &*encoded));
         }
         let cookies = HeaderValue::try_from(SessionCookie::others(headers));
         let cookies = cookies.map_err(Problem::internal)?;
