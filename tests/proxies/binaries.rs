@@ -8,15 +8,16 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use super::proxy::Kind;
-use crate::support::servers::{installed, no_way, path_folders, succeeds};
+use crate::support::servers::{executable, installed, no_way, succeeds};
 
 pub fn find(kind: Kind) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock();
     let name = kind.name();
     let look = || match kind {
-        Kind::Caddy210 => Some(environment().join("bin/caddy")).filter(|it| it.is_file()),
-        _ => binary(name),
+        Kind::Nginx | Kind::NginxOneHost | Kind::Caddy | Kind::Haproxy => executable(&[name]),
+        Kind::Caddy210 => of_wheel(name),
+        Kind::Traefik | Kind::Envoy => executable(&[name]).or_else(|| of_wheel(name)),
     };
     let found = look().or_else(|| match kind {
         Kind::Nginx | Kind::NginxOneHost | Kind::Caddy | Kind::Haproxy => installed(name, look),
@@ -33,18 +34,8 @@ pub fn find(kind: Kind) -> PathBuf {
     found.unwrap_or_else(|| no_way(name, other_way))
 }
 
-fn binary(name: &str) -> Option<PathBuf> {
-    let usual = [
-        "/usr/sbin",
-        "/usr/bin",
-        "/usr/local/bin",
-        "/opt/homebrew/bin",
-    ];
-    let folders = path_folders()
-        .chain(usual.map(PathBuf::from))
-        .chain([environment().join("bin")]);
-    let mut binaries = folders.map(|folder| folder.join(name));
-    binaries.find(|binary| binary.is_file())
+fn of_wheel(name: &str) -> Option<PathBuf> {
+    Some(environment().join("bin").join(name)).filter(|binary| binary.is_file())
 }
 
 /// A Python environment, of which nothing but binaries is used.

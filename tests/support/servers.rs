@@ -408,7 +408,7 @@ pub fn executable(names: &[&str]) -> Option<PathBuf> {
     places.into_iter().find(|binary| binary.is_file())
 }
 
-pub fn path_folders() -> impl Iterator<Item = PathBuf> {
+fn path_folders() -> impl Iterator<Item = PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).collect::<Vec<_>>().into_iter()
 }
