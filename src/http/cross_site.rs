@@ -10,7 +10,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, ORIGIN};
 
 use crate::config::PublicUrl;
 
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub(super) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The origins of our own pages.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use actix_web::http::uri::PathAndQuery;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{NoQuestion, Question, Ruling, X_FORWARDED_PROTO, redirect, rule, single};
+use super::{NoQuestion, Question, X_FORWARDED_PROTO, rule, single};
 use crate::http::problem::Problem;
 use crate::http::services::Services;
 
@@ -46,8 +46,5 @@ pub async fn check_ext_authz(
     request: HttpRequest,
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
-    match rule(&request, &services, read).await? {
-        Ruling::Pass(answer) => Ok(answer),
-        Ruling::LogIn(link) => Ok(redirect(&link)),
-    }
+    Ok(rule(&request, &services, read).await?.or_redirect())
 }

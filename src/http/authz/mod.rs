@@ -144,9 +144,14 @@ fn ensure_trusted(request: &HttpRequest, services: &Services) -> Result<(), Prob
     Err(Kind::UnknownProxy.into())
 }
 
-/// Sends a browser to log in.
-fn redirect(link: &str) -> HttpResponse {
-    HttpResponse::Found()
-        .insert_header((LOCATION, link))
-        .finish()
+impl Ruling {
+    /// For a proxy that passes on a redirect as it is.
+    fn or_redirect(self) -> HttpResponse {
+        match self {
+            Self::Pass(answer) => answer,
+            Self::LogIn(link) => HttpResponse::Found()
+                .insert_header((LOCATION, link))
+                .finish(),
+        }
+    }
 }

@@ -4,18 +4,18 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{HeaderName, REFERER};
+use actix_web::http::header::REFERER;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
 use super::see_other;
 use crate::http::body::{Query, parse_query};
+use crate::http::cross_site::SEC_FETCH_SITE;
 use crate::http::problem::Problem;
 use crate::http::services::Services;
 
 const PARAMETER: &str = "done";
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 macro_rules! done {
     ($($done:ident = $word:literal, $sentence:literal;)*) => {

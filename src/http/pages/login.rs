@@ -59,7 +59,7 @@ pub async fn get_login(
 ) -> Result<HttpResponse, Problem> {
     let return_to = way_back(&services, parameters.return_to.as_deref());
     if gate::current(&request).await?.is_some() {
-        return see_other(return_to.unwrap_or_else(|| HOME.to_owned()));
+        return go_on(return_to);
     }
     let had_session = Presented::of(&request).is_some();
     let form = LoginForm {
@@ -87,7 +87,7 @@ pub async fn log_in(
         remember_me: body.remember_me,
     };
     let Err(problem) = credentials.log_in(&request, &services).await else {
-        return see_other(return_to.unwrap_or_else(|| HOME.to_owned()));
+        return go_on(return_to);
     };
     let form = again(problem, |mistakes| LoginForm {
         notice: None,
@@ -102,4 +102,9 @@ pub async fn log_in(
 
 pub(super) fn way_back(services: &Services, return_to: Option<&str>) -> Option<String> {
     return_to.and_then(|target| services.return_origins.way_back(target))
+}
+
+/// Who is logged in goes on to where they were going.
+pub(super) fn go_on(return_to: Option<String>) -> Result<HttpResponse, Problem> {
+    see_other(return_to.unwrap_or_else(|| HOME.to_owned()))
 }

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::form::{Mistakes, advice, again};
-use super::login::{HOME, Parameters, way_back};
-use super::{page, see_other};
+use super::login::{Parameters, go_on, way_back};
+use super::page;
 use crate::http::api::register;
 use crate::http::body::{Form, Query, given};
 use crate::http::gate;
@@ -44,7 +44,7 @@ pub async fn get_register(
     }
     let return_to = way_back(&services, parameters.return_to.as_deref());
     if gate::current(&request).await?.is_some() {
-        return see_other(return_to.unwrap_or_else(|| HOME.to_owned()));
+        return go_on(return_to);
     }
     let form = RegisterForm {
         mistakes: Mistakes::default(),
@@ -70,7 +70,7 @@ pub async fn register_user(
         password: Some(body.password),
     };
     let Err(problem) = account.register(&request, &services).await else {
-        return see_other(return_to.unwrap_or_else(|| HOME.to_owned()));
+        return go_on(return_to);
     };
     let form = again(problem, |mistakes| RegisterForm {
         mistakes,
