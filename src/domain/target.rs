@@ -1,6 +1,7 @@
 //! What a request asks for, read in the one way in which every server behind a proxy
 //! reads it. What two of them could read differently is no target.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
@@ -146,7 +147,11 @@ impl Path {
         }
         let decoded = percent_decode_str(raw).decode_utf8();
         let decoded = decoded.map_err(|_| Unclear::Path)?;
-        let plain: String = decoded.nfkc().collect();
+        let plain: Cow<'_, str> = if decoded.is_ascii() {
+            decoded.as_ref().into()
+        } else {
+            decoded.nfkc().collect()
+        };
         let slashes = |text: &str| text.bytes().filter(|byte| *byte == b'/').count();
         let is_odd = |c: char| is_unseen(c) || matches!(c, '\\' | ';');
         let is_ambiguous = after_percent(&decoded).any(is_encoded)

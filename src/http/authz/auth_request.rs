@@ -13,7 +13,7 @@ const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method
 const X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
 
 /// The address is taken apart and left as it is: a URL parser would clean its path.
-fn read(request: &HttpRequest) -> Result<Question, NoQuestion> {
+fn read(request: &HttpRequest) -> Result<Question<'_>, NoQuestion> {
     let method = single(request.headers(), &X_ORIGINAL_METHOD)?;
     let address = single(request.headers(), &X_ORIGINAL_URL)?;
     let (scheme, rest) = address.split_once("://").ok_or(NoQuestion::Address)?;

@@ -12,7 +12,7 @@ use crate::http::services::Services;
 const PREFIX: &str = "/api/authz/ext-authz";
 
 /// The path is taken as it stands on the wire, not as the router reads it.
-fn read(request: &HttpRequest) -> Result<Question, NoQuestion> {
+fn read(request: &HttpRequest) -> Result<Question<'_>, NoQuestion> {
     let uri = request.uri().path_and_query().map(PathAndQuery::as_str);
     let uri = uri.and_then(|uri| uri.strip_prefix(PREFIX));
     Question::new(

@@ -12,7 +12,7 @@ const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-meth
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 
-fn read(request: &HttpRequest) -> Result<Question, NoQuestion> {
+fn read(request: &HttpRequest) -> Result<Question<'_>, NoQuestion> {
     let header = |name| single(request.headers(), name);
     Question::new(
         header(&X_FORWARDED_METHOD)?,

@@ -79,7 +79,7 @@ impl IdentityHeaders {
         for (name, value) in self.0 {
             let value = record.map(value).unwrap_or_default();
             let encoded: Cow<'_, str> = utf8_percent_encode(&value, ENCODED).into();
-            answer.insert_header((name.clone(), &*encoded));
+            answer.insert_header((name, &*encoded));
         }
         let cookies = HeaderValue::try_from(SessionCookie::others(headers));
         let cookies = cookies.map_err(Problem::internal)?;

@@ -25,10 +25,12 @@ const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// What a proxy wants to know: whether a client's request may pass.
-struct Question {
+struct Question<'a> {
     target: Target,
-    /// The address the client asked for, whole, as it stood on the wire.
-    address: String,
+    /// The address the client asked for, in its parts, as they stood on the wire.
+    scheme: &'static str,
+    authority: &'a str,
+    uri: &'a str,
 }
 
 /// Why there is no answer but no.
@@ -51,8 +53,13 @@ impl From<NoQuestion> for Problem {
     }
 }
 
-impl Question {
-    fn new(method: &str, scheme: &str, authority: &str, uri: &str) -> Result<Self, NoQuestion> {
+impl<'a> Question<'a> {
+    fn new(
+        method: &str,
+        scheme: &str,
+        authority: &'a str,
+        uri: &'a str,
+    ) -> Result<Self, NoQuestion> {
         let scheme = match scheme {
             "http" | "ws" => "http",
             "https" | "wss" => "https",
@@ -60,8 +67,20 @@ impl Question {
         };
         Ok(Self {
             target: Target::parse(method, authority, uri)?,
-            address: format!("{scheme}://{authority}{uri}"),
+            scheme,
+            authority,
+            uri,
         })
+    }
+
+    fn address(&self) -> String {
+        let Self {
+            scheme,
+            authority,
+            uri,
+            ..
+        } = self;
+        format!("{scheme}://{authority}{uri}")
     }
 
     /// Whether a browser shows what comes of it as a page (Fetch Metadata, 2.3), so
@@ -97,7 +116,7 @@ enum Ruling {
 async fn rule(
     request: &HttpRequest,
     services: &Services,
-    read: fn(&HttpRequest) -> Result<Question, NoQuestion>,
+    read: fn(&HttpRequest) -> Result<Question<'_>, NoQuestion>,
 ) -> Result<Ruling, Problem> {
     // Proxies hide these from clients by their name, not by every spelling of it.
     if !request.uri().path().starts_with("/api/authz/") {
@@ -120,7 +139,7 @@ async fn rule(
     } else if record.is_some() {
         Err(Kind::Forbidden.into())
     } else if question.is_navigation(headers) {
-        let return_to = services.return_origins.accept(&question.address);
+        let return_to = services.return_origins.accept(&question.address());
         Ok(Ruling::LogIn(services.links.login(return_to.as_deref())))
     } else {
         Err(Kind::Unauthenticated.into())
