@@ -264,6 +264,7 @@ async fn assemble(ledger: Ledger, settings: &Settings, clock: Clock) -> anyhow::
         ledger,
         Arc::clone(&sessions),
         hasher,
+        settings.throttle,
         settings.registration.enabled,
     );
     Ok(Operator {

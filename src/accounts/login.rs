@@ -5,19 +5,25 @@ use std::sync::Arc;
 use futures_util::future::OptionFuture;
 
 use super::{Accounts, Error};
-use crate::domain::audit::Actor;
+use crate::domain::attempt::Outcome;
+use crate::domain::audit::{Act, Actor};
 use crate::domain::client::Client;
+use crate::domain::device::DeviceClaim;
 use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
 use crate::domain::password::Password;
 use crate::domain::user::Status;
 use crate::sessions::Issued;
+use crate::store::Unavailable;
+use crate::store::ledger::Verified;
 
 pub struct LogIn {
     pub email: Email,
     pub password: Password,
     pub remember_me: bool,
     pub client: Client,
+    /// As which the browser says the account knows it.
+    pub device: Option<DeviceClaim>,
     /// The session this browser had before; it ends.
     pub presented: Option<TokenDigest>,
 }
@@ -27,43 +33,65 @@ impl Accounts {
     /// address costs the same work as a wrong password (ASVS 6.3.8).
     ///
     /// # Errors
-    /// [`Error::InvalidCredentials`], [`Error::Busy`] or [`Error::Unavailable`].
-    pub async fn log_in(&self, request: LogIn) -> Result<Issued, Error> {
+    /// [`Error::InvalidCredentials`], [`Error::TooManyAttempts`], [`Error::Busy`] or
+    /// [`Error::Unavailable`].
+    pub async fn log_in(self: &Arc<Self>, request: LogIn) -> Result<Issued, Error> {
         let LogIn {
             email,
             password,
             remember_me,
             client,
+            device,
             presented,
         } = request;
-        let found = self.ledger.find_credentials(&email).await?;
-        let hash = found.as_ref().and_then(|found| found.password_hash.clone());
-        let is_right = self.hasher.verify(password, hash).await?;
-        let credentials = found
-            .filter(|found| is_right && found.user.status == Status::Active)
-            .ok_or(Error::InvalidCredentials)?;
-
         let act = self.sessions.act(Actor::Stranger, client.address);
-        let (token, draft) = self.sessions.draft(client, remember_me);
-        let max_per_user = self.sessions.policy().max_per_user;
-        let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
+        let found = self.ledger.find_credentials(&email).await?;
+        let user = found.as_ref().map(|found| found.user.id);
+        let attempt = self.reserve_attempt(&email, user, device, act).await?;
+        let accounts = Arc::clone(self);
         self.sessions
             .uncut(async move {
-                let presented = presented.map(|digest| sessions.opened(digest));
-                let presented = OptionFuture::from(presented).await;
-                let issue = ledger
-                    .issue_session(
-                        credentials.user.id,
-                        credentials.version,
-                        &draft,
-                        presented,
-                        max_per_user,
-                        act,
-                    )
+                let hash = found.as_ref().and_then(|found| found.password_hash.clone());
+                let is_right = accounts.is_right(&attempt, password, hash).await?;
+                let verified = found
+                    .filter(|found| is_right && found.user.status == Status::Active)
+                    .map(|found| Verified {
+                        user: found.user.id,
+                        version: found.version,
+                        budgets: &attempt.budgets,
+                    });
+                let issued = accounts
+                    .issue(verified, client, remember_me, presented, act)
                     .await?;
-                let issue = issue.ok_or(Error::InvalidCredentials)?;
-                Ok(sessions.issued(token, issue).await)
+                if issued.is_none() {
+                    accounts.settle_attempt(&attempt, Outcome::Wrong).await?;
+                }
+                issued.ok_or(Error::InvalidCredentials)
             })
             .await
+    }
+
+    /// `None` without a credential, or if it is no longer the user's.
+    async fn issue(
+        &self,
+        verified: Option<Verified<'_>>,
+        client: Client,
+        remember_me: bool,
+        presented: Option<TokenDigest>,
+        act: Act,
+    ) -> Result<Option<Issued>, Unavailable> {
+        let Some(verified) = verified else {
+            return Ok(None);
+        };
+        let (token, draft) = self.sessions.draft(client, remember_me);
+        let presented = presented.map(|digest| self.sessions.opened(digest));
+        let presented = OptionFuture::from(presented).await;
+        let max_per_user = self.sessions.policy().max_per_user;
+        let issue = self
+            .ledger
+            .issue_session(verified, &draft, presented, max_per_user, act)
+            .await?;
+        let issued = issue.map(|issue| self.sessions.issued(token, issue));
+        Ok(OptionFuture::from(issued).await)
     }
 }

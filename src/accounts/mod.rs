@@ -11,13 +11,17 @@ mod login;
 mod password;
 mod profile;
 mod register;
+mod throttle;
 mod users;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::domain::id::UserId;
+use crate::domain::attempt::{Limits, Outcome};
+use crate::domain::audit::Act;
+use crate::domain::device::DeviceClaim;
 use crate::domain::link::InvalidLink;
-use crate::domain::password::Password;
+use crate::domain::password::{Password, PasswordHash};
 use crate::domain::user::{CredentialVersion, Status};
 use crate::sessions::Sessions;
 use crate::store::Unavailable;
@@ -27,7 +31,10 @@ pub use hasher::{Busy, Hasher, time_of_one_hash};
 pub use links::{Earlier, FirstAdmin, IssuedLink, SetUp};
 pub use login::LogIn;
 pub use register::Register;
+pub use throttle::Attempts;
 pub use users::{Created, NewAccount};
+
+use throttle::{Attempt, Throttle};
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +62,9 @@ pub enum Error {
     LastAdmin,
     #[error(transparent)]
     InvalidLink(#[from] InvalidLink),
+    /// Whether it would be the right one is not looked at.
+    #[error("too many wrong passwords")]
+    TooManyAttempts { retry_after: Duration },
     #[error(transparent)]
     Busy(#[from] Busy),
     #[error(transparent)]
@@ -65,6 +75,7 @@ pub struct Accounts {
     ledger: Ledger,
     sessions: Arc<Sessions>,
     hasher: Hasher,
+    throttle: Throttle,
     registration_is_open: bool,
 }
 
@@ -85,12 +96,14 @@ impl Accounts {
         ledger: Ledger,
         sessions: Arc<Sessions>,
         hasher: Hasher,
+        limits: Limits,
         registration_is_open: bool,
     ) -> Self {
         Self {
             ledger,
             sessions,
             hasher,
+            throttle: Throttle::new(limits),
             registration_is_open,
         }
     }
@@ -98,24 +111,46 @@ impl Accounts {
     /// Asks a user who is logged in for the password again. What follows must
     /// hold only if the version given is still the current one.
     async fn reauthenticate(
-        &self,
-        user: UserId,
+        self: &Arc<Self>,
         password: Password,
+        device: Option<DeviceClaim>,
+        act: Act,
     ) -> Result<CredentialVersion, Error> {
+        let user = act.actor.user().ok_or(Error::SessionEnded)?;
         let credentials = self
             .ledger
             .credentials_of(user)
             .await?
             .filter(|credentials| credentials.user.status == Status::Active)
             .ok_or(Error::SessionEnded)?;
-        if self
-            .hasher
-            .verify(password, credentials.password_hash)
-            .await?
-        {
-            Ok(credentials.version)
-        } else {
-            Err(Error::WrongPassword)
+        let email = &credentials.user.email;
+        let attempt = self.reserve_attempt(email, Some(user), device, act).await?;
+        let accounts = Arc::clone(self);
+        self.sessions
+            .uncut(async move {
+                let hash = credentials.password_hash;
+                if accounts.is_right(&attempt, password, hash).await? {
+                    accounts.settle_attempt(&attempt, Outcome::Right).await?;
+                    Ok(credentials.version)
+                } else {
+                    accounts.settle_attempt(&attempt, Outcome::Wrong).await?;
+                    Err(Error::WrongPassword)
+                }
+            })
+            .await
+    }
+
+    /// Looks at the password of an attempt that was reserved.
+    async fn is_right(
+        &self,
+        attempt: &Attempt,
+        password: Password,
+        hash: Option<PasswordHash>,
+    ) -> Result<bool, Error> {
+        let verified = self.hasher.verify(password, hash).await;
+        if verified.is_err() {
+            self.settle_attempt(attempt, Outcome::Untried).await?;
         }
+        Ok(verified?)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Accounts, Error};
 use crate::domain::audit::Actor;
 use crate::domain::client::Client;
+use crate::domain::device::DeviceClaim;
 use crate::domain::password::{NewPassword, Password};
 use crate::domain::session::Record;
 use crate::sessions::Issued;
@@ -14,19 +15,20 @@ impl Accounts {
     /// to the browser that asked (ASVS 7.4.3, 7.2.4).
     ///
     /// # Errors
-    /// [`Error::WrongPassword`], [`Error::SessionEnded`],
+    /// [`Error::WrongPassword`], [`Error::TooManyAttempts`], [`Error::SessionEnded`],
     /// [`Error::CredentialChanged`], [`Error::Busy`] or [`Error::Unavailable`].
     pub async fn change_password(
-        &self,
+        self: &Arc<Self>,
         by: &Record,
         current: Password,
         new: NewPassword,
         client: Client,
+        device: Option<DeviceClaim>,
     ) -> Result<Issued, Error> {
         let (user, session) = (by.session.user_id, by.session.id);
-        let verified = self.reauthenticate(user, current).await?;
-        let hash = self.hasher.hash(new).await?;
         let act = self.sessions.act(Actor::User(user), client.address);
+        let verified = self.reauthenticate(current, device, act).await?;
+        let hash = self.hasher.hash(new).await?;
         let (token, draft) = self.sessions.draft(client, by.session.remember_me);
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Accounts, Error};
 use crate::domain::audit::Actor;
+use crate::domain::device::DeviceClaim;
 use crate::domain::email::Email;
 use crate::domain::password::Password;
 use crate::domain::session::Record;
@@ -36,21 +37,23 @@ impl Accounts {
     /// Sets what the user logs in with, and ends the user's other sessions.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`], [`Error::EmailTaken`], [`Error::SessionEnded`],
-    /// [`Error::CredentialChanged`], [`Error::Busy`] or [`Error::Unavailable`].
+    /// [`Error::WrongPassword`], [`Error::TooManyAttempts`], [`Error::EmailTaken`],
+    /// [`Error::SessionEnded`], [`Error::CredentialChanged`], [`Error::Busy`] or
+    /// [`Error::Unavailable`].
     pub async fn change_email(
-        &self,
+        self: &Arc<Self>,
         by: &Record,
         email: Email,
         password: Password,
+        device: Option<DeviceClaim>,
         address: Option<IpAddr>,
     ) -> Result<User, Error> {
         let (user, session) = (by.session.user_id, by.session.id);
-        let verified = self.reauthenticate(user, password).await?;
+        let act = self.sessions.act(Actor::User(user), address);
+        let verified = self.reauthenticate(password, device, act).await?;
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions
             .uncut(async move {
-                let act = sessions.act(Actor::User(user), address);
                 match ledger
                     .change_email(user, session, verified, &email, act)
                     .await?
@@ -69,20 +72,21 @@ impl Accounts {
     /// Deletes the account and ends all its sessions.
     ///
     /// # Errors
-    /// [`Error::WrongPassword`], [`Error::SessionEnded`],
+    /// [`Error::WrongPassword`], [`Error::TooManyAttempts`], [`Error::SessionEnded`],
     /// [`Error::CredentialChanged`], [`Error::Busy`] or [`Error::Unavailable`].
     pub async fn delete_account(
-        &self,
+        self: &Arc<Self>,
         by: &Record,
         password: Password,
+        device: Option<DeviceClaim>,
         address: Option<IpAddr>,
     ) -> Result<(), Error> {
         let (user, session) = (by.session.user_id, by.session.id);
-        let verified = self.reauthenticate(user, password).await?;
+        let act = self.sessions.act(Actor::User(user), address);
+        let verified = self.reauthenticate(password, device, act).await?;
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions
             .uncut(async move {
-                let act = sessions.act(Actor::User(user), address);
                 let deleted = ledger.delete_account(user, session, verified, act).await?;
                 sessions.publish(deleted?).await;
                 Ok(())

@@ -34,6 +34,8 @@ pub(super) enum Command {
     Lock(Whom),
     /// Unlock an account; its sessions stay ended
     Unlock(Whom),
+    /// Forget wrong passwords at an account, so that its user can try again at once
+    ClearAttempts(Whom),
     /// Make somebody an admin, or no longer one
     SetRole {
         #[command(flatten)]
@@ -84,6 +86,11 @@ pub(super) async fn run(command: Command, operator: &Operator) -> anyhow::Result
             let user = find(operator, &whom.user).await?;
             let user = accounts.set_status(user.id, Status::Active, act).await?;
             done(&user, "is unlocked")
+        }
+        Command::ClearAttempts(whom) => {
+            let user = find(operator, &whom.user).await?;
+            accounts.clear_attempts_at(user.id, act).await?;
+            done(&user, "can try again")
         }
         Command::SetRole { whom, role } => {
             let user = find(operator, &whom.user).await?;

@@ -17,6 +17,7 @@ mod registration;
 mod secrets;
 mod server;
 mod session;
+mod throttle;
 
 use std::path::Path;
 
@@ -38,6 +39,8 @@ pub use session::Session;
 
 use reader::Reader;
 
+use crate::domain::attempt::Limits;
+
 /// The file that is read if it exists and no other is named.
 pub const DEFAULT_FILE: &str = "gatelodge.toml";
 
@@ -50,6 +53,7 @@ pub struct Settings {
     pub cookie: Cookie,
     pub session: Session,
     pub password: Password,
+    pub throttle: Limits,
     pub registration: Registration,
     pub authz: Authz,
     pub bootstrap: Option<Bootstrap>,
@@ -91,6 +95,7 @@ impl Settings {
             cookie: Cookie::read(from),
             session: Session::read(from),
             password: Password::read(from),
+            throttle: throttle::read(from),
             registration: Registration::read(from),
             authz: Authz::read(from),
             bootstrap: Bootstrap::read(from),

@@ -48,8 +48,16 @@ impl Act {
     #[must_use]
     pub fn did(self, action: Action, subject: UserId, session: Option<SessionId>) -> Event {
         Event {
-            subject: Some(subject),
             session,
+            ..self.did_to(action, Some(subject))
+        }
+    }
+
+    /// What the act did, to whom, if there is somebody.
+    #[must_use]
+    pub fn did_to(self, action: Action, subject: Option<UserId>) -> Event {
+        Event {
+            subject,
             ..self.did_to_nobody(action)
         }
     }
@@ -110,6 +118,8 @@ actions! {
     UserDeleted = "user_deleted",
     SetupLinkIssued = "setup_link_issued",
     SetUp = "set_up",
+    Throttled = "throttled",
+    AttemptsCleared = "attempts_cleared",
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

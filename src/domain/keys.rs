@@ -63,12 +63,15 @@ pub enum Purpose {
     Token,
     /// What instances tell each other.
     Signal,
+    /// What a browser is known by that has logged in.
+    Device,
 }
 
 struct Key {
     id: KeyId,
     token: hmac::Key,
     signal: hmac::Key,
+    device: hmac::Key,
     record: hmac::Key,
 }
 
@@ -180,6 +183,7 @@ impl Key {
             id,
             token: mac_key(b"token"),
             signal: mac_key(b"signal"),
+            device: mac_key(b"device"),
             record: mac_key(b"record"),
         }
     }
@@ -188,6 +192,7 @@ impl Key {
         match purpose {
             Purpose::Token => &self.token,
             Purpose::Signal => &self.signal,
+            Purpose::Device => &self.device,
         }
     }
 

@@ -3,9 +3,11 @@
 //! time and randomness are arguments.
 
 pub mod access;
+pub mod attempt;
 pub mod audit;
 pub mod belief;
 pub mod client;
+pub mod device;
 pub mod digest;
 pub mod email;
 pub mod id;

@@ -1,7 +1,7 @@
 //! Carries sessions on the routes that change them: a thin layer around
 //! actix-session's middleware. It hands the middleware the token that our own
 //! parser found, under a name and a signature of this process; and it puts our
-//! cookie, with our key ring and lifetime, in the place of the one it sets.
+//! cookies, with our key ring and lifetimes, in the place of the one it sets.
 //!
 //! A use case has issued or ended the session before the middleware writes.
 
@@ -15,6 +15,7 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage as _, HttpRequest};
 use anyhow::anyhow;
 
+use super::device_cookie::Claimed;
 use super::problem::Problem;
 use super::services::Services;
 use super::store::{ISSUED_TOKEN, SESSION_ID, USER_ID};
@@ -38,7 +39,10 @@ pub(super) struct HasEnded;
 
 /// What a handler has done to the session that the cookie carries.
 enum Done {
-    Issued(HeaderValue),
+    Issued {
+        session: HeaderValue,
+        device: HeaderValue,
+    },
     Ended,
 }
 
@@ -54,11 +58,15 @@ pub(super) fn carry_issued(
         .and_then(|()| state.insert(SESSION_ID, record.session.id))
         .and_then(|()| state.insert(ISSUED_TOKEN, issued.token.expose().as_str()))
         .map_err(|error| Problem::internal(anyhow!("{error}")))?;
-    let cookie = services.cookie.set(&issued.token, &record.session)?;
+    let user = record.session.user_id;
+    let issued = Done::Issued {
+        session: services.cookie.set(&issued.token, &record.session)?,
+        device: services.device_cookie.set(request, services, user)?,
+    };
     if Presented::of(request).is_some() {
         request.extensions_mut().insert(HasEnded);
     }
-    request.extensions_mut().insert(Done::Issued(cookie));
+    request.extensions_mut().insert(issued);
     Ok(())
 }
 
@@ -78,6 +86,8 @@ pub(super) async fn carry<B: MessageBody + 'static>(
     let token = claim.and_then(|claim| claim.verify(services.sessions.keys()));
     let digest = token.as_ref().map(Token::digest);
     request.extensions_mut().insert(Presented(digest));
+    let device = services.device_cookie.read(request.headers());
+    request.extensions_mut().insert(Claimed(device));
     request.headers_mut().remove(COOKIE);
     if let Some(packed) = token.and_then(|token| services.inner_cookie.pack(&token)) {
         request.headers_mut().insert(COOKIE, packed);
@@ -89,14 +99,14 @@ pub(super) async fn carry<B: MessageBody + 'static>(
     let is_set = response.headers_mut().remove(SET_COOKIE).next().is_some();
     let done = response.request().extensions_mut().remove::<Done>();
     let ours = match (done, is_set) {
-        (Some(Done::Issued(cookie)), true) => Some(cookie),
-        (Some(Done::Ended), _) => Some(services.cookie.remove()?),
-        (None, false) => None,
-        (Some(Done::Issued(_)), false) | (None, true) => {
+        (Some(Done::Issued { session, device }), true) => vec![session, device],
+        (Some(Done::Ended), _) => vec![services.cookie.remove()?],
+        (None, false) => Vec::new(),
+        (Some(Done::Issued { .. }), false) | (None, true) => {
             return Err(Problem::internal(anyhow!("the session was not carried")).into());
         }
     };
-    if let Some(ours) = ours {
+    for ours in ours {
         response.headers_mut().append(SET_COOKIE, ours);
     }
     Ok(response.map_into_boxed_body())

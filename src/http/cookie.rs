@@ -1,4 +1,6 @@
-//! The session cookie: its name, its attributes, and its one parser.
+//! Our cookies: their names, their attributes, and their one parser.
+
+use std::time::Duration;
 
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
 
@@ -7,24 +9,27 @@ use crate::config::{Cookie, PublicUrl, SameSite};
 use crate::domain::session::Session;
 use crate::domain::token::{Claim, Token};
 
-/// What the names of the cookie have in common.
-const PLAIN_NAME: &str = "gatelodge_session";
+/// What the names of the session's cookie have in common.
+const SESSION: &str = "gatelodge_session";
+/// What the names of the device's cookie have in common.
+pub(super) const DEVICE: &str = "gatelodge_device";
 
+/// A cookie of ours, as it is called and set here.
 #[derive(Clone)]
-pub(super) struct SessionCookie {
-    name: &'static str,
+pub(super) struct OwnCookie {
+    name: String,
     attributes: String,
 }
 
-impl SessionCookie {
+impl OwnCookie {
     /// The prefixes have browsers refuse a cookie that another host or plain
     /// http has set (RFC 6265bis, 4.1.3). On plain http, which is a loopback
     /// address, there is no prefix to be had.
-    pub(super) fn new(public_url: &PublicUrl, settings: &Cookie) -> Self {
-        let name = match (&settings.domain, public_url.is_https()) {
-            (Some(_), _) => "__Secure-gatelodge_session",
-            (None, true) => "__Host-gatelodge_session",
-            (None, false) => PLAIN_NAME,
+    pub(super) fn new(plain_name: &str, public_url: &PublicUrl, settings: &Cookie) -> Self {
+        let prefix = match (&settings.domain, public_url.is_https()) {
+            (Some(_), _) => "__Secure-",
+            (None, true) => "__Host-",
+            (None, false) => "",
         };
         let same_site = match settings.same_site {
             SameSite::Lax => "Lax",
@@ -41,61 +46,79 @@ impl SessionCookie {
             ""
         };
         Self {
-            name,
+            name: format!("{prefix}{plain_name}"),
             attributes: format!("; Path=/{domain}{secure}; HttpOnly; SameSite={same_site}"),
         }
     }
 
-    /// What a request's cookie claims. Names and values are compared
+    /// The value that a request has it with. Names and values are compared
     /// byte by byte, neither decoded nor trimmed, since a name that is decoded
     /// can be forged past its prefix; of two cookies of the name, none counts.
-    pub(super) fn read(&self, headers: &HeaderMap) -> Option<Claim> {
+    pub(super) fn read<'a>(&self, headers: &'a HeaderMap) -> Option<&'a [u8]> {
         let mut values = headers
             .get_all(COOKIE)
             .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
             .map(|pair| pair.strip_prefix(b" ").unwrap_or(pair))
             .filter_map(|pair| pair.strip_prefix(self.name.as_bytes())?.strip_prefix(b"="));
         let value = values.next()?;
-        if values.next().is_some() {
-            return None;
-        }
-        Claim::parse(value)
+        values.next().is_none().then_some(value)
     }
 
-    /// A request's cookies but for those in which a session's name is found, in
+    /// `Set-Cookie`; without a lifetime, until the browser is closed.
+    pub(super) fn set(
+        &self,
+        value: &str,
+        lifetime: Option<Duration>,
+    ) -> Result<HeaderValue, Problem> {
+        let Self { name, attributes } = self;
+        let max_age = lifetime
+            .map(|lifetime| format!("; Max-Age={}", lifetime.as_secs()))
+            .unwrap_or_default();
+        HeaderValue::try_from(format!("{name}={value}{max_age}{attributes}"))
+            .map_err(Problem::internal)
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct SessionCookie(OwnCookie);
+
+impl SessionCookie {
+    pub(super) fn new(public_url: &PublicUrl, settings: &Cookie) -> Self {
+        Self(OwnCookie::new(SESSION, public_url, settings))
+    }
+
+    /// What a request's cookie claims.
+    pub(super) fn read(&self, headers: &HeaderMap) -> Option<Claim> {
+        Claim::parse(self.0.read(headers)?)
+    }
+
+    /// A request's cookies but for those in which a name of ours is found, in
     /// whatever configuration, and wherever a lenient parser would find it: some
     /// proxies join two headers by a comma.
     pub(super) fn others(headers: &HeaderMap) -> Vec<u8> {
-        let is_other = |pair: &&[u8]| {
-            let mut places = pair.windows(PLAIN_NAME.len());
-            !places.any(|place| place.eq_ignore_ascii_case(PLAIN_NAME.as_bytes()))
+        let is_called = |pair: &[u8], name: &str| {
+            let mut places = pair.windows(name.len());
+            places.any(|place| place.eq_ignore_ascii_case(name.as_bytes()))
         };
         let pairs = headers
             .get_all(COOKIE)
             .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
             .map(<[u8]>::trim_ascii)
-            .filter(is_other);
+            .filter(|pair| ![SESSION, DEVICE].iter().any(|name| is_called(pair, name)));
         pairs.collect::<Vec<_>>().join(&b"; "[..])
     }
 
     /// `Set-Cookie` for a session just issued.
     pub(super) fn set(&self, token: &Token, session: &Session) -> Result<HeaderValue, Problem> {
-        let Self { name, attributes } = self;
-        let max_age = if session.remember_me {
-            let lifetime = session.expires_at.since(session.issued_at());
-            format!("; Max-Age={}", lifetime.as_secs())
-        } else {
-            String::new()
-        };
-        let value = token.expose();
-        let cookie = format!("{name}={}{max_age}{attributes}", *value);
-        HeaderValue::try_from(cookie).map_err(Problem::internal)
+        let lifetime = session
+            .remember_me
+            .then(|| session.expires_at.since(session.issued_at()));
+        self.0.set(&token.expose(), lifetime)
     }
 
     /// `Set-Cookie` that removes the cookie, with the attributes it was set with.
     pub(super) fn remove(&self) -> Result<HeaderValue, Problem> {
-        let Self { name, attributes } = self;
-        HeaderValue::try_from(format!("{name}=; Max-Age=0{attributes}")).map_err(Problem::internal)
+        self.0.set("", Some(Duration::ZERO))
     }
 }
 
@@ -108,10 +131,10 @@ mod tests {
     use crate::domain::keys::tests::key;
 
     fn cookie() -> SessionCookie {
-        SessionCookie {
-            name: "__Host-gatelodge_session",
+        SessionCookie(OwnCookie {
+            name: "__Host-gatelodge_session".to_owned(),
             attributes: String::new(),
-        }
+        })
     }
 
     fn reads(headers: &[&[u8]]) -> bool {
@@ -163,6 +186,7 @@ mod tests {
             b"gatelodge_session=x",
             b"; \t__secure-Gatelodge_session =x;c=3; gatelodge_session",
             b"d=4,gatelodge_session=x; e=5",
+            b"__Host-gatelodge_device=x",
         ] {
             map.append(COOKIE, HeaderValue::from_bytes(header).unwrap());
         }

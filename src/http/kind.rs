@@ -1,6 +1,8 @@
 //! The kinds of problems there are: what the API says of each, and what its page
 //! under `/problems/` says to do.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 
 macro_rules! kinds {
@@ -147,6 +149,11 @@ kinds! {
         "The request has mistakes; see errors.",
         "The answer's errors name each field and what would be right. Nothing was changed."
     }
+    TooManyAttempts {
+        TOO_MANY_REQUESTS, "too_many_attempts", "Too many attempts",
+        "Too many wrong passwords. No more are tried for a while.",
+        "Ask again after the seconds that Retry-After names: until then not even the right password is looked at. Sessions that exist go on, and a browser that has logged in to the account before is not held to what others have tried. An administrator can let you try again at once."
+    }
     HeadersTooLarge {
         REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", "Headers too large",
         "A request's headers may have 16 KiB at most.",
@@ -170,10 +177,10 @@ kinds! {
 }
 
 impl Kind {
-    pub(super) const fn retry_after_seconds(self) -> Option<u64> {
+    pub(super) const fn retry_after(self) -> Option<Duration> {
         match self {
-            Self::Unavailable => Some(2),
-            Self::Busy => Some(1),
+            Self::Unavailable => Some(Duration::from_secs(2)),
+            Self::Busy => Some(Duration::from_secs(1)),
             _ => None,
         }
     }

@@ -8,6 +8,7 @@ mod carrier;
 mod client;
 mod cookie;
 mod cross_site;
+mod device_cookie;
 mod edge;
 mod effect;
 mod gate;

@@ -7,7 +7,8 @@ use utoipa::openapi::{Components, Content, ObjectBuilder, OpenApi, Ref, RefOr, R
 use utoipa::{Modify, OpenApi as _};
 
 use super::api::admin::{
-    create_user, delete_user, get_session, get_user, issue_password_link, list_events,
+    clear_address_attempts, clear_user_attempts, create_user, delete_user, get_address_attempts,
+    get_session, get_user, get_user_attempts, issue_password_link, list_events,
     list_sessions as list_all_sessions, list_user_sessions, list_users, lock_user,
     revoke_session as revoke_anyones_session, revoke_sessions as revoke_matching_sessions,
     revoke_user_sessions, set_role, unlock_user,
@@ -63,6 +64,10 @@ pub fn openapi() -> OpenApi {
         issue_password_link::issue_password_link,
         lock_user::lock_user,
         unlock_user::unlock_user,
+        get_user_attempts::get_user_attempts,
+        clear_user_attempts::clear_user_attempts,
+        get_address_attempts::get_address_attempts,
+        clear_address_attempts::clear_address_attempts,
         set_role::set_role,
         list_user_sessions::list_user_sessions,
         revoke_user_sessions::revoke_user_sessions,

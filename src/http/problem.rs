@@ -2,6 +2,7 @@
 //! errors to HTTP, and the one place where a failure is logged.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -23,6 +24,8 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static("Cookie realm=\"gatelodg
 pub(super) struct Problem {
     kind: Kind,
     errors: Vec<FieldError>,
+    /// If it is not the same for all of its kind.
+    retry_after: Option<Duration>,
     source: Option<anyhow::Error>,
 }
 
@@ -123,6 +126,7 @@ impl From<Kind> for Problem {
         Self {
             kind,
             errors: Vec::new(),
+            retry_after: None,
             source: None,
         }
     }
@@ -152,6 +156,12 @@ impl From<accounts::Error> for Problem {
                     message: error.to_string(),
                 }]);
             }
+            E::TooManyAttempts { retry_after } => {
+                return Self {
+                    retry_after: Some(retry_after),
+                    ..Kind::TooManyAttempts.into()
+                };
+            }
             E::Busy(_) => Kind::Busy,
             E::Unavailable(error) => return error.into(),
         };
@@ -180,8 +190,10 @@ impl ResponseError for Problem {
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header((WWW_AUTHENTICATE, CHALLENGE));
         }
-        if let Some(seconds) = self.kind.retry_after_seconds() {
-            response.insert_header((RETRY_AFTER, seconds));
+        if let Some(after) = self.retry_after.or(self.kind.retry_after()) {
+            // Rounded up: a moment too soon would be in vain.
+            let seconds = after.as_millis().div_ceil(1000);
+            response.insert_header((RETRY_AFTER, seconds.to_string()));
         }
         let mut response = response.body(self.document());
         set_headers(response.headers_mut());

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::accounts::Attempts;
 use crate::domain::audit::{Actor, Recorded};
 use crate::domain::client::UserAgent;
 use crate::domain::email::Email;
@@ -30,6 +31,26 @@ pub struct UserView<'a> {
     status: Status,
     #[schema(value_type = String, format = DateTime, example = "2026-09-21T14:13:20.25Z")]
     created_at: Timestamp,
+}
+
+/// Wrong passwords, and whether any more are tried.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Attempts)]
+pub(super) struct AttemptsBody {
+    #[schema(example = 3)]
+    failures: u32,
+    /// Until when none is tried.
+    #[schema(value_type = Option<String>, format = DateTime, example = "2026-09-21T14:28:20.25Z")]
+    blocked_until: Option<Timestamp>,
+}
+
+impl From<Attempts> for AttemptsBody {
+    fn from(attempts: Attempts) -> Self {
+        Self {
+            failures: attempts.failures(),
+            blocked_until: attempts.blocked_until(),
+        }
+    }
 }
 
 /// What somebody may do.

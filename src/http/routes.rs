@@ -9,8 +9,10 @@ use actix_web::web::{Data, ServiceConfig, resource, route, to};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route};
 
 use super::api::admin::{
-    self, create_user, delete_user, get_session, get_user, issue_password_link, list_events,
-    list_user_sessions, list_users, lock_user, revoke_user_sessions, set_role, unlock_user,
+    self, clear_address_attempts, clear_user_attempts, create_user, delete_user,
+    get_address_attempts, get_session, get_user, get_user_attempts, issue_password_link,
+    list_events, list_user_sessions, list_users, lock_user, revoke_user_sessions, set_role,
+    unlock_user,
 };
 use super::api::{
     change_password, delete_account, health, list_sessions, login, logout, redeem_password,
@@ -59,6 +61,8 @@ impl Services {
            .service(plain("/api/admin/users/{id}/lock", Deadline::USUAL, [admins(ending(post(lock_user::lock_user)))]))
            .service(plain("/api/admin/users/{id}/unlock", Deadline::USUAL, [admins(post(unlock_user::unlock_user))]))
            .service(plain("/api/admin/users/{id}/role", Deadline::USUAL, [admins(ending(put(set_role::set_role)))]))
+           .service(plain("/api/admin/users/{id}/attempts", Deadline::USUAL, [admins(get(get_user_attempts::get_user_attempts)), admins(delete(clear_user_attempts::clear_user_attempts))]))
+           .service(plain("/api/admin/addresses/{id}/attempts", Deadline::USUAL, [admins(get(get_address_attempts::get_address_attempts)), admins(delete(clear_address_attempts::clear_address_attempts))]))
            .service(plain("/api/admin/users/{id}/sessions", Deadline::USUAL, [admins(get(list_user_sessions::list_user_sessions)), admins(ending(delete(revoke_user_sessions::revoke_user_sessions)))]))
            .service(plain("/api/admin/sessions", Deadline::USUAL, [admins(get(admin::list_sessions::list_all_sessions))]))
            .service(plain("/api/admin/sessions/revoke", Deadline::BULK, [admins(ending(post(admin::revoke_sessions::revoke_matching_sessions)))]))
@@ -95,6 +99,7 @@ impl Services {
            .service(page(plain("/admin/users/{id}/role", Deadline::USUAL, [admins(post(admin::user::set_role))])))
            .service(page(plain("/admin/users/{id}/password-link", Deadline::USUAL, [admins(post(admin::user::issue_password_link))])))
            .service(page(plain("/admin/users/{id}/end-sessions", Deadline::USUAL, [admins(post(admin::user::end_sessions))])))
+           .service(page(plain("/admin/users/{id}/clear-attempts", Deadline::USUAL, [admins(post(admin::user::clear_attempts))])))
            .service(page(plain("/admin/users/{id}/delete", Deadline::USUAL, [admins(get(admin::user::get_delete_user)), admins(post(admin::user::delete_user))])))
            .service(page(plain("/admin/sessions", Deadline::USUAL, [admins(get(admin::sessions::get_sessions))])))
            .service(page(plain("/admin/sessions/end", Deadline::BULK, [admins(get(admin::end_sessions::preview)), admins(post(admin::end_sessions::end_sessions))])))

@@ -8,6 +8,7 @@ use actix_web::web::{Data, ServiceConfig};
 use super::authz::identity::IdentityHeaders;
 use super::cookie::SessionCookie;
 use super::cross_site::OwnOrigins;
+use super::device_cookie::DeviceCookie;
 use super::inner_cookie::InnerCookie;
 use super::links::Links;
 use super::return_to::ReturnOrigins;
@@ -25,6 +26,7 @@ pub struct Services {
     pub(super) accounts: Arc<Accounts>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) cookie: SessionCookie,
+    pub(super) device_cookie: DeviceCookie,
     pub(super) inner_cookie: InnerCookie,
     pub(super) own_origins: OwnOrigins,
     pub(super) links: Links,
@@ -50,6 +52,7 @@ impl Services {
             accounts,
             sessions,
             cookie: SessionCookie::new(&server.public_url, &settings.cookie),
+            device_cookie: DeviceCookie::new(&server.public_url, &settings.cookie),
             inner_cookie: InnerCookie::new(),
             own_origins: OwnOrigins::new(&server.public_url, server.bind.port()),
             links,
@@ -72,7 +75,7 @@ impl Services {
     }
 
     #[must_use]
-    pub fn accounts(&self) -> &Accounts {
+    pub const fn accounts(&self) -> &Arc<Accounts> {
         &self.accounts
     }
 

@@ -1,4 +1,4 @@
-//! Removes from the ledger what is over: sessions, links, old events. One
+//! Removes from the ledger what is over: sessions, links, attempts, old events. One
 //! instance does it, once a minute. Nothing but lists that end sooner depends on it.
 
 use std::sync::Arc;
@@ -33,6 +33,8 @@ impl Sessions {
                 report(self.reap_sessions(now).await, "dead sessions");
                 report(self.reap_events(now).await, "old events");
                 report(self.ledger.delete_expired_links(now).await, "expired links");
+                let attempts = self.ledger.delete_expired_attempts(now);
+                report(attempts.await, "old attempts");
                 report(self.ledger.forget_struck_off().await, "lost instances");
             }
             Ok(false) => {}

@@ -21,9 +21,10 @@ async fn on_https_the_cookie_belongs_to_the_host_alone() {
         .await
         .unwrap();
     let cookies: Vec<_> = answer.headers().get_all("set-cookie").iter().collect();
-    let [cookie] = cookies.as_slice() else {
+    let [cookie, device] = cookies.as_slice() else {
         panic!("{} cookies", cookies.len())
     };
+    assert!(device.as_bytes().starts_with(b"__Host-gatelodge_device="));
     let cookie = cookie.to_str().unwrap();
     let (name_and_value, attributes) = cookie.split_once("; ").unwrap();
     assert!(name_and_value.starts_with("__Host-gatelodge_session="));

@@ -28,4 +28,5 @@ mod revoke_session;
 mod revoke_sessions;
 mod setup;
 mod stop;
+mod throttle;
 mod whoami;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::app::PASSWORD;
 
 pub const COOKIE_NAME: &str = "gatelodge_session";
+pub const DEVICE_NAME: &str = "gatelodge_device";
 
 #[derive(Clone)]
 pub struct Browser {
@@ -17,6 +18,8 @@ pub struct Browser {
     address: SocketAddr,
     /// The session cookie's value.
     pub token: Option<String>,
+    /// The value of the cookie that stays after the session.
+    pub device: Option<String>,
 }
 
 #[derive(Debug)]
@@ -102,6 +105,7 @@ impl Browser {
             client,
             address,
             token: None,
+            device: None,
         }
     }
 
@@ -117,9 +121,15 @@ impl Browser {
         let request = self
             .client
             .request(method, format!("http://{}{path}", self.address));
-        match &self.token {
-            Some(token) => request.header(COOKIE, format!("{COOKIE_NAME}={token}")),
-            None => request,
+        let cookies = [(COOKIE_NAME, &self.token), (DEVICE_NAME, &self.device)];
+        let cookies = cookies
+            .iter()
+            .filter_map(|(name, value)| Some(format!("{name}={}", value.as_ref()?)));
+        let cookies: Vec<_> = cookies.collect();
+        if cookies.is_empty() {
+            request
+        } else {
+            request.header(COOKIE, cookies.join("; "))
         }
     }
 
@@ -135,9 +145,13 @@ impl Browser {
         };
         for cookie in answer.set_cookies() {
             let (name, rest) = cookie.split_once('=').expect("a cookie");
-            assert_eq!(name, COOKIE_NAME);
             let value = rest.split(';').next().expect("a value");
-            self.token = (!value.is_empty()).then(|| value.to_owned());
+            let kept = match name {
+                COOKIE_NAME => &mut self.token,
+                DEVICE_NAME => &mut self.device,
+                _ => panic!("a cookie called {name}"),
+            };
+            *kept = (!value.is_empty()).then(|| value.to_owned());
         }
         answer
     }

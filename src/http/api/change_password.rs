@@ -8,6 +8,7 @@ use crate::domain::password::{NewPassword, Password};
 use crate::http::body::{Fields, Json};
 use crate::http::carrier::carry_issued;
 use crate::http::client::client_of;
+use crate::http::device_cookie::device_of;
 use crate::http::gate::CurrentSession;
 use crate::http::problem::Problem;
 use crate::http::services::Services;
@@ -30,6 +31,7 @@ pub struct Body {
     responses(
         (status = 204, description = "With the new session's cookie."),
         (status = 403, description = "`wrong_password`"),
+        (status = 429, description = "`too_many_attempts`"),
         (status = 503, description = "`busy`"),
     ),
     security(("session" = [])),
@@ -64,8 +66,11 @@ impl Body {
             return Err(fields.into_problem());
         };
         let (by, client) = (current.record(), client_of(request, services));
-        let accounts = &services.accounts;
-        let issued = accounts.change_password(by, known, new, client).await?;
+        let device = device_of(request, services);
+        let issued = services
+            .accounts
+            .change_password(by, known, new, client, device)
+            .await?;
         carry_issued(request, services, &issued)
     }
 }

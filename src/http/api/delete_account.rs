@@ -8,6 +8,7 @@ use crate::domain::password::Password;
 use crate::http::body::{Fields, Json};
 use crate::http::carrier::carry_ended;
 use crate::http::client::address_of;
+use crate::http::device_cookie::device_of;
 use crate::http::gate::CurrentSession;
 use crate::http::problem::Problem;
 use crate::http::services::Services;
@@ -27,6 +28,7 @@ pub struct Body {
         (status = 204, description = "The cookie is removed."),
         (status = 403, description = "`wrong_password`"),
         (status = 409, description = "`last_admin`"),
+        (status = 429, description = "`too_many_attempts`"),
         (status = 503, description = "`busy`"),
     ),
     security(("session" = [])),
@@ -54,9 +56,10 @@ impl Body {
             return Err(fields.into_problem());
         };
         let (by, address) = (current.record(), address_of(request, services));
+        let device = device_of(request, services);
         services
             .accounts
-            .delete_account(by, password, address)
+            .delete_account(by, password, device, address)
             .await?;
         carry_ended(request);
         Ok(())

@@ -10,6 +10,7 @@ use crate::domain::password::Password;
 use crate::http::body::{Fields, Json};
 use crate::http::carrier::{Presented, carry_issued};
 use crate::http::client::client_of;
+use crate::http::device_cookie::device_of;
 use crate::http::problem::Problem;
 use crate::http::representation::IdentityBody;
 use crate::http::services::Services;
@@ -35,6 +36,7 @@ pub struct Body {
     responses(
         (status = 200, body = IdentityBody, description = "With the session's cookie."),
         (status = 401, description = "`invalid_credentials`"),
+        (status = 429, description = "`too_many_attempts`"),
         (status = 503, description = "`busy`"),
     ),
 )]
@@ -64,6 +66,7 @@ impl Body {
             password,
             remember_me: self.remember_me,
             client: client_of(request, services),
+            device: device_of(request, services),
             presented: Presented::of(request),
         };
         let issued = services.accounts.log_in(log_in).await?;

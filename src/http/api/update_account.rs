@@ -9,6 +9,7 @@ use crate::domain::password::Password;
 use crate::domain::user::{User, UserName};
 use crate::http::body::{Fields, Json};
 use crate::http::client::address_of;
+use crate::http::device_cookie::device_of;
 use crate::http::gate::CurrentSession;
 use crate::http::problem::Problem;
 use crate::http::representation::UserBody;
@@ -41,6 +42,7 @@ enum Change {
         (status = 200, body = UserBody),
         (status = 403, description = "`wrong_password`"),
         (status = 409, description = "`email_taken`"),
+        (status = 429, description = "`too_many_attempts`"),
         (status = 503, description = "`busy`"),
     ),
     security(("session" = [])),
@@ -68,7 +70,10 @@ impl Body {
         let changed = match change {
             Change::Name(name) => accounts.change_name(by, name, address).await,
             Change::Email(email, password) => {
-                accounts.change_email(by, email, password, address).await
+                let device = device_of(request, services);
+                accounts
+                    .change_email(by, email, password, device, address)
+                    .await
             }
         };
         Ok(changed?)

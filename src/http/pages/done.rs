@@ -52,6 +52,7 @@ done! {
     AllEnded = "all_ended", "All sessions of this user have ended.";
     Locked = "locked", "The account is locked, and all its sessions have ended.";
     Unlocked = "unlocked", "The account is unlocked. Sessions that were ended stay so.";
+    AttemptsCleared = "attempts_cleared", "The wrong passwords are forgotten: this user can try again at once.";
     RoleChanged = "role_changed", "The role is changed.";
     UserDeleted = "user_deleted", "The user is deleted, and all their sessions have ended.";
     LoggedOut = "logged_out", "You are logged out.";

@@ -69,6 +69,7 @@ impl Mistakes {
             }
             kind @ (Kind::InvalidCredentials
             | Kind::WrongPassword
+            | Kind::TooManyAttempts
             | Kind::LastAdmin
             | Kind::Busy
             | Kind::Unavailable) => (Vec::new(), Some(kind.detail())),

@@ -10,6 +10,7 @@ use sqlx::types::Uuid;
 use sqlx::types::time::OffsetDateTime;
 use sqlx::{Database, Decode, Encode, Postgres, Sqlite, Type};
 
+use crate::domain::attempt::BudgetKey;
 use crate::domain::client::UserAgent;
 use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
@@ -118,6 +119,9 @@ column!(
     |digest| digest.as_bytes().to_vec(),
     |_| Err("a link's digest is not read".into())
 );
+column!(BudgetKey as Vec<u8>, |key| key.as_bytes().to_vec(), |_| {
+    Err("a budget's key is not read".into())
+});
 column!(Role as String, |role| role.as_str().to_owned(), |text| Ok(
     Self::parse(&text)?
 ));

@@ -5,7 +5,8 @@ use super::accounts::{lock_asking, lock_verified};
 use super::connection::Transaction;
 use super::ending::{Ending, Opened};
 use super::users::refuse;
-use super::{Committed, Ledger, NewUser, Refusal, statements};
+use super::{Committed, Ledger, NewUser, Refusal, attempts, statements};
+use crate::domain::attempt::{Budget, Outcome};
 use crate::domain::audit::{Act, Action};
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::password::PasswordHash;
@@ -23,6 +24,13 @@ pub struct Issue {
     /// As the transaction saw them.
     pub user: User,
     pub committed: Committed,
+}
+
+/// A user's credential, and the attempt in which it was just told.
+pub struct Verified<'a> {
+    pub user: UserId,
+    pub version: CredentialVersion,
+    pub budgets: &'a [Budget],
 }
 
 impl Ledger {
@@ -66,16 +74,20 @@ impl Ledger {
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn issue_session(
         &self,
-        user: UserId,
-        verified: CredentialVersion,
+        verified: Verified<'_>,
         draft: &Draft,
         presented: Option<Opened>,
         max_per_user: Option<usize>,
         act: Act,
     ) -> Result<Option<Issue>, Unavailable> {
+        let Verified {
+            user,
+            version,
+            budgets,
+        } = verified;
         self.bounded(async {
             let mut tx = self.begin().await?;
-            let Some(current) = lock_verified(&mut tx, user, verified).await? else {
+            let Some(current) = lock_verified(&mut tx, user, version).await? else {
                 tx.abandon().await?;
                 return Ok(None);
             };
@@ -88,6 +100,8 @@ impl Ledger {
             if let Some(max) = max_per_user {
                 ending.over_limit(&mut tx, user, max, act).await?;
             }
+            let right = Outcome::Right;
+            attempts::settle(&mut tx, budgets, right, Some(user), act).await?;
             issue(tx, ending, current, draft, Action::LoggedIn, act)
                 .await
                 .map(Some)

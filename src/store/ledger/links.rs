@@ -7,6 +7,7 @@ use super::ending::Ending;
 use super::statements::links::Bearer;
 use super::users::refuse;
 use super::{Committed, Ledger, NewUser, Refusal, statements};
+use crate::domain::attempt::BudgetKey;
 use crate::domain::audit::{Act, Action};
 use crate::domain::id::UserId;
 use crate::domain::link::LinkDigest;
@@ -181,10 +182,12 @@ impl Ledger {
             let holder = lock_verified(&mut tx, user, version).await?;
             // Another may have been issued while this waited for the user's lock.
             let is_left = statements::links::delete_link(tx.link(), digest).await? > 0;
-            if holder.is_none() || !is_left {
+            let Some(holder) = holder.filter(|_| is_left) else {
                 return refuse(tx, Refusal::NotFound).await;
-            }
+            };
             statements::users::set_password(tx.link(), user, hash).await?;
+            let guesses = BudgetKey::of_account(&holder.email);
+            statements::attempts::clear(tx.link(), guesses).await?;
             let mut ending = Ending::default();
             ending.all_but(&mut tx, user, None, act.at).await?;
             let event = act.by(user).did(Action::PasswordReset, user, None);

@@ -2,11 +2,13 @@
 //! method is one transaction is one use case.
 //!
 //! Lock order, in every transaction: the roster of admins, the user, then
-//! sessions, then the log's head, whose lock is taken in the same round trip as the commit. A session that
+//! sessions, then counts of attempts, then the log's head, whose lock is taken in the same
+//! round trip as the commit. A session that
 //! a browser presents with a log-in may be another user's, whose lock is not
 //! taken for it.
 
 mod accounts;
+mod attempts;
 mod columns;
 mod connection;
 mod ending;
@@ -34,8 +36,9 @@ use crate::domain::revocation::Appended;
 use crate::domain::user::User;
 
 pub use accounts::ChangedEmail;
+pub use attempts::Reserved;
 pub use ending::Opened;
-pub use issue::Issue;
+pub use issue::{Issue, Verified};
 pub use links::{Earlier, FirstAdmin, NewLink};
 pub use log::{LogPage, LogReader};
 pub use sessions::{Batch, Touched};

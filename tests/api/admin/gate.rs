@@ -23,7 +23,7 @@ async fn operations(app: &TestApp) -> Vec<(Method, String)> {
             }
         }
     }
-    assert_eq!(operations.len(), 15);
+    assert_eq!(operations.len(), 19);
     operations
 }
 

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::Backend::{self, Postgres, Sqlite};
 use super::{
     CURRENT, NOW, act, draft, draft_at, hash, is_alive, issued, log, new_user, open, place,
-    registered,
+    registered, verified,
 };
 
 fn link() -> NewLink {
@@ -175,7 +175,7 @@ async fn what_ended_with_everyones_or_expired_is_reaped_step_by_step(
     };
     let later = draft_at(now);
     let issue = ledger
-        .issue_session(user, CURRENT, &later, None, None, act())
+        .issue_session(verified(user), &later, None, None, act())
         .await;
     assert!(issue.unwrap().is_some());
     let next = ledger.delete_dead_sessions(None, now).await.unwrap();
@@ -567,7 +567,7 @@ async fn what_the_schema_before_held_is_kept(#[values(Postgres, Sqlite)] backend
             let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
             let tables = "drop table password_links; drop table admin_roster; drop table chores;
                 drop table sessions; drop table users; drop table revocations;
-                drop table revocation_head; drop table events; drop table instances;";
+                drop table revocation_head; drop table events; drop table instances; drop table attempts;";
             for sql in [tables, sqlite.0, sqlite.1, rewind] {
                 sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
             }
@@ -575,7 +575,7 @@ async fn what_the_schema_before_held_is_kept(#[values(Postgres, Sqlite)] backend
         Postgres => {
             let mut connection = PgConnection::connect(&url).await.unwrap();
             let tables = "drop table password_links, admin_roster, chores, sessions, users,
-                revocations, revocation_head, events, instances;";
+                revocations, revocation_head, events, instances, attempts;";
             for sql in [tables, postgres.0, postgres.1, rewind] {
                 sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
             }

@@ -1,6 +1,7 @@
 //! What a ledger must do, whichever it is.
 
 mod administration;
+mod attempts;
 mod connections;
 
 use std::collections::{BTreeSet, HashSet};
@@ -17,7 +18,9 @@ use gatelodge::domain::session::{Draft, Lifetime};
 use gatelodge::domain::time::Timestamp;
 use gatelodge::domain::user::{CredentialVersion, Role, Status, User, UserName};
 use gatelodge::entropy;
-use gatelodge::store::ledger::{ChangedEmail, Issue, Ledger, LogPage, NewUser, Refusal, Touched};
+use gatelodge::store::ledger::{
+    ChangedEmail, Issue, Ledger, LogPage, NewUser, Refusal, Touched, Verified,
+};
 use rstest::rstest;
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
@@ -135,11 +138,19 @@ async fn registered(ledger: &Ledger, email: &str) -> (Draft, Issue) {
 async fn issued(ledger: &Ledger, user: UserId) -> Draft {
     let draft = draft();
     let issue = ledger
-        .issue_session(user, CURRENT, &draft, None, None, act())
+        .issue_session(verified(user), &draft, None, None, act())
         .await
         .unwrap();
     issue.expect("the credential is current");
     draft
+}
+
+fn verified(user: UserId) -> Verified<'static> {
+    Verified {
+        user,
+        version: CURRENT,
+        budgets: &[],
+    }
 }
 
 async fn is_alive(ledger: &Ledger, draft: &Draft) -> bool {
@@ -210,7 +221,7 @@ async fn a_session_is_issued_only_to_the_credential_verified(
 
     let late = draft();
     let issue = ledger
-        .issue_session(user, CURRENT, &late, None, None, act())
+        .issue_session(verified(user), &late, None, None, act())
         .await
         .unwrap();
     assert!(
@@ -226,7 +237,7 @@ async fn a_session_is_issued_only_to_the_credential_verified(
     assert!(is_alive(&ledger, &changed).await);
     let nobody = UserId::new(NOW, entropy::random());
     let issue = ledger
-        .issue_session(nobody, CURRENT, &draft(), None, None, act())
+        .issue_session(verified(nobody), &draft(), None, None, act())
         .await
         .unwrap();
     assert!(issue.is_none());
@@ -565,7 +576,7 @@ async fn only_the_living_are_listed_newest_first(#[values(Postgres, Sqlite)] bac
     registered(&ledger, "bob@example.com").await;
     let later = draft_at(NOW + Duration::from_hours(1));
     let issue = ledger
-        .issue_session(user, CURRENT, &later, None, None, act())
+        .issue_session(verified(user), &later, None, None, act())
         .await
         .unwrap();
     assert!(issue.is_some());
@@ -653,13 +664,13 @@ async fn the_limit_ends_the_oldest_however_many_there_are(
     for minute in 1..60 {
         let draft = draft_at(NOW + Duration::from_mins(minute));
         let issue = ledger
-            .issue_session(user, CURRENT, &draft, None, None, act())
+            .issue_session(verified(user), &draft, None, None, act())
             .await;
         assert!(issue.unwrap().is_some());
     }
     let newest = draft_at(NOW + Duration::from_hours(1));
     let issue = ledger
-        .issue_session(user, CURRENT, &newest, None, Some(3), act())
+        .issue_session(verified(user), &newest, None, Some(3), act())
         .await
         .unwrap();
     let committed = issue.unwrap().committed;

@@ -7,7 +7,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::PasswordLink;
-use crate::accounts;
+use crate::accounts::{self, Attempts};
 use crate::domain::id::UserId;
 use crate::domain::session::Session;
 use crate::domain::user::{Role, Status, User};
@@ -28,6 +28,7 @@ struct UserPage<'a> {
     notice: Option<&'static str>,
     mistakes: Mistakes,
     user: &'a User,
+    attempts: Attempts,
     places: Vec<Place<'a>>,
 }
 
@@ -52,6 +53,7 @@ pub struct NewRole {
 struct Dossier {
     viewer: Viewer,
     user: User,
+    attempts: Attempts,
     sessions: Vec<Session>,
 }
 
@@ -60,6 +62,7 @@ impl Dossier {
         Ok(Self {
             viewer: admin.into(),
             user: services.accounts.user(user).await?,
+            attempts: services.accounts.attempts_at(user).await?,
             sessions: services.sessions.list(user).await?,
         })
     }
@@ -70,6 +73,7 @@ impl Dossier {
             notice,
             mistakes,
             user: &self.user,
+            attempts: self.attempts,
             places: Place::all(&self.sessions, &self.viewer),
         }
     }
@@ -119,6 +123,18 @@ pub async fn unlock_user(
         Ok(_) => Done::Unlocked.told_at(&address(user)),
         Err(refused) => refuse(refused, &services, admin, user).await,
     }
+}
+
+pub async fn clear_attempts(
+    request: HttpRequest,
+    admin: AdminSession,
+    services: Data<Services>,
+    Id(user): Id<UserId>,
+    _: NoForm,
+) -> Result<HttpResponse, Problem> {
+    let act = act_of(&request, &services, admin.user().id);
+    services.accounts.clear_attempts_at(user, act).await?;
+    Done::AttemptsCleared.told_at(&address(user))
 }
 
 pub async fn set_role(

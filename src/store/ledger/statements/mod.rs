@@ -1,6 +1,7 @@
 //! The ledger's statements, one function each. Both databases run them; what
 //! differs between the two is written side by side.
 
+pub(super) mod attempts;
 pub(super) mod chores;
 pub(super) mod instances;
 pub(super) mod links;
