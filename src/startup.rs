@@ -77,7 +77,7 @@ impl Application {
         let server = HttpServer::new(move || {
             App::new()
                 .configure(|app| shared.mount(app))
-                .configure(Services::mount_fallback)
+                .configure(|app| shared.mount_fallback(app))
                 .wrap(TracingLogger::<RequestSpan>::new())
         })
         .workers(settings.server.workers)

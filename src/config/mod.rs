@@ -5,6 +5,7 @@ mod audit;
 mod authz;
 mod bootstrap;
 mod cookie;
+mod cors;
 mod database;
 mod docs;
 mod log;
@@ -25,6 +26,7 @@ pub use audit::Audit;
 pub use authz::{Authz, HeaderStyle};
 pub use bootstrap::Bootstrap;
 pub use cookie::{Cookie, SameSite};
+pub use cors::Cors;
 pub use database::Database;
 pub use docs::Docs;
 pub use log::{Format, Log};
@@ -51,6 +53,7 @@ pub struct Settings {
     pub session: Session,
     pub password: Password,
     pub registration: Registration,
+    pub cors: Cors,
     pub authz: Authz,
     pub bootstrap: Option<Bootstrap>,
     pub audit: Audit,
@@ -92,6 +95,7 @@ impl Settings {
             session: Session::read(from),
             password: Password::read(from),
             registration: Registration::read(from),
+            cors: Cors::read(from),
             authz: Authz::read(from),
             bootstrap: Bootstrap::read(from),
             audit: Audit::read(from),

@@ -7,6 +7,7 @@ mod body;
 mod carrier;
 mod client;
 mod cookie;
+mod cors;
 mod cross_site;
 mod edge;
 mod effect;
