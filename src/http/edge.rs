@@ -300,3 +300,63 @@ async fn read_body(request: &ServiceRequest, payload: &mut Payload) -> Result<By
     }
     Ok(body.freeze())
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+
+    use actix_web::middleware::from_fn;
+    use actix_web::web::{get, resource};
+    use actix_web::{App, HttpResponse, HttpServer};
+
+    use super::*;
+
+    /// There is no such handler in the product.
+    async fn panics() -> HttpResponse {
+        panic!("as it must")
+    }
+
+    fn ask(connection: &mut TcpStream, path: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        connection.write_all(request.as_bytes()).unwrap();
+        let mut answer = vec![0; 4096];
+        let length = connection.read(&mut answer).unwrap();
+        answer.truncate(length);
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_is_the_failure_of_one_request() {
+        let edge = Edge::new(&Settings::load(None, []).unwrap());
+        let server = HttpServer::new(move || {
+            let (guarded, check) = (edge.clone(), edge.clone());
+            let guarded = resource("/guarded").route(get().to(panics)).wrap(from_fn(
+                move |request, next: Next<BoxBody>| {
+                    guarded.clone().guard(Deadline::USUAL, request, next)
+                },
+            ));
+            let check = resource("/check").route(get().to(panics)).wrap(from_fn(
+                move |request, next: Next<BoxBody>| check.clone().guard_check(request, next),
+            ));
+            let lives = get().to(async || "it lives");
+            App::new().service(guarded).service(check).route("/", lives)
+        });
+        let server = server.workers(1).disable_signals().bind("127.0.0.1:0");
+        let server = server.unwrap();
+        let mut connection = TcpStream::connect(server.addrs()[0]).unwrap();
+        tokio::spawn(server.run());
+
+        for path in ["/guarded", "/check", "/guarded"] {
+            let answer = ask(&mut connection, path);
+            assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+            assert!(answer.contains("application/problem+json"), "{answer}");
+            assert!(answer.contains("nosniff"), "{answer}");
+            assert!(answer.contains(r#""code":"internal""#), "{answer}");
+            assert!(!answer.contains("as it must"), "{answer}");
+        }
+        let answer = ask(&mut connection, "/");
+        assert!(answer.ends_with("it lives"), "{answer}");
+    }
+}
