@@ -39,7 +39,6 @@ fn report(panic: &PanicHookInfo) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use std::io::Read as _;
     use std::sync::Mutex;

@@ -177,7 +177,8 @@ async fn finish<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse, Error> {
-    let is_tunnel = is_tunnel(&request);
+    let is_broken = |problem: &Problem| matches!(problem.kind(), Kind::MalformedJson);
+    let is_last = is_tunnel(&request) || admitted.as_ref().is_err_and(is_broken);
     let mut response = match admitted {
         Ok(()) => answer(deadline, request, next).await?,
         Err(problem) => request.error_response(problem),
@@ -185,7 +186,7 @@ async fn finish<B: MessageBody + 'static>(
     if let Some(rest) = rest {
         response = response.map_body(|_, answer| Early { answer, rest }.boxed());
     }
-    if is_tunnel {
+    if is_last {
         let head = response.response_mut().head_mut();
         head.set_connection_type(ConnectionType::Close);
     }
@@ -302,7 +303,6 @@ async fn read_body(request: &ServiceRequest, payload: &mut Payload) -> Result<By
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::TcpStream;

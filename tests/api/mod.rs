@@ -13,6 +13,7 @@ mod deployments;
 mod documents;
 mod edge;
 mod effect;
+mod framing;
 mod gate;
 mod headers;
 mod health;
