@@ -19,6 +19,7 @@ use actix_web::{Error, HttpMessage as _};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tracing_actix_web::RequestId;
 
+use super::connection::{Requests, UnderWay};
 use super::cors::{Audience, Cors};
 use super::cross_site::OwnOrigins;
 use super::headers::{Transport, set_headers};
@@ -78,10 +79,14 @@ impl Edge {
         mut request: ServiceRequest,
         next: Next<B>,
     ) -> Result<ServiceResponse, Error> {
+        let under_way = begin(&request);
         let request_id = id_of(&request);
         let audience = self.0.cors.audience(&request);
         let mut payload = request.take_payload();
         let admitted = self.admit(&audience, &mut request, &mut payload).await;
+        if let Some(under_way) = &under_way {
+            under_way.is_whole();
+        }
         let rest = admitted.is_err().then_some(payload);
         let answered = match audience.preflight(&request) {
             Some(answer) if admitted.is_ok() => Ok(request.into_response(answer)),
@@ -97,6 +102,7 @@ impl Edge {
         mut request: ServiceRequest,
         next: Next<B>,
     ) -> Result<ServiceResponse, Error> {
+        let _under_way = begin(&request);
         let request_id = id_of(&request);
         let admitted = limit(&request);
         let rest = match request.take_payload() {
@@ -164,6 +170,10 @@ impl Edge {
         set_headers(headers);
         self.0.transport.set_headers(headers);
     }
+}
+
+fn begin(request: &ServiceRequest) -> Option<UnderWay> {
+    request.conn_data::<Requests>().map(Requests::begin)
 }
 
 fn id_of(request: &ServiceRequest) -> Option<RequestId> {
