@@ -97,6 +97,7 @@ impl Connection {
 
     fn has_read(&mut self) {
         self.last_read = Instant::now();
+        self.forget_a_head_that_has_come();
         let Requests(counts) = &self.requests;
         if self.head.is_none() && counts.whole == counts.begun {
             self.head = Some((self.last_read, counts.begun.get()));
@@ -107,11 +108,15 @@ impl Connection {
         }
     }
 
-    fn is_too_slow(&mut self, context: &mut Context<'_>) -> bool {
+    fn forget_a_head_that_has_come(&mut self) {
         let Requests(counts) = &self.requests;
-        self.head = self
-            .head
-            .filter(|(_, before)| counts.begun.get() == *before);
+        let begun = counts.begun.get();
+        self.head = self.head.filter(|(_, before)| *before == begun);
+    }
+
+    fn is_too_slow(&mut self, context: &mut Context<'_>) -> bool {
+        self.forget_a_head_that_has_come();
+        let Requests(counts) = &self.requests;
         while self.alarm.as_mut().poll(context).is_ready() {
             let now = Instant::now();
             let end = match self.head {
