@@ -7,15 +7,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::{App, HttpServer};
 use anyhow::{Context as _, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_actix_web::TracingLogger;
 
 use crate::accounts::{Accounts, Earlier, FirstAdmin, Hasher, NewAccount, SetUp};
 use crate::config::{self, Settings, secret_key};
@@ -24,19 +22,18 @@ use crate::domain::keys::{KEY_LENGTH, KeyRing, SecretKey};
 use crate::domain::session::Lifetime;
 use crate::domain::user::{Role, UserName};
 use crate::entropy;
-use crate::http::{Links, RequestSpan, Services};
+use crate::http::{Capacity, Links, Services, serve};
 use crate::sessions::{Clock, Policy, Sessions};
 use crate::store::bus::Bus;
 use crate::store::hot::HotStore;
 use crate::store::ledger::Ledger;
 use crate::store::redis::Redis;
 
-/// How long a client may take to send a request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections at once that a thread takes, if the system lets it.
+const CONNECTIONS: u64 = 25_000;
 
-/// How long a connection goes on that was answered before its request had ended, so
-/// that the client can read the answer.
-const FAREWELL: Duration = Duration::from_secs(3);
+/// Open files that are not clients: stores, logs, and what a command may need.
+const OTHER_FILES: u64 = 256;
 
 /// The service, built and bound, but not yet answering.
 pub struct Application {
@@ -73,20 +70,12 @@ impl Application {
             }
         };
 
-        let shared = services.clone();
-        let server = HttpServer::new(move || {
-            App::new()
-                .configure(|app| shared.mount(app))
-                .configure(Services::mount_fallback)
-                .wrap(TracingLogger::<RequestSpan>::new())
-        })
-        .workers(settings.server.workers)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .client_disconnect_timeout(FAREWELL)
-        .shutdown_signal(stop_signal())
-        .shutdown_timeout(settings.server.shutdown_grace.as_secs().max(1))
-        .listen(listener)?
-        .run();
+        let capacity = Capacity {
+            workers: settings.server.workers,
+            connections: connections(settings.server.workers),
+        };
+        let grace = settings.server.shutdown_grace;
+        let server = serve(listener, services.clone(), &capacity, stop_signal(), grace)?;
         Ok(Self {
             server,
             address,
@@ -131,6 +120,26 @@ impl Application {
     pub fn handle(&self) -> actix_web::dev::ServerHandle {
         self.server.handle()
     }
+}
+
+/// As many connections for each thread as this process may have files, less what it needs
+/// otherwise: more would take the stores away from those there are. What the system lets
+/// it ask for, it asks for first.
+fn connections(workers: usize) -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    let files = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    let clients = files.map(|files| files.saturating_sub(OTHER_FILES).max(OTHER_FILES));
+    let each = clients.map_or(CONNECTIONS, |all| {
+        CONNECTIONS.min(all / u64::try_from(workers).unwrap_or(u64::MAX))
+    });
+    usize::try_from(each.max(1)).unwrap_or(usize::MAX)
 }
 
 /// Resolves at SIGTERM or SIGINT.

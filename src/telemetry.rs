@@ -1,6 +1,7 @@
 //! Logs: text on a terminal, one JSON object per line elsewhere.
 
 use std::io::IsTerminal as _;
+use std::panic::{self, PanicHookInfo};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -29,4 +30,50 @@ pub fn start(log: &Log) {
             .with(layer.json().flatten_event(true).with_span_list(false))
             .try_init(),
     };
+    panic::set_hook(Box::new(report));
+}
+
+/// A line like any other, which says in which request it was.
+fn report(panic: &PanicHookInfo) {
+    tracing::error!(error = %panic, "a thread has panicked");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::sync::Mutex;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_is_one_line_of_the_log_with_its_request() {
+        let (mut read, written) = std::io::pipe().unwrap();
+        let written = Mutex::new(written);
+        let layer = tracing_subscriber::fmt::layer().with_writer(written);
+        let layer = layer.json().flatten_event(true).with_span_list(false);
+        let registry = tracing_subscriber::registry().with(layer);
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(report));
+        tracing::subscriber::with_default(registry, || {
+            let _span = tracing::info_span!("request", request_id = "of this one").entered();
+            let panicked = panic::catch_unwind(|| panic!("as it\nmust"));
+            assert!(panicked.is_err());
+        });
+        panic::set_hook(before);
+
+        let mut log = String::new();
+        read.read_to_string(&mut log).unwrap();
+        let lines: Vec<&str> = log.lines().collect();
+        assert_eq!(lines.len(), 1, "{log}");
+        let line: Value = serde_json::from_str(lines[0]).unwrap();
+        assert_eq!(line["level"], "ERROR");
+        assert_eq!(line["span"]["request_id"], "of this one");
+        let error = line["error"].as_str().unwrap();
+        assert!(
+            error.contains("src/telemetry.rs") && error.contains("as it\nmust"),
+            "{error}"
+        );
+    }
 }

@@ -5,6 +5,7 @@ mod audit;
 mod authz;
 mod bootstrap;
 mod cookie;
+mod cors;
 mod database;
 mod docs;
 mod log;
@@ -26,6 +27,7 @@ pub use audit::Audit;
 pub use authz::{Authz, HeaderStyle};
 pub use bootstrap::Bootstrap;
 pub use cookie::{Cookie, SameSite};
+pub use cors::Cors;
 pub use database::Database;
 pub use docs::Docs;
 pub use log::{Format, Log};
@@ -55,6 +57,7 @@ pub struct Settings {
     pub password: Password,
     pub throttle: Limits,
     pub registration: Registration,
+    pub cors: Cors,
     pub authz: Authz,
     pub bootstrap: Option<Bootstrap>,
     pub audit: Audit,
@@ -97,6 +100,7 @@ impl Settings {
             password: Password::read(from),
             throttle: throttle::read(from),
             registration: Registration::read(from),
+            cors: Cors::read(from),
             authz: Authz::read(from),
             bootstrap: Bootstrap::read(from),
             audit: Audit::read(from),

@@ -104,12 +104,7 @@ impl PublicUrl {
 
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        match self.0.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address == Ipv4Addr::LOCALHOST,
-            Some(Host::Ipv6(address)) => address == Ipv6Addr::LOCALHOST,
-            None => false,
-        }
+        is_loopback(&self.0)
     }
 
     #[must_use]
@@ -126,5 +121,15 @@ impl PublicUrl {
     #[must_use]
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
+    }
+}
+
+/// Whether it leads to this machine and no other.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address == Ipv4Addr::LOCALHOST,
+        Some(Host::Ipv6(address)) => address == Ipv6Addr::LOCALHOST,
+        None => false,
     }
 }

@@ -13,6 +13,7 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::cross_site;
 use super::edge::Body;
@@ -44,28 +45,19 @@ fn parse<T: DeserializeOwned>(request: &HttpRequest, bytes: &[u8]) -> Result<T, 
     if !is_json(request) || bytes.starts_with(BYTE_ORDER_MARK) {
         return Err(Kind::UnsupportedMediaType.into());
     }
+    // The whole text first, which serde_json takes 128 levels deep at most: whatever is
+    // malformed is that, and not a mistake in a field before it.
+    let json: Value = serde_json::from_slice(bytes).map_err(|_| Kind::MalformedJson)?;
     // serde takes an array for a struct; the contract takes objects only.
-    if bytes.trim_ascii_start().first() != Some(&b'{') {
-        let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
-        return Err(if is_json {
-            not_an_object()
-        } else {
-            Kind::MalformedJson.into()
-        });
+    if !json.is_object() {
+        return Err(not_an_object());
     }
+    // Not from what was parsed, which no longer has what was given twice.
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
-        let error = error.into_inner();
-        match error.classify() {
-            serde_json::error::Category::Data => {
-                Problem::invalid(vec![data_error(&path, &error.to_string())])
-            }
-            _ => Kind::MalformedJson.into(),
-        }
-    })?;
-    json.end().map_err(|_| Kind::MalformedJson)?;
-    Ok(parsed)
+        Problem::invalid(vec![data_error(&path, &error.into_inner().to_string())])
+    })
 }
 
 fn not_an_object() -> Problem {

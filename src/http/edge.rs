@@ -1,11 +1,12 @@
 //! What holds for every request, whatever its route: limits on its size and
 //! time, the cross-site rule, and the headers of every answer.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use actix_web::HttpMessage as _;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
@@ -13,12 +14,18 @@ use actix_web::http::header::{
 };
 use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
-use actix_web::web::{Bytes, BytesMut, Data};
-use futures_util::StreamExt as _;
+use actix_web::web::{Bytes, BytesMut};
+use actix_web::{Error, HttpMessage as _};
+use futures_util::{FutureExt as _, StreamExt as _};
+use tracing_actix_web::RequestId;
 
-use super::headers::set_headers;
+use super::connection::{Requests, UnderWay};
+use super::cors::{Audience, Cors};
+use super::cross_site::OwnOrigins;
+use super::headers::{Transport, set_headers};
 use super::problem::{Kind, Problem};
-use super::services::Services;
+use super::span::report;
+use crate::config::Settings;
 
 const MAX_URI: usize = 8 * 1024;
 const MAX_HEADERS: usize = 16 * 1024;
@@ -44,33 +51,133 @@ pub(super) struct Until(pub(super) Instant);
 #[derive(Clone, Default)]
 pub(super) struct Body(pub(super) Bytes);
 
-pub(super) async fn guard<B: MessageBody + 'static>(
-    services: Data<Services>,
-    deadline: Deadline,
-    mut request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse, actix_web::Error> {
-    let mut payload = request.take_payload();
-    let admitted = admit(&services, &mut request, &mut payload).await;
-    let rest = admitted.is_err().then_some(payload);
-    finish(admitted, rest, deadline, request, next).await
+/// Stands before every route. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Edge(Arc<Inner>);
+
+struct Inner {
+    own_origins: OwnOrigins,
+    cors: Cors,
+    body_timeout: Duration,
+    transport: Transport,
 }
 
-/// For checks, which change nothing: method and origin are those of the request that
-/// is asked about, and so is a body that is announced, whether or not it comes.
-pub(super) async fn guard_check<B: MessageBody + 'static>(
-    mut request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse, actix_web::Error> {
-    let admitted = limit(&request);
-    let rest = match request.take_payload() {
-        Payload::None => None,
-        rest => Some(rest),
-    };
-    let mut response = finish(admitted, rest, Deadline::USUAL, request, next).await?;
-    let vary = HeaderValue::from_static("Cookie");
-    response.headers_mut().insert(VARY, vary);
-    Ok(response)
+impl Edge {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let server = &settings.server;
+        Self(Arc::new(Inner {
+            own_origins: OwnOrigins::new(&server.public_url, server.bind.port()),
+            cors: Cors::new(&settings.cors.allowed_origins),
+            body_timeout: server.body_timeout,
+            transport: Transport::of(&server.public_url),
+        }))
+    }
+
+    pub(super) async fn guard<B: MessageBody + 'static>(
+        self,
+        deadline: Deadline,
+        mut request: ServiceRequest,
+        next: Next<B>,
+    ) -> Result<ServiceResponse, Error> {
+        let under_way = begin(&request);
+        let request_id = id_of(&request);
+        let audience = self.0.cors.audience(&request);
+        let mut payload = request.take_payload();
+        let admitted = self.admit(&audience, &mut request, &mut payload).await;
+        if let Some(under_way) = &under_way {
+            under_way.is_whole();
+        }
+        let rest = admitted.is_err().then_some(payload);
+        let answered = match audience.preflight(&request) {
+            Some(answer) if admitted.is_ok() => Ok(request.into_response(answer)),
+            _ => finish(admitted, rest, deadline, request, next).await,
+        };
+        self.dress(answered, audience, request_id)
+    }
+
+    /// For checks, which change nothing: method and origin are those of the request that
+    /// is asked about, and so is a body that is announced, whether or not it comes.
+    pub(super) async fn guard_check<B: MessageBody + 'static>(
+        self,
+        mut request: ServiceRequest,
+        next: Next<B>,
+    ) -> Result<ServiceResponse, Error> {
+        let _under_way = begin(&request);
+        let request_id = id_of(&request);
+        let admitted = limit(&request);
+        let rest = match request.take_payload() {
+            Payload::None => None,
+            rest => Some(rest),
+        };
+        let answered = finish(admitted, rest, Deadline::USUAL, request, next).await;
+        let mut response = self.dress(answered, Audience::Own, request_id)?;
+        let vary = HeaderValue::from_static("Cookie");
+        response.headers_mut().insert(VARY, vary);
+        Ok(response)
+    }
+
+    async fn admit(
+        &self,
+        audience: &Audience,
+        request: &mut ServiceRequest,
+        payload: &mut Payload,
+    ) -> Result<(), Problem> {
+        limit(request)?;
+        let may_ask = audience.is_allowed_origin()
+            || self
+                .0
+                .own_origins
+                .allow(request.method(), request.headers());
+        if !may_ask {
+            return Err(Kind::CsrfFailed.into());
+        }
+        let body = tokio::time::timeout(self.0.body_timeout, read_body(request, payload))
+            .await
+            .map_err(|_| Kind::RequestTimeout)??;
+        if !body.is_empty() {
+            request.extensions_mut().insert(Body(body));
+        }
+        Ok(())
+    }
+
+    /// Gives every answer its headers, and what becomes one of an error, too.
+    fn dress(
+        self,
+        answered: Result<ServiceResponse, Error>,
+        audience: Audience,
+        request_id: Option<RequestId>,
+    ) -> Result<ServiceResponse, Error> {
+        match answered {
+            Ok(mut response) => {
+                self.set_headers(response.headers_mut());
+                audience.set_headers(response.headers_mut());
+                Ok(response)
+            }
+            Err(mut error) => {
+                report(request_id, error.as_response_error().status_code());
+                error.add_response_mapper(move |mut response| {
+                    self.set_headers(response.headers_mut());
+                    audience.set_headers(response.headers_mut());
+                    response
+                });
+                Err(error)
+            }
+        }
+    }
+
+    /// The headers of every answer.
+    pub(super) fn set_headers(&self, headers: &mut HeaderMap) {
+        set_headers(headers);
+        self.0.transport.set_headers(headers);
+    }
+}
+
+fn begin(request: &ServiceRequest) -> Option<UnderWay> {
+    request.conn_data::<Requests>().map(Requests::begin)
+}
+
+fn id_of(request: &ServiceRequest) -> Option<RequestId> {
+    request.extensions().get().copied()
 }
 
 async fn finish<B: MessageBody + 'static>(
@@ -79,8 +186,9 @@ async fn finish<B: MessageBody + 'static>(
     deadline: Deadline,
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse, actix_web::Error> {
-    let is_tunnel = is_tunnel(&request);
+) -> Result<ServiceResponse, Error> {
+    let is_broken = |problem: &Problem| matches!(problem.kind(), Kind::MalformedJson);
+    let is_last = is_tunnel(&request) || admitted.as_ref().is_err_and(is_broken);
     let mut response = match admitted {
         Ok(()) => answer(deadline, request, next).await?,
         Err(problem) => request.error_response(problem),
@@ -88,8 +196,7 @@ async fn finish<B: MessageBody + 'static>(
     if let Some(rest) = rest {
         response = response.map_body(|_, answer| Early { answer, rest }.boxed());
     }
-    set_headers(response.headers_mut());
-    if is_tunnel {
+    if is_last {
         let head = response.response_mut().head_mut();
         head.set_connection_type(ConnectionType::Close);
     }
@@ -121,17 +228,22 @@ impl<T: Unpin> MessageBody for Early<T> {
     }
 }
 
-/// Nothing may hold on to the request meanwhile: middleware further in changes it.
+/// Nothing may hold on to the request meanwhile: middleware further in changes it. A
+/// panic is of this request alone (ASVS 16.5.4): locks that others wait for are not
+/// poisoned for them, and what was under way is undone like that of a client who hangs up.
 async fn answer<B: MessageBody + 'static>(
     deadline: Deadline,
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse, actix_web::Error> {
+) -> Result<ServiceResponse, Error> {
     request
         .extensions_mut()
         .insert(Until(Instant::now() + deadline.0));
-    match tokio::time::timeout(deadline.0, next.call(request)).await {
-        Ok(answered) => Ok(answered?.map_into_boxed_body()),
+    let answer = AssertUnwindSafe(async { next.call(request).await }).catch_unwind();
+    match tokio::time::timeout(deadline.0, answer).await {
+        Ok(Ok(answered)) => Ok(answered?.map_into_boxed_body()),
+        // Whoever hears of panics has written down what happened, and where.
+        Ok(Err(_)) => Err(Problem::from(Kind::Internal).into()),
         Err(passed) => Err(Problem::unavailable(passed).into()),
     }
 }
@@ -162,27 +274,6 @@ fn limit(request: &ServiceRequest) -> Result<(), Problem> {
     }
     if size(request.headers()) > MAX_HEADERS {
         return Err(Kind::HeadersTooLarge.into());
-    }
-    Ok(())
-}
-
-async fn admit(
-    services: &Services,
-    request: &mut ServiceRequest,
-    payload: &mut Payload,
-) -> Result<(), Problem> {
-    limit(request)?;
-    if !services
-        .own_origins
-        .allow(request.method(), request.headers())
-    {
-        return Err(Kind::CsrfFailed.into());
-    }
-    let body = tokio::time::timeout(services.body_timeout, read_body(request, payload))
-        .await
-        .map_err(|_| Kind::RequestTimeout)??;
-    if !body.is_empty() {
-        request.extensions_mut().insert(Body(body));
     }
     Ok(())
 }
@@ -219,4 +310,63 @@ async fn read_body(request: &ServiceRequest, payload: &mut Payload) -> Result<By
         body.truncate(usize::try_from(end).unwrap_or(MAX_BODY));
     }
     Ok(body.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+
+    use actix_web::middleware::from_fn;
+    use actix_web::web::{get, resource};
+    use actix_web::{App, HttpResponse, HttpServer};
+
+    use super::*;
+
+    /// There is no such handler in the product.
+    async fn panics() -> HttpResponse {
+        panic!("as it must")
+    }
+
+    fn ask(connection: &mut TcpStream, path: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        connection.write_all(request.as_bytes()).unwrap();
+        let mut answer = vec![0; 4096];
+        let length = connection.read(&mut answer).unwrap();
+        answer.truncate(length);
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_is_the_failure_of_one_request() {
+        let edge = Edge::new(&Settings::load(None, []).unwrap());
+        let server = HttpServer::new(move || {
+            let (guarded, check) = (edge.clone(), edge.clone());
+            let guarded = resource("/guarded").route(get().to(panics)).wrap(from_fn(
+                move |request, next: Next<BoxBody>| {
+                    guarded.clone().guard(Deadline::USUAL, request, next)
+                },
+            ));
+            let check = resource("/check").route(get().to(panics)).wrap(from_fn(
+                move |request, next: Next<BoxBody>| check.clone().guard_check(request, next),
+            ));
+            let lives = get().to(async || "it lives");
+            App::new().service(guarded).service(check).route("/", lives)
+        });
+        let server = server.workers(1).disable_signals().bind("127.0.0.1:0");
+        let server = server.unwrap();
+        let mut connection = TcpStream::connect(server.addrs()[0]).unwrap();
+        tokio::spawn(server.run());
+
+        for path in ["/guarded", "/check", "/guarded"] {
+            let answer = ask(&mut connection, path);
+            assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+            assert!(answer.contains("application/problem+json"), "{answer}");
+            assert!(answer.contains("nosniff"), "{answer}");
+            assert!(answer.contains(r#""code":"internal""#), "{answer}");
+            assert!(!answer.contains("as it must"), "{answer}");
+        }
+        let answer = ask(&mut connection, "/");
+        assert!(answer.ends_with("it lives"), "{answer}");
+    }
 }

@@ -2,9 +2,11 @@
 
 use actix_web::http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use url::Origin;
+
+use crate::config::PublicUrl;
 
 macro_rules! page_policy {
     () => {
@@ -30,9 +32,18 @@ pub(super) fn policy_leading_to<'a>(
     policy.try_into().ok()
 }
 
+/// Of a page: no window that it opens, or that opens it, gets hold of it unless it is one
+/// of ours (HTML, 7.1.3).
+pub(super) const ALONE: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("cross-origin-opener-policy"),
+    HeaderValue::from_static("same-origin"),
+);
+
 /// Of everything else.
 const NO_PAGE_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
+const TWO_YEARS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
 
 const ALWAYS: [(HeaderName, HeaderValue); 4] = [
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -52,6 +63,32 @@ pub(super) fn set_headers(headers: &mut HeaderMap) {
     }
     for (name, value) in ALWAYS {
         headers.insert(name, value);
+    }
+}
+
+/// How browsers reach us.
+#[derive(Clone, Copy)]
+pub(super) enum Transport {
+    /// In development, on this machine.
+    Plain,
+    Tls,
+}
+
+impl Transport {
+    pub(super) fn of(public_url: &PublicUrl) -> Self {
+        if public_url.is_https() {
+            Self::Tls
+        } else {
+            Self::Plain
+        }
+    }
+
+    /// A browser that has come by TLS once never comes without it again (RFC 6797;
+    /// ASVS 3.4.1).
+    pub(super) fn set_headers(self, headers: &mut HeaderMap) {
+        if matches!(self, Self::Tls) {
+            headers.insert(STRICT_TRANSPORT_SECURITY, TWO_YEARS);
+        }
     }
 }
 

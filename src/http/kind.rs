@@ -97,7 +97,7 @@ kinds! {
     CsrfFailed {
         FORBIDDEN, "csrf_failed", "Cross-site request refused",
         "A request that changes something must come from this site's own pages.",
-        "A browser said, by Origin or Sec-Fetch-Site, that the request comes from elsewhere. Call from a page of the origin that server.public_url names. Programs that are no browser leave both headers out, and send JSON."
+        "A browser said, by Origin or Sec-Fetch-Site, that the request comes from elsewhere. Call from a page of the origin that server.public_url names, or of one of cors.allowed_origins. Programs that are no browser leave both headers out, and send JSON."
     }
     RegistrationClosed {
         FORBIDDEN, "registration_closed", "Registration is closed",

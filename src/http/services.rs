@@ -1,14 +1,13 @@
 //! What handlers, gates and middleware share.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::web::{Data, ServiceConfig};
 
 use super::authz::identity::IdentityHeaders;
 use super::cookie::SessionCookie;
-use super::cross_site::OwnOrigins;
 use super::device_cookie::DeviceCookie;
+use super::edge::Edge;
 use super::inner_cookie::InnerCookie;
 use super::links::Links;
 use super::return_to::ReturnOrigins;
@@ -28,14 +27,13 @@ pub struct Services {
     pub(super) cookie: SessionCookie,
     pub(super) device_cookie: DeviceCookie,
     pub(super) inner_cookie: InnerCookie,
-    pub(super) own_origins: OwnOrigins,
+    pub(super) edge: Edge,
     pub(super) links: Links,
     pub(super) return_origins: ReturnOrigins,
     pub(super) rules: Arc<Rules>,
     pub(super) identity_headers: IdentityHeaders,
     pub(super) trusted_proxies: TrustedProxies,
     pub(super) password_min_length: usize,
-    pub(super) body_timeout: Duration,
     pub(super) shows_docs: bool,
 }
 
@@ -54,7 +52,7 @@ impl Services {
             cookie: SessionCookie::new(&server.public_url, &settings.cookie),
             device_cookie: DeviceCookie::new(&server.public_url, &settings.cookie),
             inner_cookie: InnerCookie::new(),
-            own_origins: OwnOrigins::new(&server.public_url, server.bind.port()),
+            edge: Edge::new(settings),
             links,
             return_origins: ReturnOrigins::new(
                 &server.public_url,
@@ -64,7 +62,6 @@ impl Services {
             identity_headers: IdentityHeaders::new(settings.authz.header_style),
             trusted_proxies: TrustedProxies::new(server.trusted_proxies.clone()),
             password_min_length: settings.password.min_length,
-            body_timeout: server.body_timeout,
             shows_docs: settings.docs.enabled,
         }
     }

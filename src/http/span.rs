@@ -6,7 +6,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use actix_web::{Error, HttpMessage as _, HttpRequest};
+use actix_web::{Error, HttpMessage as _};
 use tracing::{Level, Span, field};
 use tracing_actix_web::{RequestId, RootSpanBuilder};
 
@@ -45,10 +45,8 @@ impl RootSpanBuilder for RequestSpan {
             Err(error) => error.as_response_error().status_code(),
         };
         if span.is_disabled() {
-            if let Ok(response) = outcome
-                && status.is_server_error()
-            {
-                report(response.request(), status);
+            if let Ok(response) = outcome {
+                report(response.request().extensions().get().copied(), status);
             }
             return;
         }
@@ -66,14 +64,13 @@ impl RootSpanBuilder for RequestSpan {
     }
 }
 
-/// A check that was not answered: whoever asked wants to know why.
-fn report(request: &HttpRequest, status: StatusCode) {
-    tracing::warn!(
-        request_id = request.extensions().get::<RequestId>().map(field::display),
-        path = request.path(),
-        status = status.as_u16(),
-        "a check has failed"
-    );
+/// A check that failed: whoever asked wants to know why. The span of any other request
+/// says so itself.
+pub(super) fn report(request_id: Option<RequestId>, status: StatusCode) {
+    if status.is_server_error() && Span::current().is_disabled() {
+        let request_id = request_id.map(field::display);
+        tracing::warn!(request_id, status = status.as_u16(), "a check has failed");
+    }
 }
 
 fn client_of(request: &ServiceRequest) -> Option<std::net::IpAddr> {

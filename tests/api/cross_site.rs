@@ -1,70 +1,172 @@
 //! The contract's table of `Origin` and `Sec-Fetch-Site`, on every route that
 //! changes something.
 
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 
+use super::documents::routes;
 use crate::support::Stack::Embedded;
 use crate::support::TestApp;
 use crate::support::app::PASSWORD;
 
-const UNSAFE: [(Method, &str); 8] = [
-    (Method::POST, "/api/register"),
-    (Method::POST, "/api/login"),
-    (Method::POST, "/api/logout"),
-    (Method::DELETE, "/api/sessions"),
-    (
-        Method::DELETE,
-        "/api/sessions/01890a5d-ac96-774b-bcce-b302099a8057",
-    ),
-    (Method::POST, "/api/password"),
-    (Method::PATCH, "/api/account"),
-    (Method::DELETE, "/api/account"),
+const OWN: &str = "http://localhost:8080";
+const PARTNER: &str = "https://app.example.com";
+const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+const CORS: [(&str, &str); 1] = [("GATELODGE_CORS__ALLOWED_ORIGINS", PARTNER)];
+
+const ORIGINS: [Option<&str>; 11] = [
+    None,
+    Some(OWN),
+    Some(PARTNER),
+    Some("https://other.example.com"),
+    Some("https://localhost:8080"),
+    Some("http://localhost:8081"),
+    Some("http://localhost:8080.evil.test"),
+    Some("HTTP://localhost:8080"),
+    Some("http://localhost:8080/"),
+    Some("null"),
+    Some(""),
 ];
 
-const OWN: &str = "https://auth.example.com";
+const SITES: [Option<&str>; 7] = [
+    None,
+    Some("same-origin"),
+    Some("none"),
+    Some("same-site"),
+    Some("cross-site"),
+    Some("Same-Origin"),
+    Some(""),
+];
 
-async fn app() -> TestApp {
-    TestApp::spawn_with(Embedded, &[("GATELODGE_SERVER__PUBLIC_URL", OWN)]).await
+/// The contract's table.
+fn is_allowed(origin: Option<&str>, site: Option<&str>) -> bool {
+    match origin {
+        Some(PARTNER) => true,
+        None | Some(OWN) => matches!(site, None | Some("same-origin" | "none")),
+        Some(_) => false,
+    }
+}
+
+/// Every route that the description says may change something.
+async fn unsafe_routes(app: &TestApp) -> Vec<(Method, String)> {
+    let document = app.browser().get("/openapi.json").await.json();
+    let mut routes = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            if !method.is_safe() {
+                routes.push((method, path.replace("{id}", ID)));
+            }
+        }
+    }
+    assert!(routes.len() > 15, "{routes:?}");
+    routes
+}
+
+/// Every page that takes a form.
+fn forms() -> Vec<String> {
+    let forms = routes().into_iter().filter_map(|route| {
+        let page = route.strip_prefix("post ")?;
+        (!page.starts_with("/api/")).then(|| page.replace("{id}", ID))
+    });
+    let forms: Vec<_> = forms.collect();
+    assert!(forms.len() > 15, "{forms:?}");
+    forms
+}
+
+fn from(request: RequestBuilder, origin: Option<&str>, site: Option<&str>) -> RequestBuilder {
+    let headers = [("origin", origin), ("sec-fetch-site", site)];
+    headers
+        .into_iter()
+        .fold(request, |request, (name, value)| match value {
+            Some(value) => request.header(name, value),
+            None => request,
+        })
 }
 
 #[tokio::test]
-async fn only_our_own_pages_and_what_is_no_browser_may_change_something() {
-    let app = app().await;
-    let origins = [
-        (None, true),
-        (Some(OWN), true),
-        (Some("https://other.example.com"), false),
-        (Some("https://auth.example.com:8443"), false),
-        (Some("http://auth.example.com"), false),
-        (Some("https://auth.example.com.evil.test"), false),
-        (Some("HTTPS://auth.example.com"), false),
-        (Some("null"), false),
-    ];
-    let sites = [
-        (None, true),
-        (Some("same-origin"), true),
-        (Some("none"), true),
-        (Some("same-site"), false),
-        (Some("cross-site"), false),
-    ];
-    for (method, path) in UNSAFE {
-        for (origin, origin_is_fine) in origins {
-            for (site, site_is_fine) in sites {
-                let mut request = app.browser().request(method.clone(), path);
-                if let Some(origin) = origin {
-                    request = request.header("origin", origin);
-                }
-                if let Some(site) = site {
-                    request = request.header("sec-fetch-site", site);
-                }
-                let answer = request.send().await.unwrap().text().await.unwrap();
-                let context = format!("{method} {path} {origin:?} {site:?}");
-                if origin_is_fine && site_is_fine {
-                    assert!(!answer.contains("csrf_failed"), "{context}");
-                } else {
-                    assert!(answer.contains("csrf_failed"), "{context}");
+async fn only_our_own_pages_those_allowed_and_what_is_no_browser_may_change_something() {
+    let app = TestApp::spawn_with(Embedded, &CORS).await;
+    let mut browser = app.browser();
+    for (method, path) in unsafe_routes(&app).await {
+        for origin in ORIGINS {
+            for site in SITES {
+                for content_type in [None, Some("application/json"), Some("text/plain")] {
+                    let mut request = from(browser.request(method.clone(), &path), origin, site);
+                    if let Some(content_type) = content_type {
+                        request = request.header("content-type", content_type).body("{}");
+                    }
+                    let answer = browser.send(request).await;
+                    let context = format!("{method} {path} {origin:?} {site:?} {content_type:?}");
+                    if is_allowed(origin, site) {
+                        assert_ne!(answer.status, 403, "{context}: {}", answer.text);
+                    } else {
+                        assert!(answer.text.contains("csrf_failed"), "{context}");
+                        answer.assert_problem(403, "csrf_failed");
+                    }
                 }
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_of_two_origins_is_not_enough() {
+    let app = TestApp::spawn_with(Embedded, &CORS).await;
+    let mut browser = app.browser();
+    for other in [PARTNER, OWN, "https://evil.test"] {
+        for (name, values) in [
+            ("origin", [PARTNER, other]),
+            ("sec-fetch-site", ["same-origin", "cross-site"]),
+        ] {
+            let request = browser.request(Method::POST, "/api/logout");
+            let request = request.header(name, values[0]).header(name, values[1]);
+            let answer = browser.send(request).await;
+            answer.assert_problem(403, "csrf_failed");
+        }
+    }
+}
+
+/// Whom CORS lets use the API, it does not let send our forms.
+#[tokio::test]
+async fn a_form_comes_from_our_own_pages_alone() {
+    let app = TestApp::spawn_with(Embedded, &CORS).await;
+    for path in forms() {
+        let mut admin = app.admin().await;
+        for origin in ORIGINS {
+            for site in SITES {
+                let form = admin.request(Method::POST, &path).form(&[("a", "b")]);
+                let is_from_a_browser = origin.is_some() || site.is_some();
+                let is_allowed =
+                    origin != Some(PARTNER) && is_allowed(origin, site) && is_from_a_browser;
+                if is_allowed {
+                    continue;
+                }
+                let answer = admin.send(from(form, origin, site)).await;
+                let context = format!("{path} {origin:?} {site:?}");
+                assert!(answer.text.contains("csrf_failed"), "{context}: {answer:?}");
+                answer.assert_problem(403, "csrf_failed");
+            }
+        }
+        let form = admin.request(Method::POST, &path).form(&[("a", "b")]);
+        let answer = admin.send(from(form, Some(OWN), None)).await;
+        assert_ne!(answer.status, 403, "{path}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_form_is_a_form_or_nothing_happens() {
+    let app = TestApp::spawn(Embedded).await;
+    for path in forms() {
+        let mut admin = app.admin().await;
+        for content_type in [None, Some("text/plain"), Some("application/json")] {
+            let request = admin.request(Method::POST, &path).body("a=b");
+            let mut request = from(request, Some(OWN), Some("same-origin"));
+            if let Some(content_type) = content_type {
+                request = request.header("content-type", content_type);
+            }
+            let answer = admin.send(request).await;
+            assert_eq!(answer.status, 415, "{path} {content_type:?}");
         }
     }
 }
@@ -101,27 +203,66 @@ async fn in_development_the_loopback_addresses_are_one_origin() {
     }
 }
 
+const NOT_JSON: [Option<&str>; 9] = [
+    None,
+    Some("text/plain"),
+    Some("application/x-www-form-urlencoded"),
+    Some("multipart/form-data; boundary=x"),
+    Some("application/json;x"),
+    Some("application/json; charset=utf-16"),
+    Some("application/json, text/plain"),
+    Some("application/jsonp"),
+    Some("text/json"),
+];
+
+fn sent_as(request: RequestBuilder, content_type: Option<&str>) -> RequestBuilder {
+    match content_type {
+        Some(content_type) => request.header("content-type", content_type),
+        None => request,
+    }
+}
+
+/// Whoever may do everything, on every route.
+#[tokio::test]
+async fn every_body_is_json_or_refused() {
+    let app = TestApp::spawn(Embedded).await;
+    let routes = unsafe_routes(&app).await;
+    let mut admin = app.admin().await;
+    for (method, path) in &routes {
+        let request = || admin.request(method.clone(), path);
+        let mut refused = NOT_JSON
+            .into_iter()
+            .map(|of| sent_as(request(), of).body("{}"))
+            .collect::<Vec<_>>();
+        refused.push(
+            request()
+                .header("content-type", "application/json")
+                .body("\u{feff}{}"),
+        );
+        for encoding in ["gzip", "identity", ""] {
+            let encoded = request().header("content-type", "application/json");
+            refused.push(encoded.header("content-encoding", encoding).body("{}"));
+        }
+        let twice = request().header("content-type", "application/json");
+        refused.push(twice.header("content-type", "text/plain").body("{}"));
+        for request in refused {
+            let context = format!("{method} {path}: {request:?}");
+            let answer = admin.clone().send(request).await;
+            assert_eq!(answer.status, 415, "{context}: {}", answer.text);
+            answer.assert_problem(415, "unsupported_media_type");
+        }
+    }
+    assert_eq!(admin.whoami().await.status, 200, "nothing was done");
+}
+
 #[tokio::test]
 async fn a_body_is_json_or_nothing_happens() {
     let app = TestApp::spawn(Embedded).await;
     let body = format!(r#"{{"email":"ada@example.com","name":"Ada","password":"{PASSWORD}"}}"#);
-    for content_type in [
-        None,
-        Some("text/plain"),
-        Some("application/x-www-form-urlencoded"),
-        Some("multipart/form-data; boundary=x"),
-        Some("application/json;x"),
-        Some("application/json; charset=utf-16"),
-        Some("application/jsonp"),
-        Some("text/json"),
-    ] {
+    for content_type in NOT_JSON {
         let mut browser = app.browser();
-        let mut request = browser
-            .request(Method::POST, "/api/register")
-            .body(body.clone());
-        if let Some(content_type) = content_type {
-            request = request.header("content-type", content_type);
-        }
+        let request = browser.request(Method::POST, "/api/register");
+        let request = sent_as(request, content_type).body(body.clone());
         browser
             .send(request)
             .await

@@ -46,6 +46,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Libraries that belong to one place.
 const ROOMS: &[(&str, &[&str])] = &[
     ("actix_web", &["http", "startup"]),
+    ("actix_http", &["http/server.rs"]),
+    ("actix_service", &["http/server.rs"]),
     ("actix_session", &["http"]),
     ("sqlx", &["store/ledger"]),
     ("deadpool", &["store/ledger/pool.rs"]),

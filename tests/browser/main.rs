@@ -7,6 +7,7 @@
 )]
 
 mod barriers;
+mod cors;
 mod life;
 mod returning;
 

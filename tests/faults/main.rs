@@ -18,6 +18,7 @@ mod partitions;
 mod redis;
 mod revocation;
 mod scene;
+mod slow;
 
 #[path = "../support/mod.rs"]
 #[expect(

@@ -271,6 +271,45 @@ fn mistakes_in_rules_are_told_by_their_number() {
     }
 }
 
+/// Whoever is on that list acts with everybody's session.
+#[test]
+fn origins_of_cors_are_exact() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |origin: &str| {
+        let file = format!("[cors]\nallowed_origins = [\"{origin}\"]\n");
+        std::fs::write(folder.path().join("gatelodge.toml"), file).unwrap();
+        let output = run(folder.path(), &["config", "check"]);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for right in [
+        "https://app.example.com",
+        "https://app.example.com:8443",
+        "http://localhost:3000",
+        "http://127.0.0.1:3000",
+    ] {
+        assert_eq!(check(right), "");
+    }
+    for wrong in [
+        "*",
+        "null",
+        "app.example.com",
+        "https://*.example.com",
+        "https://app.example.com/path",
+        "https://app.example.com?a",
+        "https://user@app.example.com",
+        "http://app.example.com",
+        "file:///tmp",
+        "https://",
+    ] {
+        let mistake = format!(
+            "cors.allowed_origins is \"{wrong}\"; it takes exact origins such as \
+             https://app.example.com, without a path and without *, each https:// but on localhost"
+        );
+        let error = check(wrong);
+        assert!(error.contains(&mistake), "{mistake}\n{error}");
+    }
+}
+
 /// After a change that is meant, `gatelodge config env > .env.example` and
 /// `gatelodge config reference > docs/configuration.md`.
 #[test]

@@ -163,6 +163,14 @@ impl Visitor {
         outcome.expect("it runs")
     }
 
+    /// What a promise comes to, or the error that it ends with.
+    pub async fn promised(&self, promise: &str) -> Value {
+        let script =
+            format!("({promise}).then(arguments[0], (error) => arguments[0](String(error)))");
+        let outcome = self.client.execute_async(&script, Vec::new()).await;
+        outcome.expect("it runs")
+    }
+
     /// What axe-core finds wrong with the page.
     pub async fn barriers(&self, axe: &str) -> Value {
         self.client

@@ -15,7 +15,7 @@ use super::done::page_before;
 use super::login::HOME;
 use super::{dress, see_other};
 use crate::http::edge::Early;
-use crate::http::headers::{accepts_html, set_headers};
+use crate::http::headers::accepts_html;
 use crate::http::problem::{Kind, Problem};
 use crate::http::return_to;
 use crate::http::services::Services;
@@ -42,20 +42,26 @@ pub(in crate::http) async fn explain(
         Ok(response) => match kind_of(response.response()) {
             Some(kind) => {
                 let (request, answer) = response.into_parts();
-                Ok(ServiceResponse::new(request, sorry(kind, answer, back)?))
+                let page = sorry(&services, kind, answer, back)?;
+                Ok(ServiceResponse::new(request, page))
             }
             None => Ok(response),
         },
         Err(error) => {
             let answer = HttpResponse::from_error(error);
             let kind = kind_of(&answer).unwrap_or(Kind::Internal);
-            let page = sorry(kind, answer, back)?;
+            let page = sorry(&services, kind, answer, back)?;
             Err(InternalError::from_response(Problem::from(kind), page).into())
         }
     }
 }
 
-fn sorry(kind: Kind, answer: HttpResponse, back: Option<String>) -> Result<HttpResponse, Problem> {
+fn sorry(
+    services: &Services,
+    kind: Kind,
+    answer: HttpResponse,
+    back: Option<String>,
+) -> Result<HttpResponse, Problem> {
     let mut page = match kind {
         Kind::Unauthenticated => see_other(login_for(back))?,
         kind => {
@@ -65,7 +71,7 @@ fn sorry(kind: Kind, answer: HttpResponse, back: Option<String>) -> Result<HttpR
             page.map_body(|_, answer| Early { answer, rest }.boxed())
         }
     };
-    set_headers(page.headers_mut());
+    services.edge.set_headers(page.headers_mut());
     page.headers_mut()
         .append(VARY, HeaderValue::from_static("accept"));
     Ok(page)

@@ -26,7 +26,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use self::form::{Mistakes, again};
-use super::headers::PAGE_POLICY;
+use super::headers::{ALONE, PAGE_POLICY};
 use super::problem::Problem;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -42,6 +42,8 @@ fn dress<B>(answer: HttpResponse<B>, template: &impl Template) -> Result<HttpRes
     let headers = dressed.headers_mut();
     headers.insert(CONTENT_TYPE, HTML);
     headers.insert(CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    let (name, value) = ALONE;
+    headers.insert(name, value);
     Ok(dressed)
 }
 
