@@ -14,15 +14,18 @@ pub fn start(log: &Log) {
     // whoever wants to hear it names it in the filter.
     let filter = format!("actix_server=warn,actix_http=off,{}", log.level);
     let filter = EnvFilter::try_new(filter).unwrap_or_default();
-    let format = log.format.unwrap_or_else(|| {
-        if std::io::stderr().is_terminal() {
+    let is_terminal = std::io::stderr().is_terminal();
+    let format = log.format.unwrap_or({
+        if is_terminal {
             Format::Text
         } else {
             Format::Json
         }
     });
     let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_ansi(is_terminal)
+        .with_writer(std::io::stderr);
     let _ = match format {
         Format::Text => registry.with(layer.with_target(false)).try_init(),
         Format::Json => registry

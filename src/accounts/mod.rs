@@ -15,13 +15,15 @@ mod users;
 
 use std::sync::Arc;
 
-use crate::domain::id::UserId;
+use crate::domain::audit::Source;
 use crate::domain::link::InvalidLink;
 use crate::domain::password::Password;
+use crate::domain::session::Record;
 use crate::domain::user::{CredentialVersion, Status};
 use crate::sessions::Sessions;
 use crate::store::Unavailable;
 use crate::store::ledger::{Ledger, Refusal};
+use events::Refusals;
 
 pub use hasher::{Busy, Hasher, time_of_one_hash};
 pub use links::{Earlier, FirstAdmin, IssuedLink, SetUp};
@@ -65,6 +67,7 @@ pub struct Accounts {
     ledger: Ledger,
     sessions: Arc<Sessions>,
     hasher: Hasher,
+    refusals: Refusals,
     registration_is_open: bool,
 }
 
@@ -81,7 +84,7 @@ impl From<Refusal> for Error {
 
 impl Accounts {
     #[must_use]
-    pub const fn new(
+    pub fn new(
         ledger: Ledger,
         sessions: Arc<Sessions>,
         hasher: Hasher,
@@ -91,6 +94,7 @@ impl Accounts {
             ledger,
             sessions,
             hasher,
+            refusals: Refusals::default(),
             registration_is_open,
         }
     }
@@ -99,12 +103,13 @@ impl Accounts {
     /// hold only if the version given is still the current one.
     async fn reauthenticate(
         &self,
-        user: UserId,
+        by: &Record,
         password: Password,
+        source: Source,
     ) -> Result<CredentialVersion, Error> {
         let credentials = self
             .ledger
-            .credentials_of(user)
+            .credentials_of(by.session.user_id)
             .await?
             .filter(|credentials| credentials.user.status == Status::Active)
             .ok_or(Error::SessionEnded)?;
@@ -115,7 +120,7 @@ impl Accounts {
         {
             Ok(credentials.version)
         } else {
-            Err(Error::WrongPassword)
+            Err(self.wrong_password(by, source).await)
         }
     }
 }

@@ -24,9 +24,9 @@ impl Accounts {
         client: Client,
     ) -> Result<Issued, Error> {
         let (user, session) = (by.session.user_id, by.session.id);
-        let verified = self.reauthenticate(user, current).await?;
+        let verified = self.reauthenticate(by, current, client.source).await?;
         let hash = self.hasher.hash(new).await?;
-        let act = self.sessions.act(Actor::User(user), client.address);
+        let act = self.sessions.act(Actor::User(user), client.source);
         let (token, draft) = self.sessions.draft(client, by.session.remember_me);
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions

@@ -8,9 +8,10 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, HttpRequest};
 use tracing::{Level, Span, field};
-use tracing_actix_web::{RequestId, RootSpanBuilder};
+use tracing_actix_web::RootSpanBuilder;
 
-use super::client::address_of;
+use super::client::{address_of, id_of};
+use super::gate::CurrentSession;
 use super::routes::is_check;
 use super::services::Services;
 
@@ -24,11 +25,14 @@ impl RootSpanBuilder for RequestSpan {
                 tracing::span!(
                     $level,
                     "request",
-                    request_id = request.extensions().get::<RequestId>().map(field::display),
+                    request_id = id_of(request.request()).map(field::display),
                     method = %request.method(),
                     path = request.path(),
                     client = client_of(request).map(field::display),
                     status = field::Empty,
+                    problem = field::Empty,
+                    user = field::Empty,
+                    session = field::Empty,
                 )
             };
         }
@@ -53,6 +57,12 @@ impl RootSpanBuilder for RequestSpan {
             return;
         }
         span.record("status", status.as_u16());
+        if let Ok(response) = outcome
+            && let Some(current) = response.request().extensions().get::<CurrentSession>()
+        {
+            span.record("user", field::display(current.session().user_id));
+            span.record("session", field::display(current.session().id));
+        }
         let is_for_debugging = span
             .metadata()
             .is_some_and(|of| *of.level() == Level::DEBUG);
@@ -69,7 +79,7 @@ impl RootSpanBuilder for RequestSpan {
 /// A check that was not answered: whoever asked wants to know why.
 fn report(request: &HttpRequest, status: StatusCode) {
     tracing::warn!(
-        request_id = request.extensions().get::<RequestId>().map(field::display),
+        request_id = id_of(request).map(field::display),
         path = request.path(),
         status = status.as_u16(),
         "a check has failed"

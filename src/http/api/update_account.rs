@@ -8,7 +8,7 @@ use crate::domain::email::Email;
 use crate::domain::password::Password;
 use crate::domain::user::{User, UserName};
 use crate::http::body::{Fields, Json};
-use crate::http::client::address_of;
+use crate::http::client::source_of;
 use crate::http::gate::CurrentSession;
 use crate::http::problem::Problem;
 use crate::http::representation::UserBody;
@@ -64,11 +64,11 @@ impl Body {
     ) -> Result<User, Problem> {
         let change = self.into_change()?;
         let (accounts, by) = (&services.accounts, current.record());
-        let address = address_of(request, services);
+        let source = source_of(request, services);
         let changed = match change {
-            Change::Name(name) => accounts.change_name(by, name, address).await,
+            Change::Name(name) => accounts.change_name(by, name, source).await,
             Change::Email(email, password) => {
-                accounts.change_email(by, email, password, address).await
+                accounts.change_email(by, email, password, source).await
             }
         };
         Ok(changed?)
