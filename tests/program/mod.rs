@@ -1,5 +1,6 @@
 //! The program itself, with its commands.
 
+mod canaries;
 mod commands;
 mod configuration;
 mod serve;
