@@ -42,7 +42,7 @@ pub(super) struct Export {
     /// Before a time of RFC 3339
     #[arg(long, value_parser = Timestamp::parse, value_name = "TIME")]
     until: Option<Timestamp>,
-    /// What was done, such as logged_in
+    /// What was done, such as `logged_in`
     #[arg(long, value_parser = Action::parse)]
     action: Option<Action>,
     /// Who did it: an e-mail address or id, or `operator`

@@ -3,6 +3,7 @@
 mod canaries;
 mod commands;
 mod configuration;
+mod logs;
 mod serve;
 
 use std::io::Write as _;
