@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +14,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD
 use futures_util::StreamExt as _;
 use gatelodge::startup::generate_key;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
-use reqwest::header::{ACCEPT, AUTHORIZATION, COOKIE, SET_COOKIE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE};
 use reqwest::{Method, RequestBuilder};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -176,6 +177,10 @@ impl Recorder {
         self.send(browser, request).await
     }
 
+    async fn post(&mut self, browser: &mut Browser, path: &str, body: &Value) -> Answer {
+        self.json(browser, Method::POST, path, body).await
+    }
+
     async fn get(&mut self, browser: &mut Browser, path: &str) -> Answer {
         let request = browser.request(Method::GET, path);
         self.send(browser, request).await
@@ -295,12 +300,26 @@ impl Scene {
             admin_password,
         }
     }
+}
 
-    /// Everything that there is to do, done right and wrong.
-    async fn live(&mut self) {
-        let admin_password = self.admin_password.clone();
-        let browser = || self.program.browser();
-        let to = &mut self.recorder;
+/// Who does everything there is to do, and with which passwords.
+struct People {
+    address: SocketAddr,
+    root: Browser,
+    ada: Browser,
+    id: String,
+    first: String,
+    second: String,
+    third: String,
+    wrong: String,
+    short: String,
+    /// The token of a link that nobody uses.
+    unused: String,
+}
+
+impl People {
+    async fn meet(scene: &mut Scene) -> Self {
+        let to = &mut scene.recorder;
         let [first, second, third, wrong, short] = [
             "a password",
             "a new password",
@@ -309,25 +328,36 @@ impl Scene {
             "a refused password",
         ]
         .map(|name| to.canaries.password(name));
-        let short = &short[..10];
-        let mut root = browser();
-        let credentials = json!({ "email": PLANTED, "password": admin_password });
-        to.json(&mut root, Method::POST, "/api/login", &credentials)
-            .await;
-        let mut ada = browser();
+        let (mut root, mut ada) = (scene.program.browser(), scene.program.browser());
+        let credentials = json!({ "email": PLANTED, "password": scene.admin_password });
+        let answer = to.post(&mut root, "/api/login", &credentials).await;
+        assert_eq!(answer.status, 200);
         let new = json!({ "email": "ada@example.com", "name": "Ada", "password": first });
-        assert_eq!(
-            to.json(&mut ada, Method::POST, "/api/register", &new)
-                .await
-                .status,
-            201
-        );
-        to.json(&mut ada, Method::POST, "/api/register", &new)
-            .await
-            .assert_problem(409, "email_taken");
-        let id = ada.user_id().await;
+        let answer = to.post(&mut ada, "/api/register", &new).await;
+        assert_eq!(answer.status, 201);
+        let taken = to.post(&mut ada, "/api/register", &new).await;
+        taken.assert_problem(409, "email_taken");
+        Self {
+            address: scene.program.address,
+            id: ada.user_id().await,
+            root,
+            ada,
+            first,
+            second,
+            third,
+            wrong,
+            short: short[..10].to_owned(),
+            unused: String::new(),
+        }
+    }
 
-        // Wrong, in every way a body can be.
+    fn stranger(&self) -> Browser {
+        Browser::new(self.address)
+    }
+
+    /// Log-ins and changes that are wrong in every way a body can be.
+    async fn err(&mut self, to: &mut Recorder) {
+        let (wrong, short) = (&self.wrong, &self.short);
         for body in [
             json!({ "email": "ada@example.com", "password": wrong }),
             json!({ "email": "nobody@example.com", "password": wrong }),
@@ -336,9 +366,7 @@ impl Scene {
             json!({ "email": "ada@example.com", "password": { "is": wrong } }),
             json!([wrong]),
         ] {
-            let refused = to
-                .json(&mut browser(), Method::POST, "/api/login", &body)
-                .await;
+            let refused = to.post(&mut self.stranger(), "/api/login", &body).await;
             assert!(refused.status >= 400, "{body}");
         }
         for (path, method) in [
@@ -347,18 +375,48 @@ impl Scene {
             ("/api/account", Method::PATCH),
         ] {
             for body in [
-                json!({ "current_password": wrong, "new_password": second }),
-                json!({ "current_password": first, "new_password": short }),
+                json!({ "current_password": wrong, "new_password": self.second }),
+                json!({ "current_password": self.first, "new_password": short }),
                 json!({ "password": wrong }),
                 json!({ "email": "countess@example.com", "password": wrong }),
                 json!({ "name": "Ada", "password": wrong }),
             ] {
-                let refused = to.json(&mut ada, method.clone(), path, &body).await;
+                let refused = to.json(&mut self.ada, method.clone(), path, &body).await;
                 assert!(refused.status >= 400, "{body}");
             }
         }
+        for (path, fields) in [
+            (
+                "/account/password",
+                [
+                    ("current_password", &**wrong),
+                    ("new_password", &self.second),
+                ],
+            ),
+            (
+                "/account/password",
+                [("current_password", &self.first), ("new_password", short)],
+            ),
+            (
+                "/account/email",
+                [("email", "x@example.com"), ("password", wrong)],
+            ),
+            (
+                "/login",
+                [("email", "ada@example.com"), ("password", wrong)],
+            ),
+            (
+                "/register",
+                [("email", "y@example.com"), ("password", wrong)],
+            ),
+        ] {
+            to.submit(&mut self.ada, path, &fields).await;
+        }
+    }
 
-        // Right.
+    /// What a user does with an account.
+    async fn use_the_account(&mut self, to: &mut Recorder) {
+        let ada = &mut self.ada;
         for path in [
             "/api/sessions/whoami",
             "/api/sessions",
@@ -367,22 +425,13 @@ impl Scene {
             "/health/alive",
             "/openapi.json",
         ] {
-            to.get(&mut ada, path).await;
+            to.get(ada, path).await;
         }
-        let changed = json!({ "current_password": first, "new_password": second });
-        assert_eq!(
-            to.json(&mut ada, Method::POST, "/api/password", &changed)
-                .await
-                .status,
-            204
-        );
-        let moved = json!({ "email": "countess@example.com", "password": second });
-        assert_eq!(
-            to.json(&mut ada, Method::PATCH, "/api/account", &moved)
-                .await
-                .status,
-            200
-        );
+        let changed = json!({ "current_password": self.first, "new_password": self.second });
+        assert_eq!(to.post(ada, "/api/password", &changed).await.status, 204);
+        let moved = json!({ "email": "countess@example.com", "password": self.second });
+        let answer = to.json(ada, Method::PATCH, "/api/account", &moved).await;
+        assert_eq!(answer.status, 200);
         for path in [
             "/account",
             "/account/name",
@@ -394,39 +443,22 @@ impl Scene {
             "/register",
             "/",
         ] {
-            to.page(&mut ada, path).await;
+            to.page(ada, path).await;
         }
-        for (path, fields) in [
-            (
-                "/account/password",
-                [("current_password", &*wrong), ("new_password", &third)],
-            ),
-            (
-                "/account/password",
-                [("current_password", &second), ("new_password", short)],
-            ),
-            (
-                "/account/email",
-                [("email", "x@example.com"), ("password", &wrong)],
-            ),
-            (
-                "/login",
-                [("email", "countess@example.com"), ("password", &wrong)],
-            ),
-            (
-                "/register",
-                [("email", "y@example.com"), ("password", &wrong)],
-            ),
-        ] {
-            to.submit(&mut ada, path, &fields).await;
-        }
-        let mut visitor = browser();
-        let log_in = [("email", "countess@example.com"), ("password", &*second)];
-        assert_eq!(to.submit(&mut visitor, "/login", &log_in).await.status, 303);
+        let mut visitor = self.stranger();
+        let log_in = [
+            ("email", "countess@example.com"),
+            ("password", &*self.second),
+        ];
+        let answer = to.submit(&mut visitor, "/login", &log_in).await;
+        assert_eq!(answer.status, 303);
         to.submit(&mut visitor, "/logout", &[]).await;
+    }
 
-        // Administration, and links.
-        let user = format!("/api/admin/users/{id}");
+    /// What an administrator does, and what becomes of the links.
+    async fn administer(&mut self, to: &mut Recorder) {
+        let (mut stranger, root) = (self.stranger(), &mut self.root);
+        let user = format!("/api/admin/users/{}", self.id);
         for path in [
             "/api/admin/users",
             "/api/admin/sessions",
@@ -434,7 +466,7 @@ impl Scene {
             &user,
             &format!("{user}/sessions"),
         ] {
-            assert_eq!(to.get(&mut root, path).await.status, 200, "{path}");
+            assert_eq!(to.get(root, path).await.status, 200, "{path}");
         }
         for path in [
             "/admin/users",
@@ -442,129 +474,56 @@ impl Scene {
             "/admin/events",
             "/admin/users/new",
         ] {
-            assert_eq!(to.page(&mut root, path).await.status, 200, "{path}");
+            assert_eq!(to.page(root, path).await.status, 200, "{path}");
         }
         let invited = json!({ "email": "bob@example.com", "name": "Bob" });
-        to.json(&mut root, Method::POST, "/api/admin/users", &invited)
-            .await;
-        let unused = to.link();
+        to.post(root, "/api/admin/users", &invited).await;
+        self.unused = to.link();
         let fields = [
             ("email", "eve@example.com"),
             ("name", "Eve"),
             ("role", "user"),
         ];
-        to.submit(&mut root, "/admin/users/new", &fields).await;
+        to.submit(root, "/admin/users/new", &fields).await;
         to.link();
-        to.json(
-            &mut root,
-            Method::POST,
-            &format!("{user}/password-link"),
-            &json!({}),
-        )
-        .await;
+        to.post(root, &format!("{user}/password-link"), &json!({}))
+            .await;
         let link = to.link();
-        to.page(&mut browser(), &format!("/password?token={link}"))
+        to.page(&mut stranger, &format!("/password?token={link}"))
             .await;
         to.has_the_link(&link);
-        let fields = [("token", &*link), ("new_password", short)];
-        to.submit(&mut browser(), "/password", &fields).await;
+        let fields = [("token", &*link), ("new_password", &self.short)];
+        to.submit(&mut stranger, "/password", &fields).await;
         to.has_the_link(&link);
-        let short_one = json!({ "token": link, "new_password": short });
-        to.json(
-            &mut browser(),
-            Method::POST,
-            "/api/password/redeem",
-            &short_one,
-        )
-        .await;
-        let redeem = json!({ "token": link, "new_password": third });
-        assert_eq!(
-            to.json(
-                &mut browser(),
-                Method::POST,
-                "/api/password/redeem",
-                &redeem
-            )
-            .await
-            .status,
-            204
-        );
-        to.json(
-            &mut browser(),
-            Method::POST,
-            "/api/password/redeem",
-            &redeem,
-        )
-        .await;
-        to.page(&mut browser(), &format!("/password?token={link}"))
+        let redeem = "/api/password/redeem";
+        for (password, status) in [(&self.short, 422), (&self.third, 204), (&self.third, 422)] {
+            let body = json!({ "token": link, "new_password": password });
+            assert_eq!(to.post(&mut stranger, redeem, &body).await.status, status);
+        }
+        to.page(&mut stranger, &format!("/password?token={link}"))
             .await;
-        to.page(&mut browser(), &format!("/setup?token={unused}"))
+        to.page(&mut stranger, &format!("/setup?token={}", self.unused))
             .await;
         for path in ["lock", "unlock"] {
-            to.json(
-                &mut root,
-                Method::POST,
-                &format!("{user}/{path}"),
-                &json!({}),
-            )
-            .await;
+            to.post(root, &format!("{user}/{path}"), &json!({})).await;
         }
-        to.json(
-            &mut root,
-            Method::PUT,
-            &format!("{user}/role"),
-            &json!({ "role": "user" }),
-        )
-        .await;
+        let role = json!({ "role": "user" });
+        to.json(root, Method::PUT, &format!("{user}/role"), &role)
+            .await;
+    }
 
-        // Where no secret belongs.
-        let mut ada = browser();
-        let log_in = json!({ "email": "countess@example.com", "password": third });
-        assert_eq!(
-            to.json(&mut ada, Method::POST, "/api/login", &log_in)
-                .await
-                .status,
-            200
-        );
-        let token = ada.token.clone().unwrap();
-        let forged = URL_SAFE_NO_PAD.encode([&[1, 0, 0][..], &[(); 48].map(|()| rand())].concat());
+    /// Secrets where none belongs.
+    async fn lose_secrets(&mut self, to: &mut Recorder) {
+        let log_in = json!({ "email": "countess@example.com", "password": self.third });
+        let answer = to.post(&mut self.ada, "/api/login", &log_in).await;
+        assert_eq!(answer.status, 200);
+        let token = self.ada.token.clone().unwrap();
+        let forged = [&[1, 0, 0][..], &[(); 48].map(|()| random_byte())].concat();
+        let forged = URL_SAFE_NO_PAD.encode(forged);
         to.canaries.token("a forged token", &forged, 3);
-        let lost = [&*token, &*forged, &*unused, &*third];
-        for secret in lost {
+        for secret in [&*token, &*forged, &*self.unused, &*self.third] {
             let encoded = percent_encode(secret.as_bytes(), NON_ALPHANUMERIC).to_string();
-            let basic = STANDARD.encode(format!("ada:{secret}"));
-            for path in [
-                "/api/sessions/whoami",
-                "/api/sessions",
-                "/api/nothing",
-                "/nothing",
-                "/api/authz/forward-auth",
-                "/api/authz/auth-request",
-            ] {
-                for (name, value) in [
-                    (AUTHORIZATION.as_str(), format!("Bearer {encoded}")),
-                    (AUTHORIZATION.as_str(), format!("Basic {basic}")),
-                    ("x-session-id", encoded.clone()),
-                    ("x-forwarded-uri", format!("/app/{encoded}?token={encoded}")),
-                    (
-                        COOKIE.as_str(),
-                        format!("{COOKIE_NAME}={encoded}; {COOKIE_NAME}={encoded}"),
-                    ),
-                ] {
-                    let request = browser().request(Method::GET, path);
-                    let forwarded = request
-                        .header("x-forwarded-proto", "http")
-                        .header("x-forwarded-host", "app.example.com")
-                        .header("x-forwarded-method", "GET");
-                    to.send(&mut browser(), forwarded.header(name, value)).await;
-                }
-                to.get(
-                    &mut browser(),
-                    &format!("{path}?token={encoded}&password={encoded}"),
-                )
-                .await;
-                to.get(&mut browser(), &format!("{path}/{encoded}")).await;
-            }
+            self.lose_in_heads(to, secret, &encoded).await;
             for path in [
                 "/api/sessions",
                 "/api/admin/users",
@@ -573,14 +532,13 @@ impl Scene {
                 "/account/sessions",
             ] {
                 for method in [Method::GET, Method::DELETE, Method::POST] {
-                    let request = root.request(method, &format!("{path}/{encoded}"));
-                    to.send(&mut root, request).await;
+                    let request = self.root.request(method, &format!("{path}/{encoded}"));
+                    to.send(&mut self.root, request).await;
                 }
             }
             for path in [
                 "/api/login",
                 "/api/register",
-                "/api/password",
                 "/api/password/redeem",
                 "/api/account",
             ] {
@@ -589,37 +547,74 @@ impl Scene {
                     format!("{secret}{{"),
                     format!("[\"{encoded}\"]"),
                 ] {
-                    let request = ada
-                        .request(Method::POST, path)
-                        .header("content-type", "application/json")
-                        .body(body.clone());
-                    to.send(&mut ada, request).await;
-                    let request = ada.request(Method::POST, path).body(body);
-                    to.send(&mut ada, request).await;
+                    for content_type in ["application/json", "text/plain"] {
+                        let request = self.ada.request(Method::POST, path).body(body.clone());
+                        let request = request.header(CONTENT_TYPE, content_type);
+                        to.send(&mut self.ada, request).await;
+                    }
                 }
             }
         }
+    }
 
-        // Every operation there is, by everybody, with a body that is wrong.
-        let document = browser().get("/openapi.json").await.json();
+    async fn lose_in_heads(&self, to: &mut Recorder, secret: &str, encoded: &str) {
+        let basic = STANDARD.encode(format!("ada:{secret}"));
+        for path in [
+            "/api/sessions/whoami",
+            "/api/sessions",
+            "/api/nothing",
+            "/nothing",
+            "/api/authz/forward-auth",
+            "/api/authz/auth-request",
+        ] {
+            for (name, value) in [
+                (AUTHORIZATION.as_str(), format!("Bearer {encoded}")),
+                (AUTHORIZATION.as_str(), format!("Basic {basic}")),
+                ("x-session-id", encoded.to_owned()),
+                ("x-forwarded-uri", format!("/app/{encoded}?token={encoded}")),
+                (
+                    COOKIE.as_str(),
+                    format!("{COOKIE_NAME}={encoded}; {COOKIE_NAME}={encoded}"),
+                ),
+            ] {
+                let request = self.stranger().request(Method::GET, path);
+                let request = request
+                    .header("x-forwarded-proto", "http")
+                    .header("x-forwarded-host", "app.example.com")
+                    .header("x-forwarded-method", "GET");
+                to.send(&mut self.stranger(), request.header(name, value))
+                    .await;
+            }
+            let query = format!("{path}?token={encoded}&password={encoded}");
+            to.get(&mut self.stranger(), &query).await;
+            to.get(&mut self.stranger(), &format!("{path}/{encoded}"))
+                .await;
+        }
+    }
+
+    /// Every operation there is, by everybody, with a body that is wrong.
+    async fn try_everything(&self, to: &mut Recorder) {
+        let document = self.stranger().get("/openapi.json").await.json();
         for (path, item) in document["paths"].as_object().unwrap() {
             let random = uuid::Uuid::now_v7().to_string();
             let path = path.replace("{id}", &random).replace("{path}", "app");
             for method in item.as_object().unwrap().keys() {
                 let method: Method = method.to_uppercase().parse().unwrap();
-                for who in [&browser(), &ada, &root] {
-                    let body =
-                        json!({ "password": wrong, "token": unused, "new_password": second });
+                for who in [&self.stranger(), &self.ada, &self.root] {
+                    let body = json!({
+                        "password": self.wrong,
+                        "token": self.unused,
+                        "new_password": self.second,
+                    });
                     let request = who.request(method.clone(), &path).json(&body);
                     to.send(&mut who.clone(), request).await;
                 }
             }
         }
-        to.json(&mut root, Method::DELETE, &user, &json!({})).await;
     }
 }
 
-fn rand() -> u8 {
+fn random_byte() -> u8 {
     uuid::Uuid::new_v4().into_bytes()[0]
 }
 
@@ -657,7 +652,13 @@ async fn no_secret_is_in_a_log_an_answer_or_a_store(#[case] stack: Stack, #[case
             }
         });
     }
-    scene.live().await;
+    let mut people = People::meet(&mut scene).await;
+    let to = &mut scene.recorder;
+    people.err(to).await;
+    people.use_the_account(to).await;
+    people.administer(to).await;
+    people.lose_secrets(to).await;
+    people.try_everything(to).await;
 
     let mut places = Vec::new();
     if let Some(stores) = &scene.stores {
