@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::accounts::{Accounts, Earlier, FirstAdmin, Hasher, NewAccount, SetUp};
 use crate::config::{self, Settings, secret_key};
-use crate::domain::audit::Actor;
+use crate::domain::audit::{Actor, Source};
 use crate::domain::keys::{KEY_LENGTH, KeyRing, SecretKey};
 use crate::domain::session::Lifetime;
 use crate::domain::user::{Role, UserName};
@@ -160,7 +160,7 @@ async fn stop_signal() {
 async fn first_admin(services: &Services, settings: &Settings) -> anyhow::Result<Option<String>> {
     let (accounts, act) = (
         services.accounts(),
-        services.sessions().act(Actor::Operator, None),
+        services.sessions().act(Actor::Operator, Source::default()),
     );
     let Some(bootstrap) = &settings.bootstrap else {
         let link = accounts.issue_setup_link(Earlier::Kept, act).await?;

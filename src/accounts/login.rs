@@ -5,8 +5,7 @@ use std::sync::Arc;
 use futures_util::future::OptionFuture;
 
 use super::{Accounts, Error};
-use crate::domain::attempt::Outcome;
-use crate::domain::audit::{Act, Actor};
+use crate::domain::audit::{Act, Action, Actor};
 use crate::domain::client::Client;
 use crate::domain::device::DeviceClaim;
 use crate::domain::digest::TokenDigest;
@@ -28,6 +27,27 @@ pub struct LogIn {
     pub presented: Option<TokenDigest>,
 }
 
+/// Why nobody was logged in. To the client all are one; who reads the audit log is told.
+#[derive(Clone, Copy)]
+enum NoLogin {
+    UnknownAccount,
+    WrongPassword,
+    Locked,
+    /// Between the verification and the session something has changed.
+    CredentialChanged,
+}
+
+impl NoLogin {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownAccount => "unknown_account",
+            Self::WrongPassword => "wrong_password",
+            Self::Locked => "locked",
+            Self::CredentialChanged => "credential_changed",
+        }
+    }
+}
+
 impl Accounts {
     /// Issues a session to whom e-mail address and password belong. An unknown
     /// address costs the same work as a wrong password (ASVS 6.3.8).
@@ -44,7 +64,7 @@ impl Accounts {
             device,
             presented,
         } = request;
-        let act = self.sessions.act(Actor::Stranger, client.address);
+        let act = self.sessions.act(Actor::Stranger, client.source);
         let found = self.ledger.find_credentials(&email).await?;
         let user = found.as_ref().map(|found| found.user.id);
         let attempt = self.reserve_attempt(&email, user, device, act).await?;
@@ -53,36 +73,41 @@ impl Accounts {
             .uncut(async move {
                 let hash = found.as_ref().and_then(|found| found.password_hash.clone());
                 let is_right = accounts.is_right(&attempt, password, hash).await?;
-                let verified = found
-                    .filter(|found| is_right && found.user.status == Status::Active)
-                    .map(|found| Verified {
-                        user: found.user.id,
-                        version: found.version,
-                        budgets: &attempt.budgets,
-                    });
-                let issued = accounts
-                    .issue(verified, client, remember_me, presented, act)
-                    .await?;
-                if issued.is_none() {
-                    accounts.settle_attempt(&attempt, Outcome::Wrong).await?;
-                }
-                issued.ok_or(Error::InvalidCredentials)
+                let why = match found {
+                    None => NoLogin::UnknownAccount,
+                    Some(_) if !is_right => NoLogin::WrongPassword,
+                    Some(found) if found.user.status == Status::Locked => NoLogin::Locked,
+                    Some(found) => {
+                        let verified = Verified {
+                            user: found.user.id,
+                            version: found.version,
+                            budgets: &attempt.budgets,
+                        };
+                        let issued = accounts
+                            .issue(verified, client, remember_me, presented, act)
+                            .await?;
+                        match issued {
+                            Some(issued) => return Ok(issued),
+                            None => NoLogin::CredentialChanged,
+                        }
+                    }
+                };
+                let event = act.did_to(Action::LoginFailed, user).with(why.as_str());
+                accounts.fail_attempt(&attempt, event).await?;
+                Err(Error::InvalidCredentials)
             })
             .await
     }
 
-    /// `None` without a credential, or if it is no longer the user's.
+    /// `None` if the credential is no longer the user's.
     async fn issue(
         &self,
-        verified: Option<Verified<'_>>,
+        verified: Verified<'_>,
         client: Client,
         remember_me: bool,
         presented: Option<TokenDigest>,
         act: Act,
     ) -> Result<Option<Issued>, Unavailable> {
-        let Some(verified) = verified else {
-            return Ok(None);
-        };
         let (token, draft) = self.sessions.draft(client, remember_me);
         let presented = presented.map(|digest| self.sessions.opened(digest));
         let presented = OptionFuture::from(presented).await;

@@ -18,14 +18,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::attempt::{Limits, Outcome};
-use crate::domain::audit::Act;
+use crate::domain::audit::{Action, Actor, Source};
 use crate::domain::device::DeviceClaim;
 use crate::domain::link::InvalidLink;
 use crate::domain::password::{Password, PasswordHash};
+use crate::domain::session::Record;
 use crate::domain::user::{CredentialVersion, Status};
 use crate::sessions::Sessions;
 use crate::store::Unavailable;
 use crate::store::ledger::{Ledger, Refusal};
+use events::Refusals;
 
 pub use hasher::{Busy, Hasher, time_of_one_hash};
 pub use links::{Earlier, FirstAdmin, IssuedLink, SetUp};
@@ -76,6 +78,7 @@ pub struct Accounts {
     sessions: Arc<Sessions>,
     hasher: Hasher,
     throttle: Throttle,
+    refusals: Refusals,
     registration_is_open: bool,
 }
 
@@ -92,7 +95,7 @@ impl From<Refusal> for Error {
 
 impl Accounts {
     #[must_use]
-    pub const fn new(
+    pub fn new(
         ledger: Ledger,
         sessions: Arc<Sessions>,
         hasher: Hasher,
@@ -104,6 +107,7 @@ impl Accounts {
             sessions,
             hasher,
             throttle: Throttle::new(limits),
+            refusals: Refusals::default(),
             registration_is_open,
         }
     }
@@ -112,11 +116,13 @@ impl Accounts {
     /// hold only if the version given is still the current one.
     async fn reauthenticate(
         self: &Arc<Self>,
+        by: &Record,
         password: Password,
         device: Option<DeviceClaim>,
-        act: Act,
+        source: Source,
     ) -> Result<CredentialVersion, Error> {
-        let user = act.actor.user().ok_or(Error::SessionEnded)?;
+        let (user, session) = (by.session.user_id, by.session.id);
+        let act = self.sessions.act(Actor::User(user), source);
         let credentials = self
             .ledger
             .credentials_of(user)
@@ -131,11 +137,11 @@ impl Accounts {
                 let hash = credentials.password_hash;
                 if accounts.is_right(&attempt, password, hash).await? {
                     accounts.settle_attempt(&attempt, Outcome::Right).await?;
-                    Ok(credentials.version)
-                } else {
-                    accounts.settle_attempt(&attempt, Outcome::Wrong).await?;
-                    Err(Error::WrongPassword)
+                    return Ok(credentials.version);
                 }
+                let event = act.did(Action::PasswordCheckFailed, user, Some(session));
+                accounts.fail_attempt(&attempt, event).await?;
+                Err(Error::WrongPassword)
             })
             .await
     }

@@ -26,9 +26,10 @@ impl Accounts {
         device: Option<DeviceClaim>,
     ) -> Result<Issued, Error> {
         let (user, session) = (by.session.user_id, by.session.id);
-        let act = self.sessions.act(Actor::User(user), client.address);
-        let verified = self.reauthenticate(current, device, act).await?;
+        let source = client.source;
+        let verified = self.reauthenticate(by, current, device, source).await?;
         let hash = self.hasher.hash(new).await?;
+        let act = self.sessions.act(Actor::User(user), source);
         let (token, draft) = self.sessions.draft(client, by.session.remember_me);
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions

@@ -1,10 +1,9 @@
 //! Changing the name or the e-mail address, and deleting the account.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Accounts, Error};
-use crate::domain::audit::Actor;
+use crate::domain::audit::{Actor, Source};
 use crate::domain::device::DeviceClaim;
 use crate::domain::email::Email;
 use crate::domain::password::Password;
@@ -19,13 +18,13 @@ impl Accounts {
         &self,
         by: &Record,
         name: UserName,
-        address: Option<IpAddr>,
+        source: Source,
     ) -> Result<User, Error> {
         let (user, session) = (by.session.user_id, by.session.id);
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions
             .uncut(async move {
-                let act = sessions.act(Actor::User(user), address);
+                let act = sessions.act(Actor::User(user), source);
                 let changed = ledger.change_name(user, session, &name, act).await?;
                 let (user, committed) = changed.ok_or(Error::SessionEnded)?;
                 sessions.publish(committed).await;
@@ -46,14 +45,14 @@ impl Accounts {
         email: Email,
         password: Password,
         device: Option<DeviceClaim>,
-        address: Option<IpAddr>,
+        source: Source,
     ) -> Result<User, Error> {
         let (user, session) = (by.session.user_id, by.session.id);
-        let act = self.sessions.act(Actor::User(user), address);
-        let verified = self.reauthenticate(password, device, act).await?;
+        let verified = self.reauthenticate(by, password, device, source).await?;
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions
             .uncut(async move {
+                let act = sessions.act(Actor::User(user), source);
                 match ledger
                     .change_email(user, session, verified, &email, act)
                     .await?
@@ -79,14 +78,14 @@ impl Accounts {
         by: &Record,
         password: Password,
         device: Option<DeviceClaim>,
-        address: Option<IpAddr>,
+        source: Source,
     ) -> Result<(), Error> {
         let (user, session) = (by.session.user_id, by.session.id);
-        let act = self.sessions.act(Actor::User(user), address);
-        let verified = self.reauthenticate(password, device, act).await?;
+        let verified = self.reauthenticate(by, password, device, source).await?;
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions
             .uncut(async move {
+                let act = sessions.act(Actor::User(user), source);
                 let deleted = ledger.delete_account(user, session, verified, act).await?;
                 sessions.publish(deleted?).await;
                 Ok(())

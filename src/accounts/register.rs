@@ -45,7 +45,7 @@ impl Accounts {
             presented,
         } = request;
         let password_hash = self.hasher.hash(password).await?;
-        let act = self.sessions.act(Actor::Stranger, client.address);
+        let act = self.sessions.act(Actor::Stranger, client.source);
         let account = NewAccount {
             email,
             name,

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::{Accounts, Busy, Error};
 use crate::domain::attempt::{Budget, BudgetKey, Count, Limits, Outcome};
-use crate::domain::audit::Act;
+use crate::domain::audit::{Act, Event};
 use crate::domain::device::{DEVICE_LIFETIME, DeviceClaim, DeviceId};
 use crate::domain::email::Email;
 use crate::domain::id::UserId;
@@ -62,7 +62,10 @@ impl Accounts {
         let device = at
             .zip(device)
             .and_then(|(user, claim)| claim.of(user, now, keys));
-        let budgets = self.throttle.limits.budgets(email, device, act.address);
+        let budgets = self
+            .throttle
+            .limits
+            .budgets(email, device, act.source.address);
         let attempt = Attempt { budgets, at, act };
         if self.may_be_made(&attempt).await? {
             return Ok(attempt);
@@ -93,6 +96,7 @@ impl Accounts {
         }
     }
 
+    /// Counts an attempt as right, or as one that nobody has looked at.
     pub(super) async fn settle_attempt(
         &self,
         attempt: &Attempt,
@@ -100,7 +104,21 @@ impl Accounts {
     ) -> Result<(), Unavailable> {
         let Attempt { budgets, at, act } = attempt;
         self.ledger
-            .settle_attempt(budgets, outcome, *at, *act)
+            .settle_attempt(budgets, outcome, *at, *act, None)
+            .await
+    }
+
+    /// Counts an attempt as wrong, and writes down what it was: by the same statements
+    /// whatever the reason, so that time does not tell it.
+    pub(super) async fn fail_attempt(
+        &self,
+        attempt: &Attempt,
+        event: Event,
+    ) -> Result<(), Unavailable> {
+        let Attempt { budgets, at, act } = attempt;
+        let (wrong, event) = (Outcome::Wrong, self.refusal(event));
+        self.ledger
+            .settle_attempt(budgets, wrong, *at, *act, event.as_ref())
             .await
     }
 

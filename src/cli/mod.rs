@@ -3,6 +3,7 @@
 
 mod config;
 mod effect;
+mod events;
 mod hash;
 mod healthcheck;
 mod keys;
@@ -23,7 +24,7 @@ use clap::{Parser, Subcommand};
 
 use crate::accounts::Earlier;
 use crate::config::{Mistakes, Settings};
-use crate::domain::audit::Actor;
+use crate::domain::audit::{Actor, Source};
 use crate::startup::{self, Operator};
 use print::print;
 
@@ -66,6 +67,9 @@ enum Command {
     /// Find and end sessions
     #[command(subcommand)]
     Sessions(sessions::Command),
+    /// Export the audit log
+    #[command(subcommand)]
+    Events(events::Command),
     /// Measure what passwords cost
     #[command(subcommand)]
     Hash(hash::Command),
@@ -91,6 +95,9 @@ pub fn run() -> ExitCode {
         }),
         Command::Sessions(command) => operate(settings(), async |operator| {
             sessions::run(command, operator).await
+        }),
+        Command::Events(command) => operate(settings(), async |operator| {
+            events::run(command, operator).await
         }),
         Command::Hash(command) => hash::run(&command),
         Command::Keys(command) => keys::run(&command),
@@ -150,7 +157,7 @@ async fn migrate(settings: Settings) -> anyhow::Result<()> {
 }
 
 async fn setup_link(operator: &Operator) -> anyhow::Result<()> {
-    let act = operator.sessions.act(Actor::Operator, None);
+    let act = operator.sessions.act(Actor::Operator, Source::default());
     let link = operator
         .accounts
         .issue_setup_link(Earlier::Replaced, act)

@@ -1,6 +1,7 @@
 //! What commands say on standard output.
 
 use std::io::{self, ErrorKind, Write as _};
+use std::ops::ControlFlow;
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -11,6 +12,27 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
     match writeln!(output, "{text}").and_then(|()| output.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         done => done.context("cannot write to standard output"),
+    }
+}
+
+/// Says each as one line of JSON; breaks off if nobody listens any more.
+pub(super) fn print_lines(
+    values: impl Iterator<Item = impl Serialize>,
+) -> anyhow::Result<ControlFlow<()>> {
+    let mut lines = String::new();
+    for value in values {
+        lines += &serde_json::to_string(&value)?;
+        lines.push('\n');
+    }
+    let mut output = io::stdout();
+    match output
+        .write_all(lines.as_bytes())
+        .and_then(|()| output.flush())
+    {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        done => done
+            .map(ControlFlow::Continue)
+            .context("cannot write to standard output"),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::print::{print, print_json, print_table};
 use super::{effect, users};
-use crate::domain::audit::Actor;
+use crate::domain::audit::{Actor, Source};
 use crate::domain::id::SessionId;
 use crate::domain::network::Network;
 use crate::domain::page::{Limit, PageOf};
@@ -128,7 +128,7 @@ async fn list(asked: List, operator: &Operator) -> anyhow::Result<()> {
 
 async fn revoke(asked: Revoke, operator: &Operator) -> anyhow::Result<()> {
     let sessions = &operator.sessions;
-    let act = sessions.act(Actor::Operator, None);
+    let act = sessions.act(Actor::Operator, Source::default());
     let would_have = if asked.dry_run { "would have " } else { "" };
     if let Some(id) = asked.target.id {
         let is_there = if asked.dry_run {

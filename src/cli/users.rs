@@ -6,8 +6,9 @@ use serde_json::json;
 use super::print::{print, print_json, print_table};
 use super::{effect, password};
 use crate::accounts::{self, IssuedLink, NewAccount};
-use crate::domain::audit::Actor;
+use crate::domain::audit::{Actor, Source};
 use crate::domain::email::Email;
+use crate::domain::id::UserId;
 use crate::domain::page::{Limit, PageOf};
 use crate::domain::text::Fragment;
 use crate::domain::user::{Role, Status, User, UserName};
@@ -71,7 +72,7 @@ pub(super) struct Whom {
 }
 
 pub(super) async fn run(command: Command, operator: &Operator) -> anyhow::Result<()> {
-    let act = operator.sessions.act(Actor::Operator, None);
+    let act = operator.sessions.act(Actor::Operator, Source::default());
     let accounts = &operator.accounts;
     match command {
         Command::Create(new) => create(new, operator).await,
@@ -120,13 +121,13 @@ async fn create(new: Create, operator: &Operator) -> anyhow::Result<()> {
     };
     let (accounts, sessions) = (&operator.accounts, &operator.sessions);
     if new.invite {
-        let act = sessions.act(Actor::Operator, None);
+        let act = sessions.act(Actor::Operator, Source::default());
         let created = accounts.invite(account, act).await?;
         done(&created.user, "is invited")?;
         print_link(operator, &created.invitation)
     } else {
         let password = password::read_new(operator.password_min_length)?;
-        let act = sessions.act(Actor::Operator, None);
+        let act = sessions.act(Actor::Operator, Source::default());
         let user = accounts.create_user(account, password, act).await?;
         done(&user, "is created")
     }
@@ -172,6 +173,14 @@ pub(super) async fn find(operator: &Operator, whom: &str) -> anyhow::Result<User
     match found {
         Err(accounts::Error::NotFound) => anyhow::bail!("there is no user {whom:?}"),
         found => Ok(found?),
+    }
+}
+
+/// The id, of a user who may be deleted by now, or that of whose e-mail address it is.
+pub(super) async fn id_of(operator: &Operator, whom: &str) -> anyhow::Result<UserId> {
+    match whom.parse() {
+        Ok(id) => Ok(id),
+        Err(_) => Ok(find(operator, whom).await?.id),
     }
 }
 

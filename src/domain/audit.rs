@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::domain::id::{EventId, SessionId, UserId};
+use crate::domain::id::{EventId, RequestId, SessionId, UserId};
 use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
 
@@ -26,12 +26,20 @@ impl Actor {
     }
 }
 
+/// By what an act reaches us. Nothing is known of a command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    pub address: Option<IpAddr>,
+    /// As the log names it.
+    pub request: Option<RequestId>,
+}
+
 /// The circumstances of one act.
 #[derive(Clone, Copy, Debug)]
 pub struct Act {
     pub at: Timestamp,
     pub actor: Actor,
-    pub address: Option<IpAddr>,
+    pub source: Source,
 }
 
 impl Act {
@@ -76,9 +84,26 @@ impl Act {
     }
 }
 
+/// What became of an act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Success,
+    Failure,
+}
+
+impl Outcome {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+        }
+    }
+}
+
 macro_rules! actions {
     ($($action:ident = $name:literal),* $(,)?) => {
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Action {
             $($action),*
         }
@@ -118,8 +143,11 @@ actions! {
     UserDeleted = "user_deleted",
     SetupLinkIssued = "setup_link_issued",
     SetUp = "set_up",
-    Throttled = "throttled",
     AttemptsCleared = "attempts_cleared",
+    LoginFailed = "login_failed",
+    PasswordCheckFailed = "password_check_failed",
+    Throttled = "throttled",
+    AccessDenied = "access_denied",
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -132,6 +160,38 @@ impl Action {
     pub fn parse(name: &str) -> Result<Self, UnknownAction> {
         let known = Self::ALL.iter().find(|action| action.as_str() == name);
         known.copied().ok_or(UnknownAction)
+    }
+
+    #[must_use]
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Self::LoginFailed
+            | Self::PasswordCheckFailed
+            | Self::Throttled
+            | Self::AccessDenied => Outcome::Failure,
+            Self::Registered
+            | Self::LoggedIn
+            | Self::LoggedOut
+            | Self::SessionRevoked
+            | Self::OtherSessionsRevoked
+            | Self::AllSessionsRevoked
+            | Self::MatchingSessionsRevoked
+            | Self::EveryoneRevoked
+            | Self::PasswordChanged
+            | Self::PasswordLinkIssued
+            | Self::PasswordReset
+            | Self::EmailChanged
+            | Self::NameChanged
+            | Self::AccountDeleted
+            | Self::UserCreated
+            | Self::UserLocked
+            | Self::UserUnlocked
+            | Self::RoleChanged
+            | Self::UserDeleted
+            | Self::SetupLinkIssued
+            | Self::SetUp
+            | Self::AttemptsCleared => Outcome::Success,
+        }
     }
 }
 
@@ -170,10 +230,11 @@ pub struct Recorded {
     pub id: EventId,
     pub at: Timestamp,
     pub action: String,
+    pub outcome: Outcome,
     pub actor: Actor,
     pub subject: Option<UserId>,
     pub session: Option<SessionId>,
-    pub address: Option<IpAddr>,
+    pub source: Source,
     pub reason: Option<String>,
     pub detail: Option<String>,
 }
@@ -184,4 +245,8 @@ pub struct EventFilter {
     pub actor: Option<Actor>,
     pub subject: Option<UserId>,
     pub action: Option<Action>,
+    /// From then on.
+    pub since: Option<Timestamp>,
+    /// Before then.
+    pub until: Option<Timestamp>,
 }

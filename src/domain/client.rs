@@ -2,20 +2,20 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use serde::{Serialize, Serializer};
 
+use crate::domain::audit::Source;
 use crate::domain::text;
 
 /// In bytes.
 pub const MAX_USER_AGENT_LENGTH: usize = 256;
 
-/// Where a request came from.
+/// Who sent a request, as far as it shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Client {
-    pub address: Option<IpAddr>,
+    pub source: Source,
     pub user_agent: Option<UserAgent>,
 }
 

@@ -86,6 +86,11 @@ id! {
 }
 
 id! {
+    /// A request, in the log and in the audit log.
+    RequestId
+}
+
+id! {
     /// A running process that checks or ends sessions; another at each start.
     InstanceId
 }

@@ -77,7 +77,7 @@ impl Session {
                 .try_into()
                 .unwrap_or(u64::MAX),
             remember_me: draft.remember_me,
-            address: draft.client.address,
+            address: draft.client.source.address,
             user_agent: draft.client.user_agent,
         }
     }

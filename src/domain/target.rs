@@ -225,10 +225,11 @@ fn shortened(segment: &str) -> &str {
     cut.trim_end_matches(['.', ' '])
 }
 
+/// For logs: without the path, in which apps have secrets.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { method, host, path } = self;
-        write!(f, "{} {}{}", method.0, host.0, path.decoded)
+        let Self { method, host, .. } = self;
+        write!(f, "{} {}", method.0, host.0)
     }
 }
 

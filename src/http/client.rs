@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
-use actix_web::HttpRequest;
 use actix_web::http::header::USER_AGENT;
+use actix_web::{HttpMessage as _, HttpRequest};
+use uuid::Uuid;
 
 use super::services::Services;
-use crate::domain::audit::{Act, Actor};
+use crate::domain::audit::{Act, Actor, Source};
 use crate::domain::client::{Client, UserAgent};
-use crate::domain::id::UserId;
+use crate::domain::id::{RequestId, UserId};
 
 pub(super) fn address_of(request: &HttpRequest, services: &Services) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip();
@@ -19,22 +20,36 @@ pub(super) fn address_of(request: &HttpRequest, services: &Services) -> Option<I
     )
 }
 
+/// As the request's span names it, if the app has spans.
+pub(super) fn id_of(request: &HttpRequest) -> Option<RequestId> {
+    let extensions = request.extensions();
+    let id = extensions.get::<tracing_actix_web::RequestId>()?;
+    Some(Uuid::from(*id).into())
+}
+
+pub(super) fn source_of(request: &HttpRequest, services: &Services) -> Source {
+    Source {
+        address: address_of(request, services),
+        request: id_of(request),
+    }
+}
+
 /// An act of now, by a user who is logged in.
 pub(super) fn act_of(request: &HttpRequest, services: &Services, user: UserId) -> Act {
-    let address = address_of(request, services);
-    services.sessions.act(Actor::User(user), address)
+    let source = source_of(request, services);
+    services.sessions.act(Actor::User(user), source)
 }
 
 /// An act of now, by nobody known.
 pub(super) fn strangers_act(request: &HttpRequest, services: &Services) -> Act {
-    let address = address_of(request, services);
-    services.sessions.act(Actor::Stranger, address)
+    let source = source_of(request, services);
+    services.sessions.act(Actor::Stranger, source)
 }
 
 pub(super) fn client_of(request: &HttpRequest, services: &Services) -> Client {
     let user_agent = request.headers().get(USER_AGENT);
     Client {
-        address: address_of(request, services),
+        source: source_of(request, services),
         user_agent: user_agent.and_then(|header| UserAgent::parse(header.as_bytes())),
     }
 }

@@ -17,8 +17,8 @@ use actix_web::middleware::Next;
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{Error, HttpMessage as _};
 use futures_util::{FutureExt as _, StreamExt as _};
-use tracing_actix_web::RequestId;
 
+use super::client::id_of;
 use super::connection::{Requests, UnderWay};
 use super::cors::{Audience, Cors};
 use super::cross_site::OwnOrigins;
@@ -26,6 +26,7 @@ use super::headers::{Transport, set_headers};
 use super::problem::{Kind, Problem};
 use super::span::report;
 use crate::config::Settings;
+use crate::domain::id::RequestId;
 
 const MAX_URI: usize = 8 * 1024;
 const MAX_HEADERS: usize = 16 * 1024;
@@ -80,7 +81,7 @@ impl Edge {
         next: Next<B>,
     ) -> Result<ServiceResponse, Error> {
         let under_way = begin(&request);
-        let request_id = id_of(&request);
+        let request_id = id_of(request.request());
         let audience = self.0.cors.audience(&request);
         let mut payload = request.take_payload();
         let admitted = self.admit(&audience, &mut request, &mut payload).await;
@@ -103,7 +104,7 @@ impl Edge {
         next: Next<B>,
     ) -> Result<ServiceResponse, Error> {
         let _under_way = begin(&request);
-        let request_id = id_of(&request);
+        let request_id = id_of(request.request());
         let admitted = limit(&request);
         let rest = match request.take_payload() {
             Payload::None => None,
@@ -174,10 +175,6 @@ impl Edge {
 
 fn begin(request: &ServiceRequest) -> Option<UnderWay> {
     request.conn_data::<Requests>().map(Requests::begin)
-}
-
-fn id_of(request: &ServiceRequest) -> Option<RequestId> {
-    request.extensions().get().copied()
 }
 
 async fn finish<B: MessageBody + 'static>(

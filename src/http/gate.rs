@@ -12,9 +12,11 @@ use actix_web::web::Data;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 
 use super::carrier::Presented;
+use super::client::source_of;
 use super::problem::{Kind, Problem};
 use super::services::Services;
 use crate::domain::session::{Record, Session};
+use crate::domain::text::Line;
 use crate::domain::user::{Role, User};
 
 /// Lets through only requests with a live session; everything else is answered
@@ -98,8 +100,22 @@ async fn authenticate(
 ) -> Result<CurrentSession, Problem> {
     let current = current(request).await?.ok_or(Kind::Unauthenticated)?;
     match required {
-        Required::Admin if current.record().role != Role::Admin => Err(Kind::Forbidden.into()),
+        Required::Admin if current.record().role != Role::Admin => {
+            deny(request, current.record()).await;
+            Err(Kind::Forbidden.into())
+        }
         Required::Admin | Required::Session => Ok(current),
+    }
+}
+
+/// Writes down that somebody asked for what only administrators may.
+async fn deny(request: &HttpRequest, by: &Record) {
+    let what = request
+        .match_pattern()
+        .and_then(|route| Line::parse(&format!("{} {route}", request.method())).ok());
+    if let Some(services) = request.app_data::<Data<Services>>() {
+        let source = source_of(request, services);
+        services.accounts.denied(by, what, source).await;
     }
 }
 

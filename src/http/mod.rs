@@ -34,7 +34,7 @@ mod trusted_proxies;
 pub use gate::{AdminSession, CurrentSession, Gate};
 pub use links::Links;
 pub use openapi::openapi;
-pub use representation::{SessionView, UserView};
+pub use representation::{EventView, SessionView, UserView};
 pub use server::{Capacity, serve};
 pub use services::Services;
 pub use store::Store;

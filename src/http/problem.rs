@@ -182,6 +182,7 @@ impl ResponseError for Problem {
 
     fn error_response(&self) -> HttpResponse {
         let (status, code) = (self.kind.status(), self.kind.code());
+        tracing::Span::current().record("problem", code);
         if let Some(source) = &self.source {
             tracing::error!(code, error = format!("{source:#}"), "the request failed");
         }

@@ -9,7 +9,7 @@ use crate::accounts::Attempts;
 use crate::domain::audit::{Actor, Recorded};
 use crate::domain::client::UserAgent;
 use crate::domain::email::Email;
-use crate::domain::id::{EventId, SessionId, UserId};
+use crate::domain::id::{EventId, RequestId, SessionId, UserId};
 use crate::domain::page::{Cursor, Page};
 use crate::domain::session::{Record, Session};
 use crate::domain::time::Timestamp;
@@ -162,13 +162,16 @@ impl<'a> From<&'a Session> for SessionView<'a> {
 /// Something that was done.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Event)]
-pub(super) struct EventView<'a> {
+pub struct EventView<'a> {
     #[schema(value_type = String, format = Uuid, example = "01939d60-0000-7000-8000-000000000001")]
     id: EventId,
     #[schema(value_type = String, format = DateTime, example = "2026-09-21T15:20:00Z")]
     at: Timestamp,
     #[schema(example = "role_changed")]
     action: &'a str,
+    /// `failure`: it was refused, and changed nothing.
+    #[schema(value_type = String, example = "success")]
+    outcome: &'static str,
     /// Who did it; null for an operator, and for who was not known yet.
     #[schema(required, value_type = Option<String>, format = Uuid)]
     actor_id: Option<UserId>,
@@ -181,6 +184,9 @@ pub(super) struct EventView<'a> {
     session_id: Option<SessionId>,
     #[schema(required, value_type = Option<String>, example = "203.0.113.9")]
     ip: Option<IpAddr>,
+    /// As the service's log names the request; null for a command.
+    #[schema(required, value_type = Option<String>, format = Uuid)]
+    request_id: Option<RequestId>,
     /// As who did it gave it.
     #[schema(required)]
     reason: Option<&'a str>,
@@ -195,11 +201,13 @@ impl<'a> From<&'a Recorded> for EventView<'a> {
             id: event.id,
             at: event.at,
             action: &event.action,
+            outcome: event.outcome.as_str(),
             actor_id: event.actor.user(),
             by_operator: event.actor == Actor::Operator,
             subject_id: event.subject,
             session_id: event.session,
-            ip: event.address,
+            ip: event.source.address,
+            request_id: event.source.request,
             reason: event.reason.as_deref(),
             detail: event.detail.as_deref(),
         }

@@ -7,7 +7,7 @@ use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, Upd
 use actix_web::cookie::time::Duration;
 use anyhow::anyhow;
 
-use crate::domain::audit::Actor;
+use crate::domain::audit::{Actor, Source};
 use crate::domain::token::Token;
 use crate::sessions::{Revoked, Sessions};
 
@@ -85,7 +85,7 @@ impl SessionStore for Store {
 
     async fn delete(&self, key: &SessionKey) -> Result<(), anyhow::Error> {
         if let Some(token) = self.token(key) {
-            let act = self.sessions.act(Actor::Stranger, None);
+            let act = self.sessions.act(Actor::Stranger, Source::default());
             // Idempotent: ended already is as good.
             let (Revoked::Done | Revoked::NotFound) =
                 self.sessions.log_out(token.digest(), act).await?;

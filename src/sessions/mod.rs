@@ -15,7 +15,6 @@ mod revoke;
 mod tail;
 mod touch;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::domain::audit::{Act, Actor};
+use crate::domain::audit::{Act, Actor, Source};
 use crate::domain::keys::KeyRing;
 use crate::domain::session::Lifetime;
 use crate::store::Unavailable;
@@ -163,11 +162,11 @@ impl Sessions {
 
     /// An act of now.
     #[must_use]
-    pub fn act(&self, actor: Actor, address: Option<IpAddr>) -> Act {
+    pub fn act(&self, actor: Actor, source: Source) -> Act {
         Act {
             at: self.clock.now(),
             actor,
-            address,
+            source,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
 use crate::support::Stack::{Embedded, Scaled};
@@ -10,8 +11,8 @@ use crate::support::app::{PASSWORD, TestDatabase};
 use crate::support::postgres_proxy::PostgresProxy;
 use crate::support::servers::POSTGRES;
 
-#[tokio::test]
-async fn a_log_in_takes_four_transactions_and_ten_round_trips() {
+/// An instance whose only connection to PostgreSQL is counted.
+async fn counted() -> (TestApp, PostgresProxy) {
     let (_, server) = POSTGRES.url.rsplit_once('@').unwrap();
     let (server, _) = server.split_once('/').unwrap();
     let proxy = PostgresProxy::before(server.to_owned()).await;
@@ -21,7 +22,12 @@ async fn a_log_in_takes_four_transactions_and_ten_round_trips() {
         ("DATABASE_URL", url.as_str()),
         ("GATELODGE_DATABASE__MAX_CONNECTIONS", "1"),
     ];
-    let app = TestApp::spawn_with(Scaled, &settings).await;
+    (TestApp::spawn_with(Scaled, &settings).await, proxy)
+}
+
+#[tokio::test]
+async fn a_log_in_takes_two_transactions_and_six_round_trips() {
+    let (app, proxy) = counted().await;
     app.registered("ada@example.com").await;
     app.logged_in("ada@example.com").await;
 
@@ -35,6 +41,36 @@ async fn a_log_in_takes_four_transactions_and_ten_round_trips() {
     }
     let (round_trips, transactions) = least;
     assert_eq!((transactions, round_trips), (4, 10));
+}
+
+/// So that time does not tell why.
+#[tokio::test]
+async fn a_refused_log_in_takes_as_many_whatever_the_reason() {
+    let (app, proxy) = counted().await;
+    let mut root = app.admin().await;
+    app.registered("ada@example.com").await;
+    let bob = app.registered("bob@example.com").await.user_id().await;
+    let lock = format!("/api/admin/users/{bob}/lock");
+    assert_eq!(root.post(&lock, &json!({})).await.status, 200);
+
+    let mut costs = Vec::new();
+    for (email, password) in [
+        ("nobody@example.com", PASSWORD),
+        ("ada@example.com", "not the password at all"),
+        ("bob@example.com", "not the password at all"),
+        ("bob@example.com", PASSWORD),
+    ] {
+        let mut least = (usize::MAX, usize::MAX);
+        for _ in 0..5 {
+            proxy.take();
+            let answer = app.browser().log_in(email, password).await;
+            answer.assert_problem(401, "invalid_credentials");
+            let (round_trips, transactions) = proxy.take();
+            least = (least.0.min(round_trips), least.1.min(transactions));
+        }
+        costs.push(least);
+    }
+    assert!(costs.iter().all(|cost| *cost == costs[0]), "{costs:?}");
 }
 
 /// How long a refused log-in takes at the least, of a few.

@@ -239,6 +239,107 @@ async fn sessions_are_listed_and_ended(#[values(Embedded, Scaled)] stack: Stack)
     is_refused_in_time(&mut bob).await;
 }
 
+/// What an export has printed: each line an event.
+#[track_caller]
+fn events(output: &str) -> Vec<Value> {
+    let event = |line| serde_json::from_str(line).unwrap();
+    output.lines().map(event).collect()
+}
+
+const FOREVER: [&str; 4] = ["events", "export", "--until", "9999-12-31T00:00:00Z"];
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_log_is_exported_as_the_api_shows_it(#[values(Embedded, Scaled)] stack: Stack) {
+    let beside = Beside::a_service(stack).await;
+    let mut root = beside.app.admin().await;
+    let ada = beside
+        .app
+        .registered("ada@example.com")
+        .await
+        .user_id()
+        .await;
+    root.get("/api/admin/users").await;
+    beside.says(&["users", "lock", "ada@example.com"]);
+    let listed = root.get("/api/admin/events").await.json();
+    let mut expected = listed["events"].as_array().unwrap().clone();
+    expected.reverse();
+    let all = events(&beside.says(&FOREVER));
+    assert_eq!(all, expected);
+    assert_eq!(all.len(), 4);
+
+    let with = |more: &[&str]| events(&beside.says(&[&FOREVER[..], more].concat()));
+    let id = |event: &Value| event["id"].as_str().unwrap().to_owned();
+    assert_eq!(with(&["--after", &id(&all[1])]), all[2..]);
+    assert_eq!(with(&["--after", &id(&all[3])]), [] as [Value; 0]);
+    assert_eq!(with(&["--action", "logged_in"]), all[1..2]);
+    assert_eq!(with(&["--subject", "ada@example.com"]), all[2..]);
+    assert_eq!(
+        with(&["--actor", "operator"]),
+        [all[0].clone(), all[3].clone()]
+    );
+    assert_eq!(with(&["--since", all[2]["at"].as_str().unwrap()]), all[2..]);
+    let before = [
+        "events",
+        "export",
+        "--until",
+        all[2]["at"].as_str().unwrap(),
+    ];
+    assert_eq!(events(&beside.says(&before)), all[..2]);
+
+    beside.says(&["users", "delete", &ada]);
+    assert_eq!(
+        with(&["--subject", &ada]).len(),
+        3,
+        "also of who is deleted"
+    );
+    let unknown = beside.run(&["events", "export", "--subject", "ada@example.com"]);
+    assert!(failed(&unknown).contains("there is no user"));
+    for misuse in [
+        ["--action", "nonsense"],
+        ["--since", "yesterday"],
+        ["--after", "1"],
+    ] {
+        let output = beside.run(&[&FOREVER[..2], &misuse].concat());
+        assert_eq!(output.status.code(), Some(2), "{misuse:?}");
+    }
+}
+
+/// An event may become visible after one with a later id.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_still_be_joined_by_earlier_events_is_left_to_the_next_export() {
+    let beside = Beside::a_service(Embedded).await;
+    assert_eq!(beside.says(&["events", "export"]), "");
+    within(Duration::from_secs(30), "it is exported", async || {
+        events(&beside.says(&["events", "export"])).len() == 1
+    })
+    .await;
+    let events = events(&beside.says(&["events", "export"]));
+    assert_eq!(events[0]["action"], "set_up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_export_comes_whole_and_ends_when_nobody_reads_it() {
+    let beside = Beside::a_service(Embedded).await;
+    let mut ada = beside.app.registered("ada@example.com").await;
+    for n in 0..1100 {
+        let name = json!({ "name": format!("Ada {n}") });
+        assert_eq!(ada.update_account(&name).await.status, 200);
+    }
+    let renamed = [&FOREVER[..], &["--action", "name_changed"]].concat();
+    let file = beside.folder.path().join("events.jsonl");
+    let output = std::fs::File::create(&file).unwrap();
+    let exported = beside.command(&renamed).stdout(output).status();
+    assert!(exported.unwrap().success());
+    let all = events(&std::fs::read_to_string(&file).unwrap());
+    assert_eq!(all.len(), 1100);
+    assert!(all.is_sorted_by_key(|event| event["id"].as_str().unwrap().to_owned()));
+    let mut unread = beside.command(&renamed);
+    let mut unread = unread.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(unread.stdout.take());
+    assert!(unread.wait().unwrap().success());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn misuse_ends_nobodys_session() {
     let beside = Beside::a_service(Embedded).await;
@@ -407,6 +508,7 @@ fn help_teaches() {
         "healthcheck",
         "users",
         "sessions",
+        "events",
         "hash",
         "keys",
     ] {

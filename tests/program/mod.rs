@@ -1,7 +1,9 @@
 //! The program itself, with its commands.
 
+mod canaries;
 mod commands;
 mod configuration;
+mod logs;
 mod serve;
 
 use std::io::Write as _;

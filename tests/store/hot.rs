@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gatelodge::domain::audit::Source;
 use gatelodge::domain::client::Client;
 use gatelodge::domain::digest::TokenDigest;
 use gatelodge::domain::email::Email;
@@ -65,7 +66,10 @@ pub(super) fn record(idle: Duration) -> (TokenDigest, Arc<Record>) {
         },
         remember_me: true,
         client: Client {
-            address: Some("2001:db8::1".parse().unwrap()),
+            source: Source {
+                address: Some("2001:db8::1".parse().unwrap()),
+                request: None,
+            },
             user_agent: None,
         },
     };

@@ -130,6 +130,17 @@ impl Program {
     }
 }
 
+impl Program {
+    /// Ends it; gives all that it has said and logged.
+    pub fn end(mut self) -> (String, String) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let mut said = String::new();
+        self.output.read_to_string(&mut said).expect("text");
+        (said, self.log.text())
+    }
+}
+
 impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();

@@ -512,6 +512,26 @@ impl OwnRedis {
     }
 }
 
+impl OwnRedis {
+    /// From now on nobody is answered who does not know it.
+    pub async fn require_password(&self, password: &str) {
+        self.command(&["CONFIG", "SET", "requirepass", password])
+            .await;
+    }
+
+    /// All that is published from now on, to whoever knows the password.
+    pub async fn overhear(&self, password: &str) -> redis::aio::PubSub {
+        let client = redis::Client::open(self.url_with(password)).expect("a Redis URL");
+        let mut everything = client.get_async_pubsub().await.expect("Redis answers");
+        everything.psubscribe("*").await.expect("Redis answers");
+        everything
+    }
+
+    pub fn url_with(&self, password: &str) -> String {
+        self.url().replace("://", &format!("://:{password}@"))
+    }
+}
+
 /// How long a process takes to go once it is told to.
 const PROMPT: Duration = Duration::from_secs(5);
 
@@ -569,6 +589,16 @@ impl OwnPostgres {
             self.is("select not pg_is_in_recovery()").await
         })
         .await;
+    }
+
+    /// Its folder, with its data and its log.
+    pub fn folder(&self) -> &Path {
+        &self.0.directory
+    }
+
+    /// Writes everything to its files.
+    pub async fn checkpoint(&self) {
+        self.run("checkpoint").await;
     }
 
     async fn run(&self, statement: &'static str) {

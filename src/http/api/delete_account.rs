@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::domain::password::Password;
 use crate::http::body::{Fields, Json};
 use crate::http::carrier::carry_ended;
-use crate::http::client::address_of;
+use crate::http::client::source_of;
 use crate::http::device_cookie::device_of;
 use crate::http::gate::CurrentSession;
 use crate::http::problem::Problem;
@@ -55,11 +55,11 @@ impl Body {
         let Some(password) = password else {
             return Err(fields.into_problem());
         };
-        let (by, address) = (current.record(), address_of(request, services));
+        let (by, source) = (current.record(), source_of(request, services));
         let device = device_of(request, services);
         services
             .accounts
-            .delete_account(by, password, device, address)
+            .delete_account(by, password, device, source)
             .await?;
         carry_ended(request);
         Ok(())

@@ -8,7 +8,7 @@ use crate::domain::email::Email;
 use crate::domain::password::Password;
 use crate::domain::user::{User, UserName};
 use crate::http::body::{Fields, Json};
-use crate::http::client::address_of;
+use crate::http::client::source_of;
 use crate::http::device_cookie::device_of;
 use crate::http::gate::CurrentSession;
 use crate::http::problem::Problem;
@@ -66,13 +66,13 @@ impl Body {
     ) -> Result<User, Problem> {
         let change = self.into_change()?;
         let (accounts, by) = (&services.accounts, current.record());
-        let address = address_of(request, services);
+        let source = source_of(request, services);
         let changed = match change {
-            Change::Name(name) => accounts.change_name(by, name, address).await,
+            Change::Name(name) => accounts.change_name(by, name, source).await,
             Change::Email(email, password) => {
                 let device = device_of(request, services);
                 accounts
-                    .change_email(by, email, password, device, address)
+                    .change_email(by, email, password, device, source)
                     .await
             }
         };

@@ -12,7 +12,9 @@ use std::sync::Once;
 
 use actix_web::http::header::{HeaderMap, HeaderName, LOCATION};
 use actix_web::{HttpRequest, HttpResponse};
+use tracing::field;
 
+use super::client;
 use super::gate::{self, CurrentSession};
 use super::headers::accepts_html;
 use super::problem::{Kind, Problem};
@@ -136,7 +138,16 @@ async fn rule(
     if requirement.is_met_by(record.map(|record| record.role)) {
         let answer = services.identity_headers.pass(record, headers)?;
         Ok(Ruling::Pass(answer))
-    } else if record.is_some() {
+    } else if let Some(record) = record {
+        // The app never hears of it.
+        tracing::info!(
+            request_id = client::id_of(request).map(field::display),
+            client = client::address_of(request, services).map(field::display),
+            user = %record.session.user_id,
+            session = %record.session.id,
+            asked = %question.target,
+            "a user is refused what a rule keeps from them"
+        );
         Err(Kind::Forbidden.into())
     } else if question.is_navigation(headers) {
         let return_to = services.return_origins.accept(&question.address());
@@ -155,7 +166,7 @@ fn ensure_trusted(request: &HttpRequest, services: &Services) -> Result<(), Prob
     }
     REPORT.call_once(|| {
         tracing::warn!(
-            peer = peer.map(tracing::field::display),
+            peer = peer.map(field::display),
             "somebody asks whether requests may pass, and is not believed: if it is your \
              proxy, add its address to server.trusted_proxies (this is said once)"
         );

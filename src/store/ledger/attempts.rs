@@ -3,7 +3,7 @@
 use super::connection::Transaction;
 use super::{Ledger, statements};
 use crate::domain::attempt::{Budget, BudgetKey, Count, Outcome};
-use crate::domain::audit::{Act, Action};
+use crate::domain::audit::{Act, Action, Event};
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 use crate::store::Unavailable;
@@ -54,7 +54,7 @@ impl Ledger {
     }
 
     /// Counts an attempt that was reserved as what it was. `at`: whose account it was
-    /// made at, if there is one.
+    /// made at, if there is one. `event`: what is written down of it.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
@@ -64,9 +64,13 @@ impl Ledger {
         outcome: Outcome,
         at: Option<UserId>,
         act: Act,
+        event: Option<&Event>,
     ) -> Result<(), Unavailable> {
         self.bounded(async {
             let mut tx = self.begin().await?;
+            if let Some(event) = event {
+                statements::log::insert_event(tx.link(), event).await?;
+            }
             settle(&mut tx, budgets, outcome, at, act).await?;
             tx.commit(&[]).await?;
             Ok(())

@@ -14,7 +14,7 @@ use crate::domain::attempt::BudgetKey;
 use crate::domain::client::UserAgent;
 use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
-use crate::domain::id::{EventId, InstanceId, SessionId, UserId};
+use crate::domain::id::{EventId, InstanceId, RequestId, SessionId, UserId};
 use crate::domain::instance::BeatNumber;
 use crate::domain::link::LinkDigest;
 use crate::domain::password::PasswordHash;
@@ -61,6 +61,7 @@ macro_rules! column {
 column!(UserId as Uuid, |id| id.as_uuid(), |uuid| Ok(uuid.into()));
 column!(SessionId as Uuid, |id| id.as_uuid(), |uuid| Ok(uuid.into()));
 column!(EventId as Uuid, |id| id.as_uuid(), |uuid| Ok(uuid.into()));
+column!(RequestId as Uuid, |id| id.as_uuid(), |uuid| Ok(uuid.into()));
 column!(
     InstanceId as Uuid,
     |id| id.as_uuid(),

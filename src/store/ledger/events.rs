@@ -22,6 +22,22 @@ impl Ledger {
         Ok(Page::cut(events, page.limit, |event: &Recorded| event.id))
     }
 
+    /// What was done, the oldest first: up to `limit` of what came after an event.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn events_after(
+        &self,
+        filter: EventFilter,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<Vec<Recorded>, Unavailable> {
+        let rows = self.read(async |link| {
+            statements::lists::events_after(link, filter, after, limit.into()).await
+        });
+        Ok(rows.await?.into_iter().map(Recorded::from).collect())
+    }
+
     /// Writes down an act that changes nothing by itself.
     ///
     /// # Errors

@@ -5,10 +5,10 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Row as _};
 
 use super::columns::Address;
-use crate::domain::audit::{Actor, Recorded};
+use crate::domain::audit::{Actor, Outcome, Recorded, Source};
 use crate::domain::client::UserAgent;
 use crate::domain::email::Email;
-use crate::domain::id::{EventId, InstanceId, SessionId, UserId};
+use crate::domain::id::{EventId, InstanceId, RequestId, SessionId, UserId};
 use crate::domain::instance::{BeatNumber, Registered, Report};
 use crate::domain::password::PasswordHash;
 use crate::domain::revocation::{Entry, LogNumber, Mark, MarkPrefix, Revocation, Vouched};
@@ -205,6 +205,8 @@ pub(super) struct EventRow {
     subject_id: Option<UserId>,
     session_id: Option<SessionId>,
     address: Option<Address>,
+    request_id: Option<RequestId>,
+    failed: bool,
     reason: Option<String>,
     detail: Option<String>,
 }
@@ -215,6 +217,11 @@ impl From<EventRow> for Recorded {
             id: row.id,
             at: row.at,
             action: row.action,
+            outcome: if row.failed {
+                Outcome::Failure
+            } else {
+                Outcome::Success
+            },
             actor: match row.actor_id {
                 Some(user) => Actor::User(user),
                 None if row.by_operator => Actor::Operator,
@@ -222,7 +229,10 @@ impl From<EventRow> for Recorded {
             },
             subject: row.subject_id,
             session: row.session_id,
-            address: row.address.map(|address| address.0),
+            source: Source {
+                address: row.address.map(|address| address.0),
+                request: row.request_id,
+            },
             reason: row.reason,
             detail: row.detail,
         }

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -81,7 +83,11 @@ async fn every_act_leaves_one_event(#[values(Embedded, Scaled)] stack: Stack) {
         assert_eq!(event["subject_id"], *ada);
         assert_eq!(event["ip"], "127.0.0.1");
         assert_eq!(event["by_operator"], false);
+        assert_eq!(event["outcome"], "success");
     }
+    let requests: HashSet<_> = of_ada.iter().map(|e| e["request_id"].as_str()).collect();
+    assert_eq!(requests.len(), of_ada.len(), "each came by a request");
+    assert!(!requests.contains(&None));
     let revoked = &of_ada[7];
     assert_eq!(revoked["session_id"], *session);
     assert_eq!(of_ada[8]["detail"], "admin");
@@ -141,6 +147,7 @@ async fn events_come_in_pages(#[values(Embedded, Scaled)] stack: Stack) {
         ]
     );
     assert_eq!(all[5]["by_operator"], true);
+    assert_eq!(all[5]["request_id"], Value::Null);
     let operators = events(&mut root, "actor=operator").await;
     assert_eq!(actions(&operators), ["set_up"]);
     let first = root.get("/api/admin/events?limit=4").await.json();
@@ -171,4 +178,156 @@ async fn what_is_wrong_with_a_query_is_said() {
         let answer = root.get(&format!("/api/admin/events?{query}")).await;
         assert_eq!(answer.wrong_fields(), [field], "{query}");
     }
+}
+
+/// To the client all are one; who reads the audit log is told.
+#[rstest]
+#[tokio::test]
+async fn a_failed_log_in_leaves_one_event_that_says_why(#[values(Embedded, Scaled)] stack: Stack) {
+    let app = TestApp::spawn(stack).await;
+    let mut root = app.admin().await;
+    let ada = app.registered("ada@example.com").await.user_id().await;
+    let bob = app.registered("bob@example.com").await.user_id().await;
+    root.post(&format!("/api/admin/users/{bob}/lock"), &json!({}))
+        .await;
+    for (email, password) in [
+        ("nobody@example.com", PASSWORD),
+        ("ada@example.com", "not her password"),
+        ("bob@example.com", "not his password"),
+        ("bob@example.com", PASSWORD),
+    ] {
+        let refused = app.browser().log_in(email, password).await;
+        refused.assert_problem(401, "invalid_credentials");
+    }
+    let failed = events(&mut root, "action=login_failed").await;
+    let told: Vec<_> = failed
+        .iter()
+        .rev()
+        .map(|event| {
+            (
+                event["subject_id"].as_str(),
+                event["detail"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (None, "unknown_account"),
+            (Some(&*ada), "wrong_password"),
+            (Some(&*bob), "wrong_password"),
+            (Some(&*bob), "locked"),
+        ]
+    );
+    for event in &failed {
+        assert_eq!(event["outcome"], "failure");
+        assert_eq!(event["actor_id"], Value::Null);
+        assert_eq!(event["ip"], "127.0.0.1");
+        assert!(event["request_id"].is_string());
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_wrong_current_password_leaves_one_event(#[values(Embedded, Scaled)] stack: Stack) {
+    let app = TestApp::spawn(stack).await;
+    let mut root = app.admin().await;
+    let mut ada = app.registered("ada@example.com").await;
+    let (id, session) = (ada.user_id().await, ada.session_id().await);
+    let wrong = "not her password";
+    let email = json!({ "email": "countess@example.com", "password": wrong });
+    ada.change_password(wrong, "another password of hers")
+        .await
+        .assert_problem(403, "wrong_password");
+    ada.update_account(&email)
+        .await
+        .assert_problem(403, "wrong_password");
+    ada.delete_account(wrong)
+        .await
+        .assert_problem(403, "wrong_password");
+    let failed = events(&mut root, "action=password_check_failed").await;
+    assert_eq!(failed.len(), 3);
+    for event in &failed {
+        assert_eq!(event["outcome"], "failure");
+        assert_eq!(event["actor_id"], *id);
+        assert_eq!(event["subject_id"], *id);
+        assert_eq!(event["session_id"], *session);
+        assert!(event["request_id"].is_string());
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_denial_leaves_one_event(#[values(Embedded, Scaled)] stack: Stack) {
+    let app = TestApp::spawn(stack).await;
+    let mut root = app.admin().await;
+    let mut ada = app.registered("ada@example.com").await;
+    let (id, session) = (ada.user_id().await, ada.session_id().await);
+    ada.delete(&format!("/api/admin/users/{id}"))
+        .await
+        .assert_problem(403, "forbidden");
+    assert_eq!(ada.page("/admin/users").await.status, 403);
+    // Nobody can fill the log who is not logged in.
+    app.browser().get("/api/admin/users").await.assert_refused();
+    let denied = events(&mut root, "action=access_denied").await;
+    let told: Vec<_> = denied
+        .iter()
+        .map(|event| event["detail"].as_str().unwrap())
+        .collect();
+    assert_eq!(told, ["GET /admin/users", "DELETE /api/admin/users/{id}"]);
+    for event in &denied {
+        assert_eq!(event["outcome"], "failure");
+        assert_eq!(event["actor_id"], *id);
+        assert_eq!(event["session_id"], *session);
+        assert!(event["request_id"].is_string());
+    }
+}
+
+/// Anybody can cause refusals: of each kind 600 a minute are written down.
+#[tokio::test]
+async fn a_flood_of_refusals_does_not_fill_the_audit_log() {
+    let app = TestApp::spawn(Embedded).await;
+    let mut root = app.admin().await;
+    let mut ada = app.registered("ada@example.com").await;
+    for _ in 0..1210 {
+        ada.get("/api/admin/users")
+            .await
+            .assert_problem(403, "forbidden");
+    }
+    app.browser().log_in("nobody@example.com", PASSWORD).await;
+    let mut written = 0;
+    let mut page = "limit=200".to_owned();
+    loop {
+        let answer = root
+            .get(&format!("/api/admin/events?action=access_denied&{page}"))
+            .await
+            .json();
+        written += answer["events"].as_array().unwrap().len();
+        match answer["next_cursor"].as_str() {
+            Some(cursor) => page = format!("limit=200&cursor={cursor}"),
+            None => break,
+        }
+    }
+    // The minute may have changed meanwhile, once.
+    assert!((600..=1200).contains(&written), "{written}");
+    assert_eq!(events(&mut root, "action=login_failed").await.len(), 1);
+}
+
+/// ASVS 16.4.2.
+#[tokio::test]
+async fn no_call_changes_an_event() {
+    let app = TestApp::spawn(Embedded).await;
+    let mut root = app.admin().await;
+    let before = events(&mut root, "").await;
+    let path = format!("/api/admin/events/{}", before[0]["id"].as_str().unwrap());
+    for method in ["POST", "PUT", "PATCH", "DELETE"] {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let all = root.request(method.clone(), "/api/admin/events");
+        root.send(all)
+            .await
+            .assert_problem(405, "method_not_allowed");
+        let one = root.request(method, &path);
+        root.send(one).await.assert_problem(404, "not_found");
+    }
+    assert_eq!(events(&mut root, "").await, before);
 }

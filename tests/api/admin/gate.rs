@@ -2,52 +2,79 @@ use std::time::Duration;
 
 use reqwest::Method;
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::Stack::{self, Embedded, Scaled};
 use crate::support::app::ADMIN;
 use crate::support::{TestApp, within};
 
-/// Every operation under `/api/admin`, as the service describes itself.
-async fn operations(app: &TestApp) -> Vec<(Method, String)> {
+/// Whom an operation is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Required {
+    Nothing,
+    Session,
+    Admin,
+}
+
+/// Every operation, as the service describes itself.
+async fn operations(app: &TestApp) -> Vec<(Method, String, Required)> {
     let document = app.browser().get("/openapi.json").await.json();
+    let id = uuid::Uuid::now_v7().to_string();
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
-        for method in item.as_object().unwrap().keys() {
-            if path.starts_with("/api/admin") {
-                let method = method.to_uppercase().parse().unwrap();
-                operations.push((
-                    method,
-                    path.replace("{id}", &uuid::Uuid::now_v7().to_string()),
-                ));
-            }
+        for (method, operation) in item.as_object().unwrap() {
+            let method = method.to_uppercase().parse().unwrap();
+            let required = match &operation["security"][0]["session"] {
+                Value::Array(roles) if roles.is_empty() => Required::Session,
+                Value::Array(_) => Required::Admin,
+                _ => Required::Nothing,
+            };
+            assert_eq!(
+                path.starts_with("/api/admin"),
+                required == Required::Admin,
+                "{path}"
+            );
+            operations.push((method, path.replace("{id}", &id), required));
         }
     }
-    assert_eq!(operations.len(), 19);
+    assert!(operations.len() >= 30, "{operations:?}");
     operations
 }
 
+/// Anonymous, a user, an administrator, and one who was one (ASVS 8.2.1, 8.3.2).
 #[tokio::test]
-async fn only_admins_pass() {
+async fn every_operation_is_for_whom_the_document_says() {
     let app = TestApp::spawn(Embedded).await;
-    let mut nobody = app.browser();
-    let mut user = app.registered("ada@example.com").await;
-    let mut admin = app.admin().await;
-    for (method, path) in operations(&app).await {
-        let request = |browser: &crate::support::Browser| {
-            browser
-                .request(method.clone(), &path)
-                .body("{not even json")
-        };
-        nobody.send(request(&nobody)).await.assert_refused();
-        let refused = user.send(request(&user)).await;
-        refused.assert_problem(403, "forbidden");
-        let answer = admin.send(request(&admin)).await;
-        assert!(
-            ![401, 403, 405].contains(&answer.status),
-            "{method} {path}: {}",
-            answer.text
-        );
+    let mut root = app.admin().await;
+    app.registered("ada@example.com").await;
+    let id = app.registered("old@example.com").await.user_id().await;
+    let role = format!("/api/admin/users/{id}/role");
+    for (method, path, required) in operations(&app).await {
+        if path.starts_with("/api/authz/") {
+            continue;
+        }
+        root.put(&role, &json!({ "role": "admin" })).await;
+        let demoted = app.logged_in("old@example.com").await;
+        root.put(&role, &json!({ "role": "user" })).await;
+        for (who, lacks) in [
+            (app.browser(), &[Required::Session, Required::Admin][..]),
+            (app.logged_in("ada@example.com").await, &[Required::Admin]),
+            (demoted, &[Required::Admin]),
+            (app.admin().await, &[]),
+        ] {
+            let has_session = who.token.is_some();
+            let request = who.request(method.clone(), &path).body("{not even json");
+            let answer = who.clone().send(request).await;
+            match (lacks.contains(&required), has_session) {
+                (true, false) => answer.assert_refused(),
+                (true, true) => answer.assert_problem(403, "forbidden"),
+                (false, _) => assert!(
+                    ![401, 403, 405, 500].contains(&answer.status),
+                    "{method} {path}: {}",
+                    answer.text
+                ),
+            }
+        }
     }
 }
 

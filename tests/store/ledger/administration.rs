@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
-use gatelodge::domain::audit::{Act, EventFilter};
+use gatelodge::domain::audit::{Act, Action, EventFilter, Outcome, Recorded};
 use gatelodge::domain::digest::TokenDigest;
 use gatelodge::domain::id::{SessionId, UserId};
 use gatelodge::domain::link::LinkToken;
@@ -492,6 +492,46 @@ async fn an_admin_who_cannot_log_in_does_not_count(#[values(Postgres, Sqlite)] b
 
 #[rstest]
 #[tokio::test]
+async fn the_audit_log_is_read_on_from_where_it_was_left(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    let ledger = open(backend).await;
+    for n in 0..5 {
+        let at = NOW + Duration::from_millis(n);
+        let act = Act { at, ..act() };
+        let failed = act.did_to_nobody(Action::LoginFailed);
+        ledger.record(&failed.with(n.to_string())).await.unwrap();
+    }
+    let all = EventFilter::default();
+    let mut read = Vec::new();
+    loop {
+        let after = read.last().map(|event: &Recorded| event.id);
+        let page = ledger.events_after(all, after, 2).await.unwrap();
+        assert!(page.len() <= 2);
+        if page.is_empty() {
+            break;
+        }
+        read.extend(page);
+    }
+    let details: Vec<_> = read.iter().filter_map(|e| e.detail.as_deref()).collect();
+    assert_eq!(details, ["0", "1", "2", "3", "4"]);
+    for event in &read {
+        assert_eq!(event.source, act().source);
+        assert_eq!(event.outcome, Outcome::Failure);
+    }
+    let some = EventFilter {
+        action: Some(Action::LoginFailed),
+        since: Some(NOW + Duration::from_millis(1)),
+        until: Some(NOW + Duration::from_millis(3)),
+        ..all
+    };
+    let page = ledger.events_after(some, None, 9).await.unwrap();
+    let details: Vec<_> = page.iter().filter_map(|e| e.detail.as_deref()).collect();
+    assert_eq!(details, ["1", "2"]);
+}
+
+#[rstest]
+#[tokio::test]
 async fn old_events_are_forgotten_in_batches(#[values(Postgres, Sqlite)] backend: Backend) {
     let ledger = open(backend).await;
     for n in 0..5 {
@@ -594,6 +634,6 @@ async fn what_the_schema_before_held_is_kept(#[values(Postgres, Sqlite)] backend
         .list_events(EventFilter::default(), PageOf::first(Limit::MAX))
         .await;
     let event = &events.unwrap().items[0];
-    assert_eq!(event.address.unwrap().to_string(), "::1");
+    assert_eq!(event.source.address.unwrap().to_string(), "::1");
     assert_eq!(event.subject, Some(record.session.user_id));
 }

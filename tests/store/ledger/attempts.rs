@@ -30,7 +30,7 @@ async fn reserve(ledger: &Ledger, email: &str, now: Timestamp) -> Reserved {
 
 async fn settle(ledger: &Ledger, email: &str, outcome: Outcome) {
     let budgets = budgets(email);
-    let settled = ledger.settle_attempt(&budgets, outcome, None, act());
+    let settled = ledger.settle_attempt(&budgets, outcome, None, act(), None);
     settled.await.unwrap();
 }
 

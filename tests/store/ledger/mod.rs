@@ -7,11 +7,11 @@ mod connections;
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use gatelodge::domain::audit::{Act, Actor};
+use gatelodge::domain::audit::{Act, Actor, Source};
 use gatelodge::domain::client::{Client, UserAgent};
 use gatelodge::domain::digest::TokenDigest;
 use gatelodge::domain::email::Email;
-use gatelodge::domain::id::{SessionId, UserId};
+use gatelodge::domain::id::{RequestId, SessionId, UserId};
 use gatelodge::domain::password::PasswordHash;
 use gatelodge::domain::revocation::{LogNumber, Revocation};
 use gatelodge::domain::session::{Draft, Lifetime};
@@ -82,7 +82,10 @@ fn act() -> Act {
     Act {
         at: NOW,
         actor: Actor::Stranger,
-        address: Some("203.0.113.9".parse().unwrap()),
+        source: Source {
+            address: Some("203.0.113.9".parse().unwrap()),
+            request: Some(RequestId::first_at(NOW)),
+        },
     }
 }
 
@@ -101,7 +104,10 @@ fn draft_at(issued_at: Timestamp) -> Draft {
         },
         remember_me: false,
         client: Client {
-            address: Some("2001:db8::1".parse().unwrap()),
+            source: Source {
+                address: Some("2001:db8::1".parse().unwrap()),
+                request: None,
+            },
             user_agent: UserAgent::parse(b"curl/8.5.0"),
         },
     }
@@ -195,7 +201,7 @@ async fn a_session_is_found_as_it_was_inserted(#[values(Postgres, Sqlite)] backe
     let (draft, issue) = registered(&ledger, "ada@example.com").await;
     let record = ledger.find_session(&draft.digest).await.unwrap().unwrap();
     assert_eq!(record.session, issue.session);
-    assert_eq!(record.session.address, draft.client.address);
+    assert_eq!(record.session.address, draft.client.source.address);
     assert_eq!(record.session.user_agent, draft.client.user_agent);
     assert_eq!(record.session.expires_at, NOW + Duration::from_hours(24));
     assert_eq!(record.user(), issue.user);

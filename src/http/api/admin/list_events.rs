@@ -61,6 +61,7 @@ impl Parameters {
             actor: fields.optional("actor", self.actor.as_ref(), actor),
             subject: fields.optional("subject", self.subject.as_ref(), user_id),
             action: fields.optional("action", self.action.as_ref(), Action::parse),
+            ..EventFilter::default()
         };
         let page = page_of(&mut fields, self.cursor.as_ref(), self.limit.as_ref());
         fields.finish()?;

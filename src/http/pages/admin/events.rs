@@ -2,7 +2,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use askama::Template;
 
-use crate::domain::audit::{Action, Actor, Recorded};
+use crate::domain::audit::{Action, Actor, Outcome, Recorded};
 use crate::http::api::admin::list_events::Parameters;
 use crate::http::body::Query;
 use crate::http::gate::AdminSession;

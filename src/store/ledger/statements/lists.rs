@@ -217,33 +217,65 @@ pub(in crate::store::ledger) async fn users_among(
     })
 }
 
+/// The events that the filter is for.
+macro_rules! push_events {
+    ($query:ident, $filter:ident) => {
+        $query.push(
+            "select e.id, e.at, e.action, e.actor_id, e.by_operator, e.subject_id, \
+             e.session_id, e.address, e.request_id, e.failed, e.reason, e.detail \
+             from events e where true",
+        );
+        match $filter.actor {
+            Some(Actor::User(actor)) => {
+                $query.push(" and e.actor_id = ").push_bind(actor);
+            }
+            Some(Actor::Operator) => {
+                $query.push(" and e.by_operator");
+            }
+            Some(Actor::Stranger) => {
+                $query.push(" and e.actor_id is null and not e.by_operator");
+            }
+            None => {}
+        }
+        and!($query, " and e.subject_id = ", $filter.subject);
+        and!(
+            $query,
+            " and e.action = ",
+            $filter.action.map(Action::as_str)
+        );
+        and!(
+            $query,
+            " and e.id >= ",
+            $filter.since.map(EventId::first_at)
+        );
+        and!($query, " and e.id < ", $filter.until.map(EventId::first_at));
+    };
+}
+
 pub(in crate::store::ledger) async fn events(
     link: Link<'_>,
     filter: EventFilter,
     page: &PageOf<EventId>,
 ) -> Result<Vec<EventRow>> {
     list!(link, EventRow, |query, _dialect| {
-        query.push(
-            "select e.id, e.at, e.action, e.actor_id, e.by_operator, e.subject_id, \
-             e.session_id, e.address, e.reason, e.detail from events e where true",
-        );
+        push_events!(query, filter);
         and!(query, " and e.id < ", page.after.map(|cursor| cursor.0));
-        match filter.actor {
-            Some(Actor::User(actor)) => {
-                query.push(" and e.actor_id = ").push_bind(actor);
-            }
-            Some(Actor::Operator) => {
-                query.push(" and e.by_operator");
-            }
-            Some(Actor::Stranger) => {
-                query.push(" and e.actor_id is null and not e.by_operator");
-            }
-            None => {}
-        }
-        and!(query, " and e.subject_id = ", filter.subject);
-        and!(query, " and e.action = ", filter.action.map(Action::as_str));
         query
             .push(" order by e.id desc limit ")
             .push_bind(page.rows());
+    })
+}
+
+/// The same, the oldest first: up to `limit` of those that come after one.
+pub(in crate::store::ledger) async fn events_after(
+    link: Link<'_>,
+    filter: EventFilter,
+    after: Option<EventId>,
+    limit: i64,
+) -> Result<Vec<EventRow>> {
+    list!(link, EventRow, |query, _dialect| {
+        push_events!(query, filter);
+        and!(query, " and e.id > ", after);
+        query.push(" order by e.id limit ").push_bind(limit);
     })
 }

