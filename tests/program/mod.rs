@@ -2,6 +2,7 @@
 
 mod commands;
 mod configuration;
+mod keys;
 mod serve;
 
 use std::io::Write as _;
