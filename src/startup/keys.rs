@@ -59,15 +59,12 @@ impl Keys {
     }
 }
 
-/// A file is changed in more than one step: what is found in it counts when the next
-/// look finds the same, unless somebody says that it does.
 async fn follow(ring: Weak<KeyRing>, secrets: Secrets, mut reload: Option<Signal>) {
-    let mut known: Reading = Ok(fingerprints(&secrets.keys));
-    let mut found = known.clone();
+    let mut looks = Looks::since(Ok(fingerprints(&secrets.keys)));
     loop {
-        let is_asked = tokio::select! {
-            () = tokio::time::sleep(INTERVAL) => false,
-            () = received(reload.as_mut()) => true,
+        let reason = tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => Reason::Interval,
+            () = received(reload.as_mut()) => Reason::Signal,
         };
         let secrets = secrets.clone();
         let read = tokio::task::spawn_blocking(move || secrets.read_again());
@@ -77,14 +74,47 @@ async fn follow(ring: Weak<KeyRing>, secrets: Secrets, mut reload: Option<Signal
             Ok(secrets) => Ok(fingerprints(&secrets.keys)),
             Err(mistakes) => Err(mistakes.on_one_line()),
         };
-        if is_asked || (reading == found && reading != known) {
+        if looks.settle(&reading, reason) {
             if let Ok(Some((first, others))) = read.as_ref().map(|read| read.keys.split_first()) {
                 ring.replace(first, others);
             }
             tell(&reading);
-            known.clone_from(&reading);
         }
-        found = reading;
+    }
+}
+
+/// Why the file is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    Interval,
+    /// Somebody says that it is as it should be.
+    Signal,
+}
+
+/// What looking at the file has come to. A file is changed in more than one step: what
+/// is found there counts when the next look finds the same.
+struct Looks {
+    settled: Reading,
+    last: Reading,
+}
+
+impl Looks {
+    fn since(settled: Reading) -> Self {
+        Self {
+            last: settled.clone(),
+            settled,
+        }
+    }
+
+    /// Whether what was read counts from now on.
+    fn settle(&mut self, reading: &Reading, reason: Reason) -> bool {
+        let has_settled = *reading == self.last && *reading != self.settled;
+        self.last.clone_from(reading);
+        if has_settled || reason == Reason::Signal {
+            self.settled.clone_from(reading);
+            return true;
+        }
+        false
     }
 }
 
@@ -153,4 +183,51 @@ pub fn write_key(path: &Path) -> std::io::Result<bool> {
 #[must_use]
 pub fn generate_key() -> String {
     STANDARD.encode(entropy::random::<KEY_LENGTH>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::secret_key;
+
+    fn empty() -> Reading {
+        Err("secrets.keys_file is an empty file".to_owned())
+    }
+
+    fn keys(count: usize) -> Reading {
+        let fingerprint = |_| {
+            let key = secret_key(&generate_key()).unwrap();
+            key.fingerprint()
+        };
+        Ok((0..count).map(fingerprint).collect())
+    }
+
+    #[test]
+    fn what_is_found_twice_counts_and_what_is_found_in_passing_does_not() {
+        let (old, new) = (keys(1), keys(2));
+        let mut looks = Looks::since(old.clone());
+        let mut settle = |reading| looks.settle(reading, Reason::Interval);
+        assert!(!settle(&old));
+        assert!(!settle(&empty()));
+        assert!(!settle(&new));
+        assert!(settle(&new));
+        assert!(!settle(&new));
+        assert!(!settle(&empty()));
+        assert!(!settle(&new));
+        assert!(!settle(&empty()));
+        assert!(settle(&empty()));
+        assert!(!settle(&empty()));
+        assert!(!settle(&new));
+        assert!(settle(&new));
+    }
+
+    #[test]
+    fn what_is_found_when_somebody_asks_counts_at_once() {
+        let (old, new) = (keys(1), keys(2));
+        let mut looks = Looks::since(old.clone());
+        assert!(looks.settle(&old, Reason::Signal));
+        assert!(looks.settle(&new, Reason::Signal));
+        assert!(!looks.settle(&new, Reason::Interval));
+        assert!(looks.settle(&empty(), Reason::Signal));
+    }
 }
