@@ -190,7 +190,7 @@ mod tests {
     use super::*;
     use crate::config::secret_key;
 
-    fn empty() -> Reading {
+    fn wrong() -> Reading {
         Err("secrets.keys_file is an empty file".to_owned())
     }
 
@@ -204,30 +204,30 @@ mod tests {
 
     #[test]
     fn what_is_found_twice_counts_and_what_is_found_in_passing_does_not() {
-        let (old, new) = (keys(1), keys(2));
+        let (old, new, wrong) = (keys(1), keys(2), wrong());
         let mut looks = Looks::since(old.clone());
         let mut settle = |reading| looks.settle(reading, Reason::Interval);
         assert!(!settle(&old));
-        assert!(!settle(&empty()));
+        assert!(!settle(&wrong));
         assert!(!settle(&new));
         assert!(settle(&new));
         assert!(!settle(&new));
-        assert!(!settle(&empty()));
+        assert!(!settle(&wrong));
         assert!(!settle(&new));
-        assert!(!settle(&empty()));
-        assert!(settle(&empty()));
-        assert!(!settle(&empty()));
+        assert!(!settle(&wrong));
+        assert!(settle(&wrong));
+        assert!(!settle(&wrong));
         assert!(!settle(&new));
         assert!(settle(&new));
     }
 
     #[test]
     fn what_is_found_when_somebody_asks_counts_at_once() {
-        let (old, new) = (keys(1), keys(2));
+        let (old, new, wrong) = (keys(1), keys(2), wrong());
         let mut looks = Looks::since(old.clone());
         assert!(looks.settle(&old, Reason::Signal));
         assert!(looks.settle(&new, Reason::Signal));
         assert!(!looks.settle(&new, Reason::Interval));
-        assert!(looks.settle(&empty(), Reason::Signal));
+        assert!(looks.settle(&wrong, Reason::Signal));
     }
 }
