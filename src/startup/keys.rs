@@ -60,16 +60,17 @@ impl Keys {
 }
 
 async fn follow(ring: Weak<KeyRing>, secrets: Secrets, mut reload: Option<Signal>) {
+    let secrets = Arc::new(secrets);
     let mut looks = Looks::since(Ok(fingerprints(&secrets.keys)));
     loop {
         let reason = tokio::select! {
             () = tokio::time::sleep(INTERVAL) => Reason::Interval,
             () = received(reload.as_mut()) => Reason::Signal,
         };
-        let secrets = secrets.clone();
+        let secrets = Arc::clone(&secrets);
         let read = tokio::task::spawn_blocking(move || secrets.read_again());
-        let Ok(read) = read.await else { return };
-        let Some(ring) = ring.upgrade() else { return };
+        let Ok(read) = read.await else { continue };
+        let Some(ring) = ring.upgrade() else { break };
         let reading = match &read {
             Ok(secrets) => Ok(fingerprints(&secrets.keys)),
             Err(mistakes) => Err(mistakes.on_one_line()),

@@ -116,7 +116,8 @@ impl Application {
         self.address
     }
 
-    /// Answers requests until SIGTERM or SIGINT; then finishes those under way.
+    /// Answers requests until SIGTERM or SIGINT; then finishes those under way. At
+    /// SIGHUP, and when their file has changed, reads the keys again.
     ///
     /// # Errors
     /// If the server fails.
@@ -179,7 +180,8 @@ async fn first_admin(services: &Services, settings: &Settings) -> anyhow::Result
 }
 
 /// What an app of one's own needs to use [`Gate`](crate::Gate): the same parts
-/// as in [`Application`], without a server.
+/// as in [`Application`], without a server. Listens to no signal; keys are read again
+/// when their file has changed.
 ///
 /// # Errors
 /// If a store does not answer.
