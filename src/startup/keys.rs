@@ -196,11 +196,8 @@ mod tests {
     }
 
     fn keys(count: usize) -> Reading {
-        let fingerprint = |_| {
-            let key = secret_key(&generate_key()).unwrap();
-            key.fingerprint()
-        };
-        Ok((0..count).map(fingerprint).collect())
+        let keys = (0..count).map(|_| secret_key(&generate_key()).unwrap());
+        Ok(keys.map(|key| key.fingerprint()).collect())
     }
 
     #[test]

@@ -39,6 +39,34 @@ async fn on_https_the_cookie_belongs_to_the_host_alone() {
 }
 
 #[tokio::test]
+async fn on_https_no_other_name_will_do() {
+    let https = [("GATELODGE_SERVER__PUBLIC_URL", "https://auth.example.com")];
+    let app = TestApp::spawn_with(Embedded, &https).await;
+    let body =
+        serde_json::json!({ "email": "ada@example.com", "name": "Ada", "password": PASSWORD });
+    let mut browser = app.browser();
+    let registering = browser.request(Method::POST, "/api/register").json(&body);
+    let answer = registering.send().await.unwrap();
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+    let (_, rest) = cookie.split_once('=').unwrap();
+    let (token, _) = rest.split_once(';').unwrap();
+    for (name, status) in [
+        ("__Host-gatelodge_session", 200),
+        ("gatelodge_session=x; __Host-gatelodge_session", 200),
+        ("__Host-gatelodge_session=x; __Host-gatelodge_session", 401),
+        ("__host-gatelodge_session", 401),
+        ("__Secure-gatelodge_session", 401),
+        ("gatelodge_session", 401),
+        ("__Host-gatelodge_session ", 401),
+        ("%5F_Host-gatelodge_session", 401),
+    ] {
+        let asking = browser.request(Method::GET, "/api/sessions/whoami");
+        let asking = asking.header(COOKIE, format!("{name}={token}"));
+        assert_eq!(browser.send(asking).await.status, status, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn with_a_domain_the_cookie_is_its_whole_sites() {
     let shared = [
         ("GATELODGE_SERVER__PUBLIC_URL", "https://auth.example.com"),

@@ -187,7 +187,9 @@ async fn instances_without_a_common_key_refuse_each_others_sessions_and_nothing_
     .await;
     assert_eq!(ending.revoke_session(&doomed.id).await.status, 204);
     within(NOTICED, "C says that it is missed", async || {
-        scene.deployment[C].log().contains("this instance was missed")
+        scene.deployment[C]
+            .log()
+            .contains("this instance was missed")
     })
     .await;
 
