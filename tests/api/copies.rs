@@ -133,7 +133,7 @@ impl Scene {
         }
         for length in [1, 14, 15, 31, 200, 100_000] {
             let victim = self.victim(ada).await;
-            let garbage = entropy::random::<100_000>();
+            let garbage = entropy::random::<200>().repeat(500);
             self.put(&victim.place, &garbage[..length]).await;
             victims.push((format!("{length} of garbage"), victim));
             let victim = self.victim(ada).await;
