@@ -191,18 +191,15 @@ mod tests {
     use super::*;
     use crate::config::secret_key;
 
-    fn wrong() -> Reading {
-        Err("secrets.keys_file is an empty file".to_owned())
-    }
-
-    fn keys(count: usize) -> Reading {
+    fn keys(count: usize) -> Vec<Fingerprint> {
         let keys = (0..count).map(|_| secret_key(&generate_key()).unwrap());
-        Ok(keys.map(|key| key.fingerprint()).collect())
+        keys.map(|key| key.fingerprint()).collect()
     }
 
     #[test]
     fn what_is_found_twice_counts_and_what_is_found_in_passing_does_not() {
-        let (old, new, wrong) = (keys(1), keys(2), wrong());
+        let (old, new) = (Ok(keys(1)), Ok(keys(2)));
+        let wrong = Err("secrets.keys_file is an empty file".to_owned());
         let mut looks = Looks::since(old.clone());
         let mut settle = |reading| looks.settle(reading, Reason::Interval);
         assert!(!settle(&old));
@@ -221,7 +218,8 @@ mod tests {
 
     #[test]
     fn what_is_found_when_somebody_asks_counts_at_once() {
-        let (old, new, wrong) = (keys(1), keys(2), wrong());
+        let (old, new) = (Ok(keys(1)), Ok(keys(2)));
+        let wrong = Err("secrets.keys_file is an empty file".to_owned());
         let mut looks = Looks::since(old.clone());
         assert!(looks.settle(&old, Reason::Signal));
         assert!(looks.settle(&new, Reason::Signal));
