@@ -182,7 +182,9 @@ async fn a_copy_that_was_tampered_with_logs_nobody_out_and_is_nobody_else() {
         assert_eq!(answer.status, 200, "{tampering}: {}", answer.text);
         assert_eq!(answer.json()["user"]["email"], victim.email, "{tampering}");
         assert_eq!(there.log_out().await.status, 204, "{tampering}");
-        let mut here = victim.browser.clone();
+        // Not by its connection from before, which has been idle for long.
+        let mut here = scene.here.browser();
+        here.token.clone_from(&victim.browser.token);
         eventually("it has ended", async || here.whoami().await.status == 401).await;
     }
 }
