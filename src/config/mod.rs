@@ -39,7 +39,7 @@ pub use secrets::{Secrets, secret_key};
 pub use server::{PublicUrl, Server};
 pub use session::Session;
 
-use reader::Reader;
+use reader::{Reader, Source};
 
 use crate::domain::attempt::Limits;
 
@@ -75,7 +75,7 @@ impl Settings {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Mistakes> {
-        let mut reader = Reader::open(file, environment)?;
+        let mut reader = Reader::open(Source::new(file, environment))?;
         let settings = Self::read(&mut reader);
         reader.finish()?;
         Ok(settings)
@@ -142,11 +142,7 @@ impl Settings {
             );
         }
         if self.secrets.keys.is_empty() && !self.database.is_sqlite() {
-            from.mistake(
-                "secrets.keys",
-                "is missing: instances that share a PostgreSQL must share their keys; \
-                 `gatelodge keys generate` prints one",
-            );
+            from.mistake("secrets.keys", secrets::MISSING);
         }
         if let Some(bootstrap) = &self.bootstrap
             && let Err(wrong) = bootstrap.password(self.password.min_length)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -51,6 +51,18 @@ impl Known {
 #[derive(Debug, Default)]
 pub struct Mistakes(Vec<String>);
 
+impl Mistakes {
+    pub(super) fn one(key: &str, what: &str) -> Self {
+        Self(vec![format!("{key} {what}")])
+    }
+
+    /// For a log.
+    #[must_use]
+    pub fn on_one_line(&self) -> String {
+        self.0.join("; ")
+    }
+}
+
 impl std::error::Error for Mistakes {}
 
 impl fmt::Display for Mistakes {
@@ -63,8 +75,54 @@ impl fmt::Display for Mistakes {
     }
 }
 
+/// Where a configuration comes from.
+#[derive(Clone, Default)]
+pub(super) struct Source {
+    file: Option<PathBuf>,
+    environment: Map<String, String>,
+}
+
+impl Source {
+    /// Of the environment, what is ours; a plain name gives way to the whole one.
+    pub(super) fn new(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        let environment: BTreeMap<_, _> = environment.into_iter().collect();
+        let ours = environment
+            .iter()
+            .filter(|(name, _)| name.starts_with("GATELODGE_"));
+        let mut ours: Map<String, String> = ours
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        for (plain, name) in [
+            ("DATABASE_URL", "GATELODGE_DATABASE__URL"),
+            ("REDIS_URL", "GATELODGE_REDIS__URL"),
+        ] {
+            if let Some(value) = environment.get(plain) {
+                ours.entry(name.to_owned()).or_insert_with(|| value.clone());
+            }
+        }
+        let default = Path::new(DEFAULT_FILE);
+        let file = file.or_else(|| default.exists().then_some(default));
+        Self {
+            file: file.map(Path::to_path_buf),
+            environment: ours,
+        }
+    }
+
+    /// That one variable, and nothing else.
+    pub(super) fn of_variable(name: &str, value: String) -> Self {
+        Self {
+            file: None,
+            environment: Map::from([(name.to_owned(), value)]),
+        }
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Reader {
+    source: Source,
     given: BTreeMap<String, Given>,
     known: Vec<Known>,
     mistakes: Mistakes,
@@ -84,45 +142,36 @@ enum Given {
 }
 
 impl Reader {
-    pub(super) fn open(
-        file: Option<&Path>,
-        environment: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, Mistakes> {
-        let environment: BTreeMap<_, _> = environment.into_iter().collect();
-        let ours = environment
-            .iter()
-            .filter(|(name, _)| name.starts_with("GATELODGE_"));
-        let mut ours: Map<String, String> = ours
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        for (plain, name) in [
-            ("DATABASE_URL", "GATELODGE_DATABASE__URL"),
-            ("REDIS_URL", "GATELODGE_REDIS__URL"),
-        ] {
-            if let Some(value) = environment.get(plain) {
-                ours.entry(name.to_owned()).or_insert_with(|| value.clone());
-            }
-        }
-        let file = match file {
-            Some(path) => File::from(path).format(FileFormat::Toml),
-            None => File::from(Path::new(DEFAULT_FILE))
-                .format(FileFormat::Toml)
-                .required(false),
-        };
+    pub(super) fn open(source: Source) -> Result<Self, Mistakes> {
+        let file = source.file.as_deref();
+        let file = file.map(|path| File::from(path).format(FileFormat::Toml));
         let environment = Environment::with_prefix(PREFIX)
             .prefix_separator("_")
             .separator("__")
-            .source(Some(ours));
+            .source(Some(source.environment.clone()));
         let layers = Config::builder()
-            .add_source(file)
+            .add_source(Vec::from_iter(file))
             .add_source(environment)
             .build();
         let tree = layers
             .and_then(|layers| layers.collect())
             .map_err(|error| Mistakes(vec![without_source(&error.to_string())]))?;
-        let mut reader = Self::default();
+        let mut reader = Self {
+            source,
+            ..Self::default()
+        };
         reader.flatten("", tree);
         Ok(reader)
+    }
+
+    pub(super) const fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Passes over what belongs to other sections.
+    pub(super) fn keep_section(&mut self, section: &str) {
+        let belongs = |key: &str| key.split('.').next() == Some(section);
+        self.given.retain(|key, _| belongs(key));
     }
 
     fn flatten(&mut self, prefix: &str, table: Map<String, Value>) {
@@ -278,7 +327,13 @@ impl Reader {
     ) -> Vec<T> {
         self.know(key, None, about, Form::SecretList);
         let items = match self.secret_file(key) {
-            Some(text) => split(&text),
+            Some(text) => {
+                let items = split(&text);
+                if items.is_empty() {
+                    self.mistake(&format!("{key}_file"), "is an empty file");
+                }
+                items
+            }
             None => self.items(key),
         };
         items

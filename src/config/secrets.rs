@@ -1,31 +1,75 @@
 //! `secrets.*`: the key ring.
 
+use std::path::Path;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::reader::Reader;
+use super::reader::{Mistakes, Reader, Source};
 use crate::domain::keys::SecretKey;
 
 #[derive(Clone)]
 pub struct Secrets {
     /// The first signs and seals, all verify.
     pub keys: Vec<SecretKey>,
+    source: Source,
 }
 
 impl Secrets {
     pub(super) fn read(from: &mut Reader) -> Self {
-        Self {
-            keys: from.secret_list(
+        let keys: Vec<_> = from.secret_list(
+            "secrets.keys",
+            "Required with PostgreSQL: `gatelodge keys generate` prints one. The \
+             first signs and seals, all verify. In a file, they can be changed while the \
+             service runs. Embedded, a key is generated into data/",
+            secret_key,
+        );
+        if !SecretKey::are_distinct(&keys) {
+            from.mistake(
                 "secrets.keys",
-                "Required with PostgreSQL: `gatelodge keys generate` prints one. The \
-                 first signs and seals, all verify. Embedded, a key is generated into \
-                 data/",
-                secret_key,
-            ),
+                "has a key twice, or two that are too much alike: leave one out, or take \
+                 another that `gatelodge keys generate` prints",
+            );
+        }
+        Self {
+            keys,
+            source: from.source().clone(),
         }
     }
+
+    /// The keys in a file, as `secrets.keys_file` takes it.
+    ///
+    /// # Errors
+    /// All mistakes: what is wrong, and what would be right.
+    pub fn in_file(path: &Path) -> Result<Self, Mistakes> {
+        let path = path.display().to_string();
+        Self::read_from(Source::of_variable("GATELODGE_SECRETS__KEYS_FILE", path))
+    }
+
+    /// The same, as the files say by now. Where these came from is not asked again:
+    /// neither what the environment says nor what else is configured.
+    ///
+    /// # Errors
+    /// All mistakes: what is wrong, and what would be right.
+    pub fn read_again(&self) -> Result<Self, Mistakes> {
+        Self::read_from(self.source.clone())
+    }
+
+    fn read_from(source: Source) -> Result<Self, Mistakes> {
+        let mut reader = Reader::open(source)?;
+        reader.keep_section("secrets");
+        let secrets = Self::read(&mut reader);
+        reader.finish()?;
+        if secrets.keys.is_empty() {
+            return Err(Mistakes::one("secrets.keys", MISSING));
+        }
+        Ok(secrets)
+    }
 }
+
+pub(super) const MISSING: &str = "is missing: instances that share a PostgreSQL must share their keys; `gatelodge keys \
+     generate` prints one";
 
 /// A key as `gatelodge keys generate` prints it.
 ///

@@ -6,7 +6,7 @@ use ring::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
 use crate::domain::digest::TokenDigest;
-use crate::domain::keys::{KEY_ID_LENGTH, KeyRing, MAC_LENGTH, Purpose};
+use crate::domain::keys::{KEY_ID_LENGTH, KeyId, KeyRing, MAC_LENGTH, Purpose};
 
 const VERSION: u8 = 1;
 const HEADER_LENGTH: usize = 1 + KEY_ID_LENGTH;
@@ -54,16 +54,27 @@ impl Claim {
         self.0.digest()
     }
 
+    /// Whether the key that it says has made it is on the ring.
+    #[must_use]
+    pub fn has_key_of(&self, keys: &KeyRing) -> bool {
+        keys.has(self.key_id())
+    }
+
     /// Whether a key of the ring has made it.
     #[must_use]
     pub fn is_genuine(&self, keys: &KeyRing) -> bool {
         let Token(bytes) = &self.0;
         keys.verify(
             Purpose::Token,
-            [bytes[1], bytes[2]],
+            self.key_id(),
             &bytes[HEADER_LENGTH..LENGTH - MAC_LENGTH],
             &bytes[LENGTH - MAC_LENGTH..],
         )
+    }
+
+    fn key_id(&self) -> KeyId {
+        let Token(bytes) = &self.0;
+        [bytes[1], bytes[2]]
     }
 
     /// The token, if it is genuine.

@@ -35,8 +35,9 @@ enum Opinion {
 impl Sessions {
     /// The live session that a claim opens. `None` is a definite no.
     ///
-    /// What the local cache knows is genuine; whether anything else is, is found out
-    /// before anybody is asked for it.
+    /// What the local cache knows was genuine when it came there, and is so as long as
+    /// its key is on the ring; whether anything else is, is found out before anybody is
+    /// asked for it.
     ///
     /// # Errors
     /// [`Unavailable`] if nobody can tell.
@@ -44,6 +45,9 @@ impl Sessions {
         self: &Arc<Self>,
         claim: &Claim,
     ) -> Result<Option<Arc<Record>>, Unavailable> {
+        if !claim.has_key_of(&self.keys) {
+            return Ok(None);
+        }
         self.check_if(&claim.digest(), || claim.is_genuine(&self.keys))
             .await
     }

@@ -6,6 +6,7 @@ mod authz;
 mod cache;
 mod change_password;
 mod cookie;
+mod copies;
 mod cors;
 mod cost;
 mod cross_site;

@@ -37,6 +37,8 @@ pub struct Deployment {
     instances: [Instance; 3],
     pub redis: OwnRedis,
     pub ledger: Ledger,
+    /// The instances' only key, as long as nobody gives them others.
+    pub key: String,
     _turn: SemaphorePermit<'static>,
 }
 
@@ -91,6 +93,7 @@ impl Deployment {
             instances,
             redis,
             ledger,
+            key,
             _turn: turn,
         };
         for at in EVERYWHERE {
@@ -150,7 +153,7 @@ impl Instance {
             ("GATELODGE_LOG__LEVEL", "warn"),
             ("GATELODGE_BOOTSTRAP_ADMIN_EMAIL", ADMIN),
             ("GATELODGE_BOOTSTRAP_ADMIN_PASSWORD", PASSWORD),
-            ("GATELODGE_SECRETS__KEYS", key),
+            ("GATELODGE_SECRETS__KEYS_FILE", KEYS),
             ("DATABASE_URL", &database_url),
             ("REDIS_URL", &redis_url),
         ];
@@ -159,6 +162,7 @@ impl Instance {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         let folder = tempfile::tempdir().expect("a temporary directory");
+        write_keys(&folder, &[key]);
         Self {
             program: run(&folder, &environment),
             to_ledger,
@@ -189,12 +193,28 @@ impl Instance {
         self.program.signal(name);
     }
 
+    /// Puts other keys in the place where this one reads them.
+    pub fn set_keys(&self, keys: &[&str]) {
+        write_keys(&self.folder, keys);
+    }
+
+    pub fn log(&self) -> String {
+        self.program.log()
+    }
+
     pub async fn is_ready(&self) {
         within(RECOVERY, "the instance is ready", async || {
             self.browser().get("/health/ready").await.status == 200
         })
         .await;
     }
+}
+
+/// Of each instance its own, in its folder.
+const KEYS: &str = "keys";
+
+fn write_keys(folder: &TempDir, keys: &[&str]) {
+    std::fs::write(folder.path().join(KEYS), keys.join("\n")).expect("a file of keys");
 }
 
 fn run(folder: &TempDir, environment: &[(String, String)]) -> Program {

@@ -17,6 +17,7 @@ mod oracle;
 mod partitions;
 mod redis;
 mod revocation;
+mod rotation;
 mod scene;
 mod slow;
 

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use gatelodge::startup::generate_key;
+
 use super::{command, outcome, run};
 use crate::support::certificates::Authority;
 
@@ -387,6 +389,33 @@ fn weak_keys_are_refused() {
         let error = String::from_utf8(refused.stderr).unwrap();
         assert!(error.contains("secrets.keys is not usable"), "{error}");
         assert!(!error.contains(&key), "{error}");
+    }
+}
+
+#[test]
+fn a_file_of_keys_has_some_and_each_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys");
+    let key = generate_key();
+    for (content, mistake) in [
+        (String::new(), "secrets.keys_file is an empty file"),
+        ("\n \n".to_owned(), "secrets.keys_file is an empty file"),
+        (format!("{key}\n{key}\n"), "secrets.keys has a key twice"),
+        (
+            format!("{key}\n{}\n", &key[..80]),
+            "secrets.keys is not usable",
+        ),
+    ] {
+        std::fs::write(&file, content).unwrap();
+        let refused = outcome(
+            command(folder.path())
+                .env("GATELODGE_SECRETS__KEYS_FILE", &file)
+                .args(["config", "check"]),
+        );
+        assert_eq!(refused.status.code(), Some(1));
+        let error = String::from_utf8(refused.stderr).unwrap();
+        assert!(error.contains(mistake), "{mistake}\n{error}");
+        assert!(!error.contains(&key[..20]), "{error}");
     }
 }
 

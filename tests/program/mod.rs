@@ -3,6 +3,7 @@
 mod canaries;
 mod commands;
 mod configuration;
+mod keys;
 mod logs;
 mod serve;
 

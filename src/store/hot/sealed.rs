@@ -55,12 +55,8 @@ pub(super) fn seal(
 ) -> anyhow::Result<Vec<u8>> {
     let user_agent = record.session.user_agent.as_ref().map(user_agent::pack);
     let plaintext = postcard::to_stdvec(&Version2::of(record, user_agent.as_deref()))?;
-    let mut sealed = vec![VERSION];
-    sealed.extend(keys.first_id());
-    let body = keys.seal(digest, &sealed, nonce, &plaintext);
-    sealed.extend(nonce);
-    sealed.extend(body);
-    Ok(sealed)
+    let (key_id, body) = keys.seal(digest, VERSION, nonce, &plaintext);
+    Ok([&[VERSION][..], &key_id, &nonce, &body].concat())
 }
 
 /// `None` for whatever this version did not seal with one of these keys under
@@ -75,7 +71,7 @@ pub(super) fn open(bytes: &[u8], digest: &TokenDigest, keys: &KeyRing) -> Option
     let plaintext = keys.open(
         key_id.try_into().ok()?,
         digest,
-        header,
+        VERSION,
         nonce.try_into().ok()?,
         body,
     )?;

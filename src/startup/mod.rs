@@ -1,33 +1,34 @@
 //! The composition root: puts the parts together, in production and in tests
 //! alike.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+mod keys;
+
+use std::fs::DirBuilder;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use actix_web::dev::Server;
 use anyhow::{Context as _, bail, ensure};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::accounts::{Accounts, Earlier, FirstAdmin, Hasher, NewAccount, SetUp};
-use crate::config::{self, Settings, secret_key};
+use crate::config::{self, Settings};
 use crate::domain::audit::{Actor, Source};
-use crate::domain::keys::{KEY_LENGTH, KeyRing, SecretKey};
 use crate::domain::session::Lifetime;
 use crate::domain::user::{Role, UserName};
-use crate::entropy;
 use crate::http::{Capacity, Links, Services, serve};
 use crate::sessions::{Clock, Policy, Sessions};
 use crate::store::bus::Bus;
 use crate::store::hot::HotStore;
 use crate::store::ledger::Ledger;
 use crate::store::redis::Redis;
+
+pub use keys::{generate_key, write_key};
+
+use keys::Keys;
 
 /// Connections at once that a thread takes, if the system lets it.
 const CONNECTIONS: u64 = 25_000;
@@ -57,11 +58,13 @@ impl Application {
     /// # Errors
     /// If any of that cannot be done.
     pub async fn build_with_clock(mut settings: Settings, clock: Clock) -> anyhow::Result<Self> {
+        // First of all: until it is listened to, it ends the process.
+        let hang_up = signal(SignalKind::hangup()).context("cannot listen to SIGHUP")?;
         let listener = TcpListener::bind(settings.server.bind)
             .with_context(|| format!("cannot listen on server.bind, {}", settings.server.bind))?;
         let address = listener.local_addr()?;
         settings.server.bind = address;
-        let services = services(&settings, clock).await?;
+        let services = services(&settings, clock, Some(hang_up)).await?;
         let setup_link = match first_admin(&services, &settings).await {
             Ok(link) => link,
             Err(error) => {
@@ -102,7 +105,8 @@ impl Application {
         self.address
     }
 
-    /// Answers requests until SIGTERM or SIGINT; then finishes those under way.
+    /// Answers requests until SIGTERM or SIGINT; then finishes those under way. At
+    /// SIGHUP, and when their file has changed, reads the keys again.
     ///
     /// # Errors
     /// If the server fails.
@@ -185,12 +189,13 @@ async fn first_admin(services: &Services, settings: &Settings) -> anyhow::Result
 }
 
 /// What an app of one's own needs to use [`Gate`](crate::Gate): the same parts
-/// as in [`Application`], without a server.
+/// as in [`Application`], without a server. Listens to no signal; keys are read again
+/// when their file has changed.
 ///
 /// # Errors
 /// If a store does not answer.
 pub async fn connect(settings: &Settings) -> anyhow::Result<Services> {
-    services(settings, Clock::new()).await
+    services(settings, Clock::new(), None).await
 }
 
 /// Connects to the ledger and brings its schema up to date.
@@ -210,15 +215,22 @@ async fn open_ledger(database: &config::Database) -> anyhow::Result<Ledger> {
     Ledger::connect(&database.url, database.max_connections).await
 }
 
-async fn services(settings: &Settings, clock: Clock) -> anyhow::Result<Services> {
+/// Of which the keys are read again when their file has changed, or at `reload`.
+async fn services(
+    settings: &Settings,
+    clock: Clock,
+    reload: Option<Signal>,
+) -> anyhow::Result<Services> {
     let mut ledger = open_ledger(&settings.database).await?;
     ledger.claim()?;
+    let keys = Keys::read(settings)?;
     let Operator {
         accounts,
         sessions,
         links,
         ..
-    } = assemble(ledger, settings, clock).await?;
+    } = assemble(ledger, settings, &keys, clock).await?;
+    keys.follow(reload);
     Ok(Services::new(accounts, sessions, links, settings))
 }
 
@@ -245,16 +257,21 @@ pub async fn operate(settings: &Settings) -> anyhow::Result<Operator> {
         );
     }
     let ledger = open_ledger(&settings.database).await?;
-    assemble(ledger, settings, Clock::new()).await
+    assemble(ledger, settings, &Keys::read(settings)?, Clock::new()).await
 }
 
-async fn assemble(ledger: Ledger, settings: &Settings, clock: Clock) -> anyhow::Result<Operator> {
+async fn assemble(
+    ledger: Ledger,
+    settings: &Settings,
+    keys: &Keys,
+    clock: Clock,
+) -> anyhow::Result<Operator> {
     if settings.database.migrate {
         ledger.migrate().await?;
     } else {
         ledger.check_schema().await?;
     }
-    let keys = Arc::new(key_ring(settings)?);
+    let keys = keys.ring();
     let redis = redis(&settings.redis)?;
     let key_prefix = &settings.redis.key_prefix;
     let hot = redis
@@ -313,59 +330,6 @@ const fn policy(settings: &Settings) -> Policy {
         ledger_reads: session.ledger_reads,
         audit_retention: settings.audit.retention,
     }
-}
-
-fn key_ring(settings: &Settings) -> anyhow::Result<KeyRing> {
-    match (
-        settings.secrets.keys.split_first(),
-        settings.database.data_directory(),
-    ) {
-        (Some((first, others)), _) => Ok(KeyRing::new(first, others)),
-        (None, Some(directory)) => Ok(KeyRing::new(&embedded_key(&directory)?, &[])),
-        (None, None) => bail!("secrets.keys is missing"),
-    }
-}
-
-/// The key of an embedded instance, generated when it is first asked for.
-fn embedded_key(directory: &Path) -> anyhow::Result<SecretKey> {
-    let path = directory.join("gatelodge.key");
-    if !path.exists() {
-        write_key(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    let text =
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    secret_key(text.trim())
-        .map_err(|right| anyhow::anyhow!("{} is damaged; it takes {right}", path.display()))
-}
-
-/// Writes a new key for its owner alone, whole or not at all; `false` if there is
-/// a file already, which is left as it is.
-///
-/// # Errors
-/// If it cannot be written.
-pub fn write_key(path: &Path) -> std::io::Result<bool> {
-    let suffix = u64::from_ne_bytes(entropy::random());
-    let unfinished = path.with_extension(format!("{suffix:016x}"));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .mode(0o600)
-        .create_new(true)
-        .open(&unfinished)?;
-    let written = writeln!(file, "{}", generate_key()).and_then(|()| file.sync_all());
-    // Unlike a move, a link does not take the place of a file.
-    let linked = written.and_then(|()| fs::hard_link(&unfinished, path));
-    fs::remove_file(&unfinished)?;
-    match linked {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// A new key, in the base64 that `secrets.keys` takes.
-#[must_use]
-pub fn generate_key() -> String {
-    STANDARD.encode(entropy::random::<KEY_LENGTH>())
 }
 
 fn create_private_directory(directory: &Path) -> anyhow::Result<()> {
