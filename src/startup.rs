@@ -13,6 +13,7 @@ use anyhow::{Context as _, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::accounts::{Accounts, Earlier, FirstAdmin, Hasher, NewAccount, SetUp};
@@ -31,6 +32,9 @@ use crate::store::redis::Redis;
 
 /// Connections at once that a thread takes, if the system lets it.
 const CONNECTIONS: u64 = 25_000;
+
+/// Connections that may wait to be taken, if the system lets them.
+const WAITING: u32 = 4096;
 
 /// Open files that are not clients: stores, logs, and what a command may need.
 const OTHER_FILES: u64 = 256;
@@ -57,7 +61,7 @@ impl Application {
     /// # Errors
     /// If any of that cannot be done.
     pub async fn build_with_clock(mut settings: Settings, clock: Clock) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(settings.server.bind)
+        let listener = listen(settings.server.bind)
             .with_context(|| format!("cannot listen on server.bind, {}", settings.server.bind))?;
         let address = listener.local_addr()?;
         settings.server.bind = address;
@@ -120,6 +124,18 @@ impl Application {
     pub fn handle(&self) -> actix_web::dev::ServerHandle {
         self.server.handle()
     }
+}
+
+/// The system's own default is too short for a crowd that comes at once: who finds no
+/// place is not told, and asks again after a second, or three.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)?.into_std()
 }
 
 /// As many connections for each thread as this process may have files, less what it needs
