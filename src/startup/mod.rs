@@ -12,6 +12,7 @@ use std::sync::Arc;
 use actix_web::dev::Server;
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::TcpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::accounts::{Accounts, Earlier, FirstAdmin, Hasher, NewAccount, SetUp};
@@ -32,6 +33,9 @@ use keys::Keys;
 
 /// Connections at once that a thread takes, if the system lets it.
 const CONNECTIONS: u64 = 25_000;
+
+/// Connections that may wait to be taken, if the system lets them.
+const WAITING: u32 = 4096;
 
 /// Open files that are not clients: stores, logs, and what a command may need.
 const OTHER_FILES: u64 = 256;
@@ -60,7 +64,7 @@ impl Application {
     pub async fn build_with_clock(mut settings: Settings, clock: Clock) -> anyhow::Result<Self> {
         // First of all: until it is listened to, it ends the process.
         let hang_up = signal(SignalKind::hangup()).context("cannot listen to SIGHUP")?;
-        let listener = TcpListener::bind(settings.server.bind)
+        let listener = listen(settings.server.bind)
             .with_context(|| format!("cannot listen on server.bind, {}", settings.server.bind))?;
         let address = listener.local_addr()?;
         settings.server.bind = address;
@@ -124,6 +128,18 @@ impl Application {
     pub fn handle(&self) -> actix_web::dev::ServerHandle {
         self.server.handle()
     }
+}
+
+/// The system's own default is too short for a crowd that comes at once: who finds no
+/// place is not told, and asks again after a second, or three.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)?.into_std()
 }
 
 /// As many connections for each thread as this process may have files, less what it needs
