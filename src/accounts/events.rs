@@ -132,7 +132,8 @@ impl Accounts {
         }
     }
 
-    async fn refused(&self, event: Event) -> Result<(), Unavailable> {
+    /// Writes down a refusal, if it is not one too many.
+    pub(super) async fn refused(&self, event: Event) -> Result<(), Unavailable> {
         let action = event.action.as_str();
         match self.refusals.count(event.action, event.act.at) {
             ..=REFUSALS_A_MINUTE => self.ledger.record(&event).await,
