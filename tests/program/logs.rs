@@ -2,13 +2,17 @@
 
 use std::collections::HashSet;
 
+use gatelodge::startup::generate_key;
 use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::{Program, command};
-use crate::support::app::PASSWORD;
+use crate::support::app::{PASSWORD, TestDatabase};
+use crate::support::certificates::{Authority, Validity};
+use crate::support::redis_servers::Node;
+use crate::support::servers::free_port;
 use crate::support::{Browser, eventually};
 
 /// A line like those of the log, a command to a terminal, and one to a careless logger.
@@ -214,4 +218,43 @@ async fn a_refusal_is_told_with_its_problem_and_who_it_was() {
         assert_eq!(span["client"], "127.0.0.1");
         assert!(span["request_id"].is_string());
     }
+}
+
+/// ASVS 16.3.4.
+#[tokio::test]
+async fn a_store_with_the_wrong_certificate_is_told_of_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let [theirs, ours] = [(); 2].map(|()| Authority::new());
+    let port = free_port().to_string();
+    let mut words = vec!["--tls-port", &port];
+    let signed = theirs.sign_for_redis(folder.path(), Validity::Valid);
+    words.extend(signed.iter().map(String::as_str));
+    let _redis = Node::start(&words);
+    let ca = folder.path().join("ours.pem");
+    std::fs::write(&ca, &ours.pem).unwrap();
+    let database = TestDatabase::create().await;
+    let mut command = command(folder.path());
+    command
+        .env("DATABASE_URL", &database.url)
+        .env("REDIS_URL", format!("rediss://localhost:{port}"))
+        .env("GATELODGE_REDIS__CA_FILE", ca)
+        .env("GATELODGE_SECRETS__KEYS", generate_key());
+    let program = Program::run(command);
+    let told = || -> Vec<Value> {
+        let log = program.log();
+        // The last line may not be whole yet.
+        let lines = log
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        lines
+            .filter(|line: &Value| line["level"] == "WARN")
+            .collect()
+    };
+    eventually("it is told", async || !told().is_empty()).await;
+    let mut ada = program.browser();
+    assert_eq!(ada.register("ada@example.com", PASSWORD).await.status, 201);
+    let told = told();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let cause = told[0]["error"].as_str().unwrap();
+    assert!(cause.contains("certificate"), "{cause}");
 }

@@ -97,6 +97,56 @@ async fn every_act_leaves_one_event(#[values(Embedded, Scaled)] stack: Stack) {
 
 #[rstest]
 #[tokio::test]
+async fn every_act_on_ones_own_account_leaves_one_event(#[values(Embedded, Scaled)] stack: Stack) {
+    let app = TestApp::spawn(stack).await;
+    let mut root = app.admin().await;
+    let mut ada = app.registered("ada@example.com").await;
+    let id = ada.user_id().await;
+    let ended = app.logged_in("ada@example.com").await.session_id().await;
+    ada.revoke_session(&ended).await;
+    ada.revoke_others().await;
+    ada.update_account(&json!({ "name": "Countess" })).await;
+    let email = json!({ "email": "countess@example.com", "password": PASSWORD });
+    ada.update_account(&email).await;
+    let before = ada.session_id().await;
+    ada.change_password(PASSWORD, "another password of hers")
+        .await;
+    let after = ada.session_id().await;
+    ada.revoke_all().await;
+    let mut ada = app.browser();
+    ada.log_in("countess@example.com", "another password of hers")
+        .await;
+    ada.delete_account("another password of hers").await;
+
+    let of_ada = events(&mut root, &format!("subject={id}")).await;
+    assert_eq!(
+        actions(&of_ada),
+        [
+            "account_deleted",
+            "logged_in",
+            "all_sessions_revoked",
+            "password_changed",
+            "email_changed",
+            "name_changed",
+            "other_sessions_revoked",
+            "session_revoked",
+            "logged_in",
+            "registered",
+        ]
+    );
+    for event in &of_ada {
+        assert_eq!(event["actor_id"], *id, "{event}");
+        assert_eq!(event["ip"], "127.0.0.1");
+        assert_eq!(event["outcome"], "success");
+        assert!(event["request_id"].is_string());
+    }
+    assert_eq!(of_ada[7]["session_id"], *ended);
+    assert_eq!(of_ada[4]["session_id"], *before);
+    assert_eq!(of_ada[3]["session_id"], *after);
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_bulk_revocation_says_what_and_why(#[values(Embedded, Scaled)] stack: Stack) {
     let app = TestApp::spawn(stack).await;
     let mut root = app.admin().await;
