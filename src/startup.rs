@@ -21,6 +21,7 @@ use crate::accounts::{Accounts, Earlier, FirstAdmin, Hasher, NewAccount, SetUp};
 use crate::config::{self, Settings, secret_key};
 use crate::domain::audit::Actor;
 use crate::domain::keys::{KEY_LENGTH, KeyRing, SecretKey};
+use crate::domain::password::PasswordPolicy;
 use crate::domain::session::Lifetime;
 use crate::domain::user::{Role, UserName};
 use crate::entropy;
@@ -163,7 +164,7 @@ async fn first_admin(services: &Services, settings: &Settings) -> anyhow::Result
             name: UserName::parse("Administrator")?,
             role: Role::Admin,
         },
-        password: bootstrap.password(settings.password.min_length)?,
+        password: bootstrap.password(&settings.password_policy())?,
     };
     match accounts.bootstrap(by, act).await? {
         FirstAdmin::Created | FirstAdmin::Exists => Ok(None),
@@ -218,7 +219,7 @@ pub struct Operator {
     pub accounts: Arc<Accounts>,
     pub sessions: Arc<Sessions>,
     pub links: Links,
-    pub password_min_length: usize,
+    pub password_policy: PasswordPolicy,
 }
 
 /// Connects a command to the stores.
@@ -270,7 +271,7 @@ async fn assemble(ledger: Ledger, settings: &Settings, clock: Clock) -> anyhow::
         accounts: Arc::new(accounts),
         sessions,
         links: Links::new(&settings.server.public_url),
-        password_min_length: settings.password.min_length,
+        password_policy: settings.password_policy(),
     })
 }
 

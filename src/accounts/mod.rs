@@ -64,7 +64,7 @@ pub enum Error {
 pub struct Accounts {
     ledger: Ledger,
     sessions: Arc<Sessions>,
-    hasher: Hasher,
+    hasher: Arc<Hasher>,
     registration_is_open: bool,
 }
 
@@ -81,7 +81,7 @@ impl From<Refusal> for Error {
 
 impl Accounts {
     #[must_use]
-    pub const fn new(
+    pub fn new(
         ledger: Ledger,
         sessions: Arc<Sessions>,
         hasher: Hasher,
@@ -90,7 +90,7 @@ impl Accounts {
         Self {
             ledger,
             sessions,
-            hasher,
+            hasher: Arc::new(hasher),
             registration_is_open,
         }
     }
@@ -108,11 +108,8 @@ impl Accounts {
             .await?
             .filter(|credentials| credentials.user.status == Status::Active)
             .ok_or(Error::SessionEnded)?;
-        if self
-            .hasher
-            .verify(password, credentials.password_hash)
-            .await?
-        {
+        let verified = self.hasher.verify(password, Some(&credentials)).await?;
+        if verified.is_right() {
             Ok(credentials.version)
         } else {
             Err(Error::WrongPassword)

@@ -38,6 +38,8 @@ pub use session::Session;
 
 use reader::Reader;
 
+use crate::domain::password::PasswordPolicy;
+
 /// The file that is read if it exists and no other is named.
 pub const DEFAULT_FILE: &str = "gatelodge.toml";
 
@@ -102,6 +104,12 @@ impl Settings {
         settings
     }
 
+    /// What is asked of every new password.
+    #[must_use]
+    pub fn password_policy(&self) -> PasswordPolicy {
+        PasswordPolicy::new(self.password.min_length, self.server.public_url.host())
+    }
+
     /// Cookies know hosts and no ports (RFC 6265, 8.5). In development, without TLS,
     /// there is no domain to share.
     fn sees_the_cookie(&self, origin: &url::Origin) -> bool {
@@ -140,7 +148,7 @@ impl Settings {
             );
         }
         if let Some(bootstrap) = &self.bootstrap
-            && let Err(wrong) = bootstrap.password(self.password.min_length)
+            && let Err(wrong) = bootstrap.password(&self.password_policy())
         {
             from.mistake(
                 "bootstrap_admin_password",
