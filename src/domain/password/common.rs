@@ -1,10 +1,14 @@
 //! The passwords that are tried first (NIST SP 800-63B-4, 3.1.1.2; ASVS 6.2.4, 6.2.12).
 //!
-//! `common.txt` has the 20 000 most frequent of Mark Burnett's ten million passwords
-//! (2015, in the public domain), and of the million most frequent those of 15 characters
-//! or more, since by default no shorter one is taken. Their order of frequency is that of
-//! `SecLists` (Copyright (c) 2018 Daniel Miessler, MIT licence). All are folded as
-//! [`fold`] does it, and sorted.
+//! `common.txt` has what comes first in two lists of leaked passwords, sorted, and folded as
+//! [`fold`] does it:
+//! - the 20 000 most frequent of Mark Burnett's ten million (2015, in the public domain), and
+//!   those of 15 characters or more among the million most frequent, since by default none
+//!   is shorter; by their order in `SecLists` (Copyright (c) 2018 Daniel Miessler, MIT licence);
+//! - the 20 000 by Royce Williams that Django refuses (Copyright (c) Django Software
+//!   Foundation and individual contributors, BSD-3-Clause), of two characters or more.
+//!
+//! `common.licences.txt` has both licences.
 
 use std::sync::LazyLock;
 
