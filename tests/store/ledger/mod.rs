@@ -386,6 +386,30 @@ async fn born_and_vouched_tell_what_came_before(#[values(Postgres, Sqlite)] back
 
 #[rstest]
 #[tokio::test]
+async fn a_hash_is_renewed_only_for_the_credential_verified(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    let ledger = open(backend).await;
+    let (first, issue) = registered(&ledger, "ada@example.com").await;
+    let user = issue.user.id;
+    ledger.renew_hash(user, CURRENT, &hash("2")).await.unwrap();
+    let renewed = ledger.credentials_of(user).await.unwrap().unwrap();
+    assert_eq!(renewed.password_hash, Some(hash("2")));
+    assert_eq!(renewed.version, CURRENT, "it is the same credential");
+    assert!(is_alive(&ledger, &first).await);
+
+    let changed = draft();
+    let change = ledger
+        .change_password(user, first.id, CURRENT, &hash("3"), &changed, act())
+        .await;
+    assert!(change.unwrap().is_ok());
+    ledger.renew_hash(user, CURRENT, &hash("2")).await.unwrap();
+    let after = ledger.credentials_of(user).await.unwrap().unwrap();
+    assert_eq!(after.password_hash, Some(hash("3")));
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_changed_password_ends_all_sessions_but_the_new_one(
     #[values(Postgres, Sqlite)] backend: Backend,
 ) {
