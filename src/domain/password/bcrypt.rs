@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::Password;
 use super::scheme::InvalidHash;
 
-pub const SALT_LENGTH: usize = 16;
+pub(super) const SALT_LENGTH: usize = 16;
 const CHECKSUM_LENGTH: usize = 23;
 /// How much of its input bcrypt takes.
 const INPUT_LENGTH: usize = 72;
@@ -79,6 +79,16 @@ impl Bcrypt {
             cost,
             salt,
             checksum: checksum(&input.of(password, &salt), cost, salt),
+        }
+    }
+
+    /// No password is known to have that checksum.
+    pub(super) const fn of_nobody(cost: Cost) -> Self {
+        Self {
+            input: Input::Hmac,
+            cost,
+            salt: [0; SALT_LENGTH],
+            checksum: [0; CHECKSUM_LENGTH],
         }
     }
 

@@ -172,6 +172,12 @@ mod tests {
 
     /// As it was where it comes from, until the hash is made anew.
     #[test]
+    fn nobody_has_a_password() {
+        let nobody = Scheme::of_nobody(Cost::new(4).unwrap());
+        assert!(!nobody.is_of(&Password::parse("password").unwrap()));
+    }
+
+    #[test]
     fn of_an_imported_bcrypt_72_bytes_count() {
         // libxcrypt, of "a" 72 times and "b"
         let stored = "$2y$04$UsQGI..FZ7O/afSxdxfX2O1xofkhV8O27RW.jWlRJDHTFjTAyV0eG";

@@ -11,7 +11,7 @@ mod scheme;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-pub use self::bcrypt::{Cost, SALT_LENGTH, spin};
+pub use self::bcrypt::{Cost, spin};
 pub use hash::PasswordHash;
 pub use policy::{NewPassword, Owner, PasswordPolicy};
 pub use scheme::{InvalidHash, Scheme};

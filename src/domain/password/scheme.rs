@@ -91,6 +91,13 @@ impl Scheme {
         }
     }
 
+    /// One that no password opens, for accounts that do not exist: it takes as long to
+    /// verify as one of ours.
+    #[must_use]
+    pub const fn of_nobody(cost: Cost) -> Self {
+        Self::Bcrypt(Bcrypt::of_nobody(cost))
+    }
+
     /// Takes the work of verifying it.
     #[must_use]
     pub fn is_of(&self, password: &Password) -> bool {
