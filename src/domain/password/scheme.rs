@@ -47,29 +47,14 @@ impl Scheme {
             ["", "2x", cost, rest] => {
                 bcrypt(Input::SignedBytes, Some(cost), rest.split_at_checked(22))
             }
-            [
-                "",
-                name @ ("argon2d" | "argon2i" | "argon2id"),
-                "v=19",
-                costs,
-                salt,
-                digest,
-            ] => argon2(name, Version::V0x13, costs, salt, digest),
-            [
-                "",
-                name @ ("argon2d" | "argon2i" | "argon2id"),
-                "v=16",
-                costs,
-                salt,
-                digest,
-            ]
-            | [
-                "",
-                name @ ("argon2d" | "argon2i" | "argon2id"),
-                costs,
-                salt,
-                digest,
-            ] => argon2(name, Version::V0x10, costs, salt, digest),
+            ["", name, "v=19", costs, salt, digest] if name.starts_with("argon2") => {
+                argon2(name, Version::V0x13, costs, salt, digest)
+            }
+            ["", name, "v=16", costs, salt, digest] | ["", name, costs, salt, digest]
+                if name.starts_with("argon2") =>
+            {
+                argon2(name, Version::V0x10, costs, salt, digest)
+            }
             ["", "scrypt", costs, salt, digest] => {
                 let [log_n, r, p] = parameters(costs, ["ln", "r", "p"])?;
                 let (salt, digest) = (unpadded(salt)?, unpadded(digest)?);
