@@ -89,10 +89,6 @@ impl Accounts {
         act: Act,
     ) -> Result<(), Error> {
         let digest = token.digest();
-        // A link that is none is not worth a hash.
-        if !self.ledger.is_password_link(&digest, act.at).await? {
-            return Err(InvalidLink.into());
-        }
         let hash = self.hasher.hash(password).await?;
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions
@@ -113,13 +109,14 @@ impl Accounts {
         Ok(self.ledger.is_setup_link(&token.digest(), now).await?)
     }
 
-    /// Whether a user's password can be set by that link.
+    /// Whose password can be set by that link.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn is_password_link(&self, token: &LinkToken) -> Result<bool, Error> {
+    /// [`Error::InvalidLink`] or [`Error::Unavailable`].
+    pub async fn link_holder(&self, token: &LinkToken) -> Result<User, Error> {
         let now = self.sessions.clock().now();
-        Ok(self.ledger.is_password_link(&token.digest(), now).await?)
+        let holder = self.ledger.find_link_holder(&token.digest(), now).await?;
+        holder.ok_or_else(|| InvalidLink.into())
     }
 
     /// Creates the first admin for who has a setup link. Logs nobody in.

@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use futures_util::future::OptionFuture;
 
+use super::hasher::Verified;
 use super::{Accounts, Error};
 use crate::domain::audit::{Act, Action, Actor};
 use crate::domain::client::Client;
 use crate::domain::device::DeviceClaim;
 use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
+use crate::domain::id::UserId;
 use crate::domain::password::Password;
-use crate::domain::user::Status;
+use crate::domain::user::{CredentialVersion, Status};
 use crate::sessions::Issued;
 use crate::store::Unavailable;
-use crate::store::ledger::Verified;
+use crate::store::ledger::Proof;
 
 pub struct LogIn {
     pub email: Email,
@@ -71,25 +73,27 @@ impl Accounts {
         let accounts = Arc::clone(self);
         self.sessions
             .uncut(async move {
-                let hash = found.as_ref().and_then(|found| found.password_hash.clone());
-                let is_right = accounts.is_right(&attempt, password, hash).await?;
+                let verified = accounts.verify(&attempt, password, found.as_ref()).await?;
                 let why = match found {
                     None => NoLogin::UnknownAccount,
-                    Some(_) if !is_right => NoLogin::WrongPassword,
+                    Some(_) if !verified.is_right() => NoLogin::WrongPassword,
                     Some(found) if found.user.status == Status::Locked => NoLogin::Locked,
                     Some(found) => {
-                        let verified = Verified {
+                        let proof = Proof {
                             user: found.user.id,
                             version: found.version,
                             budgets: &attempt.budgets,
                         };
                         let issued = accounts
-                            .issue(verified, client, remember_me, presented, act)
+                            .issue(proof, client, remember_me, presented, act)
                             .await?;
-                        match issued {
-                            Some(issued) => return Ok(issued),
-                            None => NoLogin::CredentialChanged,
+                        if let Some(issued) = issued {
+                            if let Verified::Outdated(password) = verified {
+                                accounts.renew_hash(found.user.id, found.version, password);
+                            }
+                            return Ok(issued);
                         }
+                        NoLogin::CredentialChanged
                     }
                 };
                 let event = act.did_to(Action::LoginFailed, user).with(why.as_str());
@@ -99,10 +103,26 @@ impl Accounts {
             .await
     }
 
+    /// Hashes a password that was right as it would be hashed now. It is the same credential
+    /// as before, so no session ends. Nobody waits for it: the answer must not tell by its
+    /// time what was stored. If it is not done now, it is at the next log-in.
+    fn renew_hash(&self, user: UserId, verified: CredentialVersion, password: Password) {
+        let (ledger, hasher) = (self.ledger.clone(), Arc::clone(&self.hasher));
+        self.sessions.begin(async move {
+            let Ok(hash) = hasher.hash_again(password).await else {
+                return;
+            };
+            if let Err(error) = ledger.renew_hash(user, verified, &hash).await {
+                let error = format!("{error:#}");
+                tracing::warn!(%user, error, "the password hash is still the old one");
+            }
+        });
+    }
+
     /// `None` if the credential is no longer the user's.
     async fn issue(
         &self,
-        verified: Verified<'_>,
+        proof: Proof<'_>,
         client: Client,
         remember_me: bool,
         presented: Option<TokenDigest>,
@@ -114,7 +134,7 @@ impl Accounts {
         let max_per_user = self.sessions.policy().max_per_user;
         let issue = self
             .ledger
-            .issue_session(verified, &draft, presented, max_per_user, act)
+            .issue_session(proof, &draft, presented, max_per_user, act)
             .await?;
         let issued = issue.map(|issue| self.sessions.issued(token, issue));
         Ok(OptionFuture::from(issued).await)

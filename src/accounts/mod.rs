@@ -21,9 +21,9 @@ use crate::domain::attempt::{Limits, Outcome};
 use crate::domain::audit::{Action, Actor, Source};
 use crate::domain::device::DeviceClaim;
 use crate::domain::link::InvalidLink;
-use crate::domain::password::{Password, PasswordHash};
+use crate::domain::password::Password;
 use crate::domain::session::Record;
-use crate::domain::user::{CredentialVersion, Status};
+use crate::domain::user::{CredentialVersion, Credentials, Status};
 use crate::sessions::Sessions;
 use crate::store::Unavailable;
 use crate::store::ledger::{Ledger, Refusal};
@@ -36,6 +36,7 @@ pub use register::Register;
 pub use throttle::Attempts;
 pub use users::{Created, NewAccount};
 
+use hasher::Verified;
 use throttle::{Attempt, Throttle};
 
 /// Why something was not done.
@@ -76,7 +77,7 @@ pub enum Error {
 pub struct Accounts {
     ledger: Ledger,
     sessions: Arc<Sessions>,
-    hasher: Hasher,
+    hasher: Arc<Hasher>,
     throttle: Throttle,
     refusals: Refusals,
     registration_is_open: bool,
@@ -105,7 +106,7 @@ impl Accounts {
         Self {
             ledger,
             sessions,
-            hasher,
+            hasher: Arc::new(hasher),
             throttle: Throttle::new(limits),
             refusals: Refusals::default(),
             registration_is_open,
@@ -134,8 +135,8 @@ impl Accounts {
         let accounts = Arc::clone(self);
         self.sessions
             .uncut(async move {
-                let hash = credentials.password_hash;
-                if accounts.is_right(&attempt, password, hash).await? {
+                let verified = accounts.verify(&attempt, password, Some(&credentials));
+                if verified.await?.is_right() {
                     accounts.settle_attempt(&attempt, Outcome::Right).await?;
                     return Ok(credentials.version);
                 }
@@ -147,13 +148,13 @@ impl Accounts {
     }
 
     /// Looks at the password of an attempt that was reserved.
-    async fn is_right(
+    async fn verify(
         &self,
         attempt: &Attempt,
         password: Password,
-        hash: Option<PasswordHash>,
-    ) -> Result<bool, Error> {
-        let verified = self.hasher.verify(password, hash).await;
+        credentials: Option<&Credentials>,
+    ) -> Result<Verified, Error> {
+        let verified = self.hasher.verify(password, credentials).await;
         if verified.is_err() {
             self.settle_attempt(attempt, Outcome::Untried).await?;
         }

@@ -9,7 +9,7 @@ use crate::domain::audit::Act;
 use crate::domain::email::Email;
 use crate::domain::id::UserId;
 use crate::domain::page::{Page, PageOf};
-use crate::domain::password::NewPassword;
+use crate::domain::password::{NewPassword, PasswordHash};
 use crate::domain::text::Fragment;
 use crate::domain::user::{Role, Status, User, UserName};
 use crate::entropy;
@@ -117,9 +117,23 @@ impl Accounts {
         password: NewPassword,
         act: Act,
     ) -> Result<User, Error> {
+        let hash = self.hasher.hash(password).await?;
+        self.import_user(account, hash, act).await
+    }
+
+    /// Creates a user with the hash of a password.
+    ///
+    /// # Errors
+    /// [`Error::EmailTaken`] or [`Error::Unavailable`].
+    pub async fn import_user(
+        &self,
+        account: NewAccount,
+        hash: PasswordHash,
+        act: Act,
+    ) -> Result<User, Error> {
         let new = NewUser {
             user: account.user(act),
-            password_hash: Some(self.hasher.hash(password).await?),
+            password_hash: Some(hash),
         };
         if self.ledger.create_user(&new, None, act).await? {
             Ok(new.user)

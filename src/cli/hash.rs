@@ -24,12 +24,11 @@ pub(super) enum Command {
 
 /// Below it a hash is no obstacle (OWASP, Password Storage).
 const LOWEST: u32 = 10;
-const HIGHEST: u32 = 31;
 
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     let Command::Calibrate { time } = command;
     let mut chosen = None;
-    for number in LOWEST..=HIGHEST {
+    for number in LOWEST..=Cost::MAX {
         let Some(cost) = Cost::new(number) else { break };
         let taken = time_of_one_hash(cost);
         print(&format!("cost {number}: {} ms", taken.as_millis()))?;

@@ -10,6 +10,7 @@ use crate::domain::audit::{Actor, Source};
 use crate::domain::email::Email;
 use crate::domain::id::UserId;
 use crate::domain::page::{Limit, PageOf};
+use crate::domain::password::Owner;
 use crate::domain::text::Fragment;
 use crate::domain::user::{Role, Status, User, UserName};
 use crate::http::UserView;
@@ -63,6 +64,12 @@ pub(super) struct Create {
     /// Ask for no password: print a link by which the user sets one
     #[arg(long)]
     invite: bool,
+    /// Read no password but the hash of one, as another system has stored it
+    ///
+    /// bcrypt, Argon2, scrypt, or PBKDF2 as Django writes it. The user's next log-in
+    /// replaces it.
+    #[arg(long, conflicts_with = "invite")]
+    password_hash: bool,
 }
 
 #[derive(Args)]
@@ -125,8 +132,17 @@ async fn create(new: Create, operator: &Operator) -> anyhow::Result<()> {
         let created = accounts.invite(account, act).await?;
         done(&created.user, "is invited")?;
         print_link(operator, &created.invitation)
+    } else if new.password_hash {
+        let hash = password::read_hash()?;
+        let act = sessions.act(Actor::Operator, Source::default());
+        let user = accounts.import_user(account, hash, act).await?;
+        done(&user, "is created")
     } else {
-        let password = password::read_new(operator.password_min_length)?;
+        let owner = Owner {
+            name: Some(&account.name),
+            email: Some(&account.email),
+        };
+        let password = password::read_new(&operator.password_policy, owner)?;
         let act = sessions.act(Actor::Operator, Source::default());
         let user = accounts.create_user(account, password, act).await?;
         done(&user, "is created")

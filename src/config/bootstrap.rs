@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::reader::Reader;
 use crate::domain::email::Email;
-use crate::domain::password::{InvalidPassword, NewPassword};
+use crate::domain::password::{InvalidPassword, NewPassword, Owner, PasswordPolicy};
 
 /// Who becomes the first admin, if there is none when the service starts.
 #[derive(Clone)]
@@ -48,7 +48,11 @@ impl Bootstrap {
 
     /// # Errors
     /// If the password is none that a user could choose.
-    pub fn password(&self, min_length: usize) -> Result<NewPassword, InvalidPassword> {
-        NewPassword::parse(&self.password, min_length)
+    pub fn password(&self, policy: &PasswordPolicy) -> Result<NewPassword, InvalidPassword> {
+        let owner = Owner {
+            name: None,
+            email: Some(&self.email),
+        };
+        NewPassword::parse(&self.password, policy, owner)
     }
 }

@@ -43,6 +43,8 @@ use reader::{Reader, Source};
 
 use crate::domain::attempt::Limits;
 
+use crate::domain::password::PasswordPolicy;
+
 /// The file that is read if it exists and no other is named.
 pub const DEFAULT_FILE: &str = "gatelodge.toml";
 
@@ -111,6 +113,12 @@ impl Settings {
         settings
     }
 
+    /// What is asked of every new password.
+    #[must_use]
+    pub fn password_policy(&self) -> PasswordPolicy {
+        PasswordPolicy::new(self.password.min_length, self.server.public_url.host())
+    }
+
     /// Cookies know hosts and no ports (RFC 6265, 8.5). In development, without TLS,
     /// there is no domain to share.
     fn sees_the_cookie(&self, origin: &url::Origin) -> bool {
@@ -145,7 +153,7 @@ impl Settings {
             from.mistake("secrets.keys", secrets::MISSING);
         }
         if let Some(bootstrap) = &self.bootstrap
-            && let Err(wrong) = bootstrap.password(self.password.min_length)
+            && let Err(wrong) = bootstrap.password(&self.password_policy())
         {
             from.mistake(
                 "bootstrap_admin_password",

@@ -36,10 +36,9 @@ impl Password {
                 "Each more doubles the work of verifying a password; `gatelodge hash \
                  calibrate` finds yours",
                 |text| {
-                    text.parse()
-                        .ok()
-                        .and_then(Cost::new)
-                        .ok_or_else(|| "a whole number from 4 to 31".to_owned())
+                    text.parse().ok().and_then(Cost::new).ok_or_else(|| {
+                        format!("a whole number from {} to {}", Cost::MIN, Cost::MAX)
+                    })
                 },
             ),
             hash_concurrency: from

@@ -16,6 +16,7 @@ use super::trusted_proxies::TrustedProxies;
 use crate::accounts::Accounts;
 use crate::config::Settings;
 use crate::domain::access::Rules;
+use crate::domain::password::PasswordPolicy;
 use crate::sessions::Sessions;
 
 /// Everything an actix app needs to log users in and to know who they are.
@@ -33,7 +34,7 @@ pub struct Services {
     pub(super) rules: Arc<Rules>,
     pub(super) identity_headers: IdentityHeaders,
     pub(super) trusted_proxies: TrustedProxies,
-    pub(super) password_min_length: usize,
+    pub(super) password_policy: PasswordPolicy,
     pub(super) shows_docs: bool,
 }
 
@@ -61,7 +62,7 @@ impl Services {
             rules: Arc::new(settings.authz.rules.clone()),
             identity_headers: IdentityHeaders::new(settings.authz.header_style),
             trusted_proxies: TrustedProxies::new(server.trusted_proxies.clone()),
-            password_min_length: settings.password.min_length,
+            password_policy: settings.password_policy(),
             shows_docs: settings.docs.enabled,
         }
     }

@@ -188,4 +188,9 @@ impl Sessions {
             .await
             .unwrap_or_else(|error| Err(Unavailable::task(error).into()))
     }
+
+    /// Begins `work` that no caller waits for; [`Sessions::stop`] does.
+    pub fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn_on(work, &self.runtime);
+    }
 }

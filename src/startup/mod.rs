@@ -18,6 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::accounts::{Accounts, Earlier, FirstAdmin, Hasher, NewAccount, SetUp};
 use crate::config::{self, Settings};
 use crate::domain::audit::{Actor, Source};
+use crate::domain::password::PasswordPolicy;
 use crate::domain::session::Lifetime;
 use crate::domain::user::{Role, UserName};
 use crate::http::{Capacity, Links, Services, serve};
@@ -192,7 +193,7 @@ async fn first_admin(services: &Services, settings: &Settings) -> anyhow::Result
             name: UserName::parse("Administrator")?,
             role: Role::Admin,
         },
-        password: bootstrap.password(settings.password.min_length)?,
+        password: bootstrap.password(&settings.password_policy())?,
     };
     match accounts.bootstrap(by, act).await? {
         FirstAdmin::Created | FirstAdmin::Exists => Ok(None),
@@ -255,7 +256,7 @@ pub struct Operator {
     pub accounts: Arc<Accounts>,
     pub sessions: Arc<Sessions>,
     pub links: Links,
-    pub password_min_length: usize,
+    pub password_policy: PasswordPolicy,
 }
 
 /// Connects a command to the stores.
@@ -313,7 +314,7 @@ async fn assemble(
         accounts: Arc::new(accounts),
         sessions,
         links: Links::new(&settings.server.public_url),
-        password_min_length: settings.password.min_length,
+        password_policy: settings.password_policy(),
     })
 }
 

@@ -95,6 +95,14 @@ async fn users_are_created_with_a_password_of_standard_input(
         ("", "no password: standard input takes one line"),
         ("short\n", "the password must be at least 15 characters"),
         ("\n", "the password must not be empty"),
+        (
+            "qwertyuiopasdfghjkl\n",
+            "the password is among the most common",
+        ),
+        (
+            "bob@example.com\n",
+            "the password must not be your name or e-mail",
+        ),
     ] {
         let create = [
             "users",
@@ -109,6 +117,54 @@ async fn users_are_created_with_a_password_of_standard_input(
     }
     let unknown = beside.run(&["users", "lock", "bob@example.com"]);
     assert!(failed(&unknown).contains("there is no user \"bob@example.com\""));
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn users_are_created_with_a_hash_of_another_system(#[values(Embedded, Scaled)] stack: Stack) {
+    let beside = Beside::a_service(stack).await;
+    let create = |email| {
+        let arguments = [
+            "users",
+            "create",
+            "--password-hash",
+            "--name",
+            "Ada",
+            "--email",
+        ];
+        let mut command = beside.command(&arguments);
+        command.arg(email);
+        command
+    };
+    // Of the usual password, made by Django 5.2.19.
+    let hash =
+        "pbkdf2_sha256$1000$lFO5I8v6G55dTJFAkSLx7C$SUE6PxvvYmenHI1W902wDsZaG/5re4h8AgjWaQcMJYE=";
+    let created = said(outcome_of_input(
+        &mut create("ada@example.com"),
+        &format!("{hash}\r\n"),
+    ));
+    assert!(created.ends_with("is created"), "{created}");
+    beside.app.logged_in("ada@example.com").await;
+
+    for (input, mistake) in [
+        ("", "no hash: standard input takes one line"),
+        (
+            "5f4dcc3b5aa765d61d8327deb882cf99\n",
+            "is of no scheme known here, which are: bcrypt ($2a$",
+        ),
+        (PASSWORD, "is of no scheme known here"),
+        ("$2b$12$short\n", "that its scheme does not allow"),
+        (
+            "pbkdf2_sha256$900000000$saltsalt$SUE6PxvvYmenHI1W902wDsZaG/5re4h8AgjWaQcMJYE=",
+            "takes more work than a log-in may",
+        ),
+    ] {
+        let refused = failed(&outcome_of_input(&mut create("bob@example.com"), input));
+        assert!(refused.contains(mistake), "{refused}");
+        assert!(!refused.contains(PASSWORD), "{refused}");
+    }
+    let both = create("bob@example.com").arg("--invite").output().unwrap();
+    assert_eq!(both.status.code(), Some(2));
 }
 
 #[rstest]

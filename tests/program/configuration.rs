@@ -74,7 +74,7 @@ fn all_mistakes_in_the_configuration_are_told_at_once() {
         "session.lease is longer than 5s",
         "nonsense.x is not a key",
         "sesion.lease is not a key",
-        "password.bcrypt_cost is \"99\"; it takes a whole number from 4 to 31",
+        "password.bcrypt_cost is \"99\"; it takes a whole number from 4 to 16",
         "server.public_url is \"http://auth.example.com\"; it takes https://",
         "secrets.keys is not usable; it takes 64 random bytes",
     ] {

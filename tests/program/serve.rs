@@ -2,7 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use sqlx::{Connection as _, SqliteConnection};
 
 use super::{Program, command, outcome, run};
 use crate::support::app::PASSWORD;
@@ -35,6 +37,41 @@ async fn who_was_logged_in_is_so_after_kill_9() {
             .status,
         200
     );
+}
+
+#[tokio::test]
+async fn a_hash_that_is_broken_or_absurd_is_a_wrong_password_and_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(folder.path());
+    let mut ada = program.browser();
+    assert_eq!(ada.register("ada@example.com", PASSWORD).await.status, 201);
+    let database = folder.path().join("data/gatelodge.db");
+    let url = format!("sqlite://{}", database.display());
+    let mut ledger = SqliteConnection::connect(&url).await.unwrap();
+    for (reported, hash) in [
+        "",
+        "plain",
+        "$2b$12$abc",
+        "$2b$31$86s9iNqxu3AdfL8T/Ru72.6gGOGo57T1XqeC8qRQ17WcTuAlcjKx6",
+        "$argon2id$v=19$m=4294967295,t=9,p=1$c2FsdHNhbHQ$1RxKq8Cum05oGhxOPLangg",
+        "$scrypt$ln=40,r=8,p=1$c2FsdHNhbHQ$3AKE5puDsFN284q++Jy6ndmwiHRztDFBzd9xI+e9SUw",
+        "pbkdf2_sha256$4294967295$saltsalt$SUE6PxvvYmenHI1W902wDsZaG/5re4h8AgjWaQcMJYE=",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let change = sqlx::query("update users set password_hash = $1").bind(hash);
+        change.execute(&mut ledger).await.unwrap();
+        let started = Instant::now();
+        let answer = program.browser().log_in("ada@example.com", PASSWORD).await;
+        answer.assert_problem(401, "invalid_credentials");
+        assert!(started.elapsed() < Duration::from_secs(2), "{hash}");
+        eventually("somebody hears of it", async || {
+            program.log().matches("the stored password hash").count() > reported
+        })
+        .await;
+    }
+    assert!(program.log().contains(&ada.user_id().await));
 }
 
 #[tokio::test]

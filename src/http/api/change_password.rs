@@ -4,7 +4,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use crate::domain::password::{NewPassword, Password};
+use crate::domain::password::{NewPassword, Owner, Password};
 use crate::http::body::{Fields, Json};
 use crate::http::carrier::carry_issued;
 use crate::http::client::client_of;
@@ -59,8 +59,9 @@ impl Body {
             self.current_password.as_deref(),
             Password::parse,
         );
+        let user = current.record().user();
         let new = fields.parse("new_password", self.new_password.as_deref(), |text| {
-            NewPassword::parse(text, services.password_min_length)
+            NewPassword::parse(text, &services.password_policy, Owner::from(&user))
         });
         let (Some(known), Some(new)) = (known, new) else {
             return Err(fields.into_problem());

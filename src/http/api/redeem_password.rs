@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::domain::link::LinkToken;
-use crate::domain::password::NewPassword;
+use crate::domain::password::{NewPassword, Owner};
 use crate::http::body::{Fields, Json};
 use crate::http::client::strangers_act;
 use crate::http::problem::Problem;
@@ -46,8 +46,13 @@ impl Body {
     ) -> Result<(), Problem> {
         let mut fields = Fields::default();
         let token = fields.parse("token", self.token.as_deref(), LinkToken::parse);
+        let holder = match &token {
+            Some(token) => Some(services.accounts.link_holder(token).await?),
+            None => None,
+        };
+        let owner = holder.as_ref().map(Owner::from).unwrap_or_default();
         let new = fields.parse("new_password", self.new_password.as_deref(), |text| {
-            NewPassword::parse(text, services.password_min_length)
+            NewPassword::parse(text, &services.password_policy, owner)
         });
         let (Some(token), Some(new)) = (token, new) else {
             return Err(fields.into_problem());

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::accounts::Register;
 use crate::domain::email::Email;
-use crate::domain::password::NewPassword;
+use crate::domain::password::{NewPassword, Owner};
 use crate::domain::user::UserName;
 use crate::http::body::{Fields, Json};
 use crate::http::carrier::{Presented, carry_issued};
@@ -57,7 +57,11 @@ impl Body {
         let email = fields.parse("email", self.email.as_ref(), Email::parse);
         let name = fields.parse("name", self.name.as_ref(), UserName::parse);
         let password = fields.parse("password", self.password.as_deref(), |text| {
-            NewPassword::parse(text, services.password_min_length)
+            let owner = Owner {
+                name: name.as_ref(),
+                email: email.as_ref(),
+            };
+            NewPassword::parse(text, &services.password_policy, owner)
         });
         let (Some(email), Some(name), Some(password)) = (email, name, password) else {
             return Err(fields.into_problem());

@@ -6,6 +6,7 @@ use askama::Template;
 
 use super::{dress, page};
 use crate::domain::page::Page;
+use crate::domain::password::PasswordPolicy;
 use crate::http::problem::{FieldError, Kind, Problem};
 
 /// What is wrong with a form as it was sent; nothing, with one that is still empty.
@@ -100,7 +101,8 @@ impl Mistakes {
 }
 
 /// What to choose for a password.
-pub(super) fn advice(min_length: usize) -> String {
+pub(super) fn advice(policy: &PasswordPolicy) -> String {
+    let min_length = policy.min_length();
     format!("{min_length} characters at least. A few words that mean nothing together are good.")
 }
 

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::form::{Mistakes, advice};
 use super::{LinkQuery, Message, answer, dead_link, page};
+use crate::accounts;
 use crate::domain::link::LinkToken;
 use crate::http::api::redeem_password;
 use crate::http::body::{Form, Query};
@@ -32,12 +33,16 @@ pub async fn get_password(
     services: Data<Services>,
     Query(parameters): Query<LinkQuery>,
 ) -> Result<HttpResponse, Problem> {
-    match LinkToken::parse(&parameters.token) {
-        Ok(token) if services.accounts.is_password_link(&token).await? => {
+    let Ok(token) = LinkToken::parse(&parameters.token) else {
+        return dead_link();
+    };
+    match services.accounts.link_holder(&token).await {
+        Ok(_) => {
             let form = form(&services, &parameters.token, Mistakes::default());
             page(StatusCode::OK, &form)
         }
-        Ok(_) | Err(_) => dead_link(),
+        Err(accounts::Error::InvalidLink(_)) => dead_link(),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -64,7 +69,7 @@ pub async fn set_password(
 fn form<'a>(services: &Services, token: &'a str, mistakes: Mistakes) -> PasswordForm<'a> {
     PasswordForm {
         token,
-        advice: advice(services.password_min_length),
+        advice: advice(&services.password_policy),
         mistakes,
     }
 }

@@ -50,7 +50,7 @@ pub async fn get_register(
         mistakes: Mistakes::default(),
         email: "",
         name: "",
-        advice: advice(services.password_min_length),
+        advice: advice(&services.password_policy),
         return_to: return_to.as_deref(),
     };
     Ok(services
@@ -76,7 +76,7 @@ pub async fn register_user(
         mistakes,
         email: account.email.as_deref().unwrap_or_default(),
         name: account.name.as_deref().unwrap_or_default(),
-        advice: advice(services.password_min_length),
+        advice: advice(&services.password_policy),
         return_to: return_to.as_deref(),
     })?;
     Ok(services.return_origins.allow_in(form))

@@ -10,7 +10,7 @@ use super::{LinkQuery, Message, answer, dead_link, page};
 use crate::accounts::{NewAccount, SetUp};
 use crate::domain::email::Email;
 use crate::domain::link::LinkToken;
-use crate::domain::password::NewPassword;
+use crate::domain::password::{NewPassword, Owner};
 use crate::domain::user::{Role, UserName};
 use crate::http::body::{Fields, Form, Query};
 use crate::http::client::strangers_act;
@@ -46,7 +46,7 @@ pub async fn get_setup(
                 token: &parameters.token,
                 email: "",
                 name: "",
-                advice: advice(services.password_min_length),
+                advice: advice(&services.password_policy),
                 mistakes: Mistakes::default(),
             };
             page(StatusCode::OK, &form)
@@ -70,7 +70,7 @@ pub async fn set_up(
         token: &body.token,
         email: &body.email,
         name: &body.name,
-        advice: advice(services.password_min_length),
+        advice: advice(&services.password_policy),
         mistakes,
     })
 }
@@ -81,7 +81,11 @@ async fn create(request: &HttpRequest, services: &Services, body: &Body) -> Resu
     let email = fields.parse("email", Some(&body.email), Email::parse);
     let name = fields.parse("name", Some(&body.name), UserName::parse);
     let password = fields.parse("password", Some(&*body.password), |text| {
-        NewPassword::parse(text, services.password_min_length)
+        let owner = Owner {
+            name: name.as_ref(),
+            email: email.as_ref(),
+        };
+        NewPassword::parse(text, &services.password_policy, owner)
     });
     let (Some(token), Some(email), Some(name), Some(password)) = (token, email, name, password)
     else {

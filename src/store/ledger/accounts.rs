@@ -7,6 +7,7 @@ use super::{Committed, Ledger, Refusal, statements};
 use crate::domain::audit::{Act, Action};
 use crate::domain::email::Email;
 use crate::domain::id::{SessionId, UserId};
+use crate::domain::password::PasswordHash;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{CredentialVersion, Credentials, Status, User, UserName};
 use crate::store::Unavailable;
@@ -38,6 +39,24 @@ impl Ledger {
     pub async fn credentials_of(&self, user: UserId) -> Result<Option<Credentials>, Unavailable> {
         let row = self.read(async |link| statements::users::credentials_by_id(link, user).await);
         Ok(row.await?.map(Into::into))
+    }
+
+    /// Stores another hash of the password that was verified. Changes nothing if that
+    /// credential is no longer the user's; ends no session, for it is the same credential.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn renew_hash(
+        &self,
+        user: UserId,
+        verified: CredentialVersion,
+        hash: &PasswordHash,
+    ) -> Result<(), Unavailable> {
+        self.write(async |link| {
+            statements::users::renew_hash(link, user, verified, hash).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Sets a new e-mail address and ends the user's sessions but `by`, which

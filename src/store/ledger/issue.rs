@@ -27,7 +27,7 @@ pub struct Issue {
 }
 
 /// A user's credential, and the attempt in which it was just told.
-pub struct Verified<'a> {
+pub struct Proof<'a> {
     pub user: UserId,
     pub version: CredentialVersion,
     pub budgets: &'a [Budget],
@@ -74,17 +74,17 @@ impl Ledger {
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn issue_session(
         &self,
-        verified: Verified<'_>,
+        proof: Proof<'_>,
         draft: &Draft,
         presented: Option<Opened>,
         max_per_user: Option<usize>,
         act: Act,
     ) -> Result<Option<Issue>, Unavailable> {
-        let Verified {
+        let Proof {
             user,
             version,
             budgets,
-        } = verified;
+        } = proof;
         self.bounded(async {
             let mut tx = self.begin().await?;
             let Some(current) = lock_verified(&mut tx, user, version).await? else {

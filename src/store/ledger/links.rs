@@ -13,7 +13,7 @@ use crate::domain::id::UserId;
 use crate::domain::link::LinkDigest;
 use crate::domain::password::PasswordHash;
 use crate::domain::time::Timestamp;
-use crate::domain::user::Credentials;
+use crate::domain::user::{Credentials, User};
 use crate::store::Unavailable;
 
 /// A link to be: what its token is known by, and how long it lives.
@@ -117,17 +117,21 @@ impl Ledger {
         .await
     }
 
-    /// Whether a user's password can be set by the link of that digest.
+    /// Whose password can be set by the link of that digest.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
-    pub async fn is_password_link(
+    pub async fn find_link_holder(
         &self,
         digest: &LinkDigest,
         now: Timestamp,
-    ) -> Result<bool, Unavailable> {
+    ) -> Result<Option<User>, Unavailable> {
         let found = self.find_link(digest, now).await?;
-        Ok(matches!(found, Some(Bearer::User(..))))
+        let Some(Bearer::User(user, _)) = found else {
+            return Ok(None);
+        };
+        let holder = self.credentials_of(user).await?;
+        Ok(holder.map(|holder| holder.user))
     }
 
     /// Whether the first admin can be set up by the link of that digest.

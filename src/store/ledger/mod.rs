@@ -38,7 +38,7 @@ use crate::domain::user::User;
 pub use accounts::ChangedEmail;
 pub use attempts::Reserved;
 pub use ending::Opened;
-pub use issue::{Issue, Verified};
+pub use issue::{Issue, Proof};
 pub use links::{Earlier, FirstAdmin, NewLink};
 pub use log::{LogPage, LogReader};
 pub use sessions::{Batch, Touched};

@@ -6,7 +6,7 @@ use gatelodge::domain::audit::{Action, EventFilter};
 use gatelodge::domain::email::Email;
 use gatelodge::domain::page::{Limit, PageOf};
 use gatelodge::domain::time::Timestamp;
-use gatelodge::store::ledger::{Ledger, Reserved, Verified};
+use gatelodge::store::ledger::{Ledger, Proof, Reserved};
 use rstest::rstest;
 
 use super::Backend::{self, Postgres, Sqlite};
@@ -89,7 +89,7 @@ async fn a_right_one_ends_the_row_but_not_what_is_under_way(
         assert_eq!(made, Reserved::Yes);
     }
     let budgets = budgets("ada@example.com");
-    let right = Verified {
+    let right = Proof {
         budgets: &budgets,
         ..verified(ada.user.id)
     };

@@ -19,7 +19,7 @@ use gatelodge::domain::time::Timestamp;
 use gatelodge::domain::user::{CredentialVersion, Role, Status, User, UserName};
 use gatelodge::entropy;
 use gatelodge::store::ledger::{
-    ChangedEmail, Issue, Ledger, LogPage, NewUser, Refusal, Touched, Verified,
+    ChangedEmail, Issue, Ledger, LogPage, NewUser, Proof, Refusal, Touched,
 };
 use rstest::rstest;
 use sqlx::{Connection as _, PgConnection};
@@ -151,8 +151,8 @@ async fn issued(ledger: &Ledger, user: UserId) -> Draft {
     draft
 }
 
-fn verified(user: UserId) -> Verified<'static> {
-    Verified {
+fn verified(user: UserId) -> Proof<'static> {
+    Proof {
         user,
         version: CURRENT,
         budgets: &[],
@@ -399,6 +399,30 @@ async fn born_and_vouched_tell_what_came_before(#[values(Postgres, Sqlite)] back
         (third.session.born.get(), third.vouched.number.get()),
         (1, 1)
     );
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_hash_is_renewed_only_for_the_credential_verified(
+    #[values(Postgres, Sqlite)] backend: Backend,
+) {
+    let ledger = open(backend).await;
+    let (first, issue) = registered(&ledger, "ada@example.com").await;
+    let user = issue.user.id;
+    ledger.renew_hash(user, CURRENT, &hash("2")).await.unwrap();
+    let renewed = ledger.credentials_of(user).await.unwrap().unwrap();
+    assert_eq!(renewed.password_hash, Some(hash("2")));
+    assert_eq!(renewed.version, CURRENT, "it is the same credential");
+    assert!(is_alive(&ledger, &first).await);
+
+    let changed = draft();
+    let change = ledger
+        .change_password(user, first.id, CURRENT, &hash("3"), &changed, act())
+        .await;
+    assert!(change.unwrap().is_ok());
+    ledger.renew_hash(user, CURRENT, &hash("2")).await.unwrap();
+    let after = ledger.credentials_of(user).await.unwrap().unwrap();
+    assert_eq!(after.password_hash, Some(hash("3")));
 }
 
 #[rstest]

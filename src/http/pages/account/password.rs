@@ -37,7 +37,7 @@ pub async fn get_password(
     let form = PasswordForm {
         viewer: current.into(),
         mistakes: Mistakes::default(),
-        advice: advice(services.password_min_length),
+        advice: advice(&services.password_policy),
     };
     page(StatusCode::OK, &form)
 }
@@ -57,7 +57,7 @@ pub async fn change_password(
         Err(problem) => again(problem, |mistakes| PasswordForm {
             viewer: current.into(),
             mistakes,
-            advice: advice(services.password_min_length),
+            advice: advice(&services.password_policy),
         }),
     }
 }

@@ -4,7 +4,7 @@ use super::{Result, user_columns};
 use crate::domain::email::Email;
 use crate::domain::id::UserId;
 use crate::domain::password::PasswordHash;
-use crate::domain::user::{Role, Status, UserName};
+use crate::domain::user::{CredentialVersion, Role, Status, UserName};
 use crate::store::ledger::NewUser;
 use crate::store::ledger::connection::{Link, execute, fetch};
 use crate::store::ledger::rows::CredentialsRow;
@@ -85,6 +85,22 @@ pub(in crate::store::ledger) async fn set_password(
         "update users set password_hash = $2, credential_version = credential_version + 1 \
          where id = $1",
         user,
+        hash,
+    )
+}
+
+/// The statement takes the user's lock itself, and looks at the version under it.
+pub(in crate::store::ledger) async fn renew_hash(
+    link: Link<'_>,
+    user: UserId,
+    verified: CredentialVersion,
+    hash: &PasswordHash,
+) -> Result<u64> {
+    execute!(
+        link,
+        "update users set password_hash = $3 where id = $1 and credential_version = $2",
+        user,
+        verified,
         hash,
     )
 }
