@@ -202,9 +202,13 @@ pub(super) fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>
     Ok((!text.is_empty()).then_some(text))
 }
 
-/// A field that, if it is there, is a text: not null.
-pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    String::deserialize(from).map(Some)
+/// A field that, if it is there, is not null.
+pub(super) fn not_null<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(from).map(Some)
 }
 
 /// A field that is an object. (serde would take an array for it as well.)

@@ -37,6 +37,7 @@ pub struct Body {
         (status = 401, description = "`invalid_credentials`"),
         (status = 503, description = "`busy`"),
     ),
+    security((), ("session" = [])),
 )]
 pub async fn create_session(
     request: HttpRequest,
