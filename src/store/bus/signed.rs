@@ -259,4 +259,28 @@ mod tests {
             }
         }
     }
+
+    /// A fuzz target: what another version, or whoever has a key, may have signed.
+    #[test]
+    fn whatever_is_opened_can_be_signed_again() {
+        let keys = KeyRing::new(&key(1), &[]);
+        let bodies: Vec<_> = signals()
+            .iter()
+            .map(|signal| postcard::to_stdvec(&Wire::from(signal)).unwrap())
+            .collect();
+        bolero::check!()
+            .with_type::<(bool, u8, Vec<u8>)>()
+            .for_each(|(which, cut, garbage)| {
+                let known = &bodies[usize::from(*which)];
+                let kept = usize::from(*cut) % (known.len() + 1);
+                for body in [garbage.clone(), [&known[..kept], garbage].concat()] {
+                    let (key_id, mac) = keys.sign(Purpose::Signal, &signed_part(&body));
+                    let message = [&[VERSION][..], &key_id, &mac, &body].concat();
+                    if let Some(signal) = open(&message, &keys) {
+                        let again = sign(&signal, &keys).unwrap();
+                        assert_eq!(open(&again, &keys), Some(signal));
+                    }
+                }
+            });
+    }
 }
