@@ -165,6 +165,8 @@ fn every_test_that_is_named_in_asvs_md_exists() {
     let page = fs::read_to_string(root.join("docs/asvs.md")).unwrap();
     let named: BTreeSet<_> = page
         .split('`')
+        .skip(1)
+        .step_by(2)
         .filter_map(|text| text.split_once(".rs::"))
         .collect();
     assert!(named.len() > 80, "{named:#?}");
