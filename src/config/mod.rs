@@ -240,7 +240,7 @@ mod tests {
 
     /// A fuzz target.
     #[test]
-    fn settings_load_or_every_mistake_names_its_key_and_no_secret() {
+    fn whatever_is_configured_loads_or_every_mistake_names_its_key_and_no_secret() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gatelodge.toml");
         let known = Settings::keys();
@@ -286,7 +286,7 @@ mod tests {
 
     /// A fuzz target.
     #[test]
-    fn a_file_that_is_broken_anywhere_is_told_without_what_is_secret_in_it() {
+    fn whatever_is_wrong_in_a_file_is_told_without_what_is_secret_in_it() {
         const WHOLE: &str = "[database]\nurl = \"postgres://u:hunter2@host/db\"\n\
             [redis]\nurl = 'redis://:hunter2@host'\n\
             [secrets]\nkeys = [\"hunter2\", \"\"\"\nhunter2\n\"\"\"]\n";

@@ -161,7 +161,7 @@ mod tests {
 
     /// A fuzz target.
     #[test]
-    fn what_is_read_as_a_claim_is_written_as_it_was_and_none_is_genuine() {
+    fn whatever_is_read_as_a_claim_is_written_as_it_was_and_none_is_genuine() {
         let keys = ring();
         bolero::check!()
             .with_type::<([u8; LENGTH], Vec<u8>)>()

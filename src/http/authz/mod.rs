@@ -270,7 +270,7 @@ mod tests {
 
     /// A fuzz target: the request that a proxy asks about.
     #[test]
-    fn a_question_is_about_what_a_browser_would_ask_for_whichever_proxy_asks_it() {
+    fn whatever_a_proxy_asks_about_is_what_a_browser_would_ask_for() {
         bolero::check!()
             .with_type::<(bool, Vec<u8>, Vec<u8>)>()
             .for_each(|(is_usual, authority, uri)| {
