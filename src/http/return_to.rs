@@ -185,44 +185,49 @@ mod tests {
         }
     }
 
-    /// What an address is made of.
-    const PIECES: &[&str] = &[
+    /// What an address is made of, in its order.
+    const SCHEMES: &[&str] = &[
         "",
-        "",
-        "https://",
-        "https://",
-        "//",
-        "/",
-        "\\",
+        "https:",
+        "HTTPS:",
         "http:",
+        "ws:",
         "javascript:",
-        "ada@",
-        "ada:x@",
+        "h\tttps:",
+    ];
+    const SLASHES: &[&str] = &["", "/", "//", "///", "\\\\", "/\\"];
+    const USERS: &[&str] = &["", "", "ada@", ":x@", "app.example.com@", "%40", "@"];
+    const HOSTS: &[&str] = &[
+        "",
         "auth.example.com",
         "app.example.com",
+        "APP.example.com",
         "evil.example",
+        "app",
+    ];
+    const ENDS: &[&str] = &[
+        "",
+        ".",
         ":443",
         ":8443",
-        "?",
+        "/",
         "#",
-        ".",
-        "%2f",
-        "%40",
-        "\t",
-        " ",
+        "?",
+        "\\@",
         "\u{3002}",
-        "é",
+        ".example.com",
     ];
 
     /// A fuzz target.
     #[test]
     fn whatever_is_accepted_is_an_address_of_an_allowed_origin_and_stays_so() {
         bolero::check!()
-            .with_type::<([u8; 6], Option<char>)>()
-            .for_each(|(pieces, other)| {
-                let piece = |which: &u8| PIECES[usize::from(*which) % PIECES.len()];
-                let mut target: String = pieces.iter().map(piece).collect();
-                target.extend(*other);
+            .with_type::<([u8; 6], String)>()
+            .for_each(|(which, rest)| {
+                let parts = [SCHEMES, SLASHES, USERS, HOSTS, ENDS, ENDS];
+                let parts = parts.iter().zip(which);
+                let parts = parts.map(|(part, which)| part[usize::from(*which) % part.len()]);
+                let target = parts.chain([rest.as_str()]).collect::<String>();
                 let Some(address) = accept(&target) else {
                     return;
                 };
