@@ -58,7 +58,7 @@ class LiveSession:
         password = f"{PASSWORD}\n"
         subprocess.run(
             [PROGRAM, "users", "create", *who],
-            input=password, text=True, check=True, capture_output=True,
+            input=password, text=True, check=True, stdout=subprocess.DEVNULL,
         )
         return self.log_in()
 

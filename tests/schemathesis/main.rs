@@ -2,7 +2,7 @@
 //! `/openapi.json`, right ones and wrong ones, and holds every answer against it. In a
 //! binary of its own, since it takes the machine for a while.
 //!
-//! A few thousand requests; `GATELODGE_API_CASES=20000` asks for that many, as CI does.
+//! A few thousand requests; `SCHEMATHESIS_CASES=20000` asks for that many, as CI does.
 
 #![expect(
     clippy::expect_used,
@@ -49,7 +49,7 @@ const NEVER_DONE: &str = "POST /api/password/redeem";
 const USUAL_CASES: usize = 2000;
 
 fn cases() -> usize {
-    let asked = std::env::var("GATELODGE_API_CASES").ok();
+    let asked = std::env::var("SCHEMATHESIS_CASES").ok();
     asked.map_or(USUAL_CASES, |cases| cases.parse().expect("a number"))
 }
 
@@ -134,6 +134,8 @@ impl Run {
             .arg(format!("{service}/openapi.json"))
             .arg(format!("--max-examples={examples}"))
             .current_dir(folder)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(settings.iter().map(|(name, value)| (name, value)))
             .env("SCHEMATHESIS_HOOKS", here.join("hooks.py"))
             .env("PROGRAM", env!("CARGO_BIN_EXE_gatelodge"))
