@@ -194,3 +194,128 @@ fn belongs(host: &str, domain: &str) -> bool {
     let rest = host.strip_suffix(domain);
     rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    /// No message may repeat it.
+    const SECRET: &str = "hunter2";
+
+    /// Values as a file has them.
+    const VALUES: &[&str] = &[
+        "\"\"",
+        "0",
+        "-1",
+        "1.5",
+        "9223372036854775807",
+        "true",
+        "\"true\"",
+        "\"30m\"",
+        "\"0s\"",
+        "\"99999d\"",
+        "[]",
+        "[\"a\", 1]",
+        "[[1]]",
+        "{ a = 1 }",
+        "[{ host = \"a\" }]",
+        "[{ require = \"user\", path = \"/a\" }, { require = 1 }]",
+        "1979-05-27",
+        "inf",
+        "\"\\u0000\"",
+        "\"é,\\n,x\"",
+        "\"https://auth.example.com\"",
+        "\"127.0.0.1:0\"",
+        "\"10.0.0.0/8,::1\"",
+        "\"none\"",
+        "\"json\"",
+        "\"a@example.com\"",
+    ];
+
+    const SECRETS: &[&str] = &[
+        "\"hunter2\"",
+        "\"postgres://u:hunter2@host/db\"",
+        "\"redis://u:hunter2@host:port\"",
+        "\"rediss+sentinel://:hunter2@a,b\"",
+        "[\"hunter2\", \"hunter2hunter2\"]",
+    ];
+
+    /// Where a value stands, and which it is.
+    #[derive(Debug, bolero::TypeGenerator)]
+    struct Set {
+        key: u8,
+        value: u8,
+        is_variable: bool,
+        is_secret: bool,
+    }
+
+    /// A fuzz target.
+    #[test]
+    fn whatever_is_configured_loads_or_every_mistake_names_its_key_and_no_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gatelodge.toml");
+        let known = Settings::keys();
+        bolero::check!()
+            .with_type::<Vec<Set>>()
+            .for_each(|sets: &Vec<Set>| {
+                let (mut file, mut environment) = (BTreeMap::new(), BTreeMap::new());
+                let mut keys = BTreeSet::from(["nonsense".to_owned()]);
+                for set in sets {
+                    let Some(known) = known.get(usize::from(set.key) % (known.len() + 1)) else {
+                        file.insert("nonsense".to_owned(), VALUES[1]);
+                        continue;
+                    };
+                    let may_be_secret = matches!(known.form, Form::Secret | Form::SecretList);
+                    let values = if may_be_secret && set.is_secret {
+                        SECRETS
+                    } else {
+                        VALUES
+                    };
+                    let value = values[usize::from(set.value) % values.len()];
+                    if set.is_variable {
+                        let text = value.trim_matches('"').replace('\0', "");
+                        environment.insert(known.variable(), text);
+                    } else {
+                        file.insert(known.key.to_owned(), value);
+                    }
+                }
+                keys.extend(known.iter().map(|known| known.key.to_owned()));
+                let lines = file.iter().map(|(key, value)| format!("{key} = {value}\n"));
+                std::fs::write(&path, lines.collect::<String>()).unwrap();
+                let Err(mistakes) = Settings::load(Some(&path), environment) else {
+                    return;
+                };
+                let told = mistakes.to_string();
+                for line in told.lines().skip(1) {
+                    let word = line.split_whitespace().next().unwrap();
+                    let is_key = keys.iter().any(|key| word.starts_with(key.as_str()));
+                    assert!(is_key, "{told}");
+                }
+                assert!(!told.contains(SECRET), "{told}");
+            });
+    }
+
+    /// A fuzz target.
+    #[test]
+    fn whatever_is_wrong_in_a_file_is_told_without_what_is_secret_in_it() {
+        const WHOLE: &str = "[database]\nurl = \"postgres://u:hunter2@host/db\"\n\
+            [redis]\nurl = 'redis://:hunter2@host'\n\
+            [secrets]\nkeys = [\"hunter2\", \"\"\"\nhunter2\n\"\"\"]\n";
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gatelodge.toml");
+        bolero::check!()
+            .with_type::<(u8, u8, Vec<u8>)>()
+            .for_each(|(at, cut, put)| {
+                let mut file = WHOLE.as_bytes().to_vec();
+                let at = usize::from(*at) % file.len();
+                let end = (at + usize::from(*cut % 8)).min(file.len());
+                file.splice(at..end, put.iter().copied());
+                std::fs::write(&path, file).unwrap();
+                let told = Settings::load(Some(&path), []).err();
+                let told = told.map(|mistakes| mistakes.to_string());
+                assert!(!told.is_some_and(|told| told.contains(SECRET)));
+            });
+    }
+}

@@ -169,4 +169,25 @@ mod tests {
         let other = KeyRing::new(&key(2), &[]);
         assert!(Token::verify(mint(7).expose().as_bytes(), &other).is_none());
     }
+
+    /// A fuzz target.
+    #[test]
+    fn whatever_is_read_as_a_claim_is_written_as_it_was_and_none_is_genuine() {
+        let keys = ring();
+        bolero::check!()
+            .with_type::<([u8; LENGTH], Vec<u8>)>()
+            .for_each(|(bytes, text)| {
+                let mut versioned = *bytes;
+                versioned[0] %= 2;
+                let spelled = URL_SAFE_NO_PAD.encode(versioned);
+                for value in [spelled.as_bytes(), text] {
+                    if let Some(claim) = Claim::parse(value) {
+                        assert_eq!(claim.0.expose().as_bytes(), value);
+                        assert!(!claim.is_genuine(&keys));
+                    }
+                }
+                let is_read = Claim::parse(spelled.as_bytes()).is_some();
+                assert_eq!(is_read, versioned[0] == VERSION);
+            });
+    }
 }

@@ -194,9 +194,13 @@ pub(super) fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>
     Ok((!text.is_empty()).then_some(text))
 }
 
-/// A field that, if it is there, is a text: not null.
-pub(super) fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    String::deserialize(from).map(Some)
+/// A field that, if it is there, is not null.
+pub(super) fn not_null<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(from).map(Some)
 }
 
 /// A field that is an object. (serde would take an array for it as well.)
@@ -306,5 +310,68 @@ impl Fields {
     /// The answer to a request with mistakes.
     pub(super) fn into_problem(self) -> Problem {
         Problem::invalid(self.errors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::ResponseError as _;
+    use actix_web::test::TestRequest;
+
+    use super::*;
+    use crate::http::api::admin::revoke_sessions;
+
+    /// What a body is made of; a value of somebody's is among it.
+    const PIECES: &[&str] = &[
+        "{",
+        "}",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"",
+        "\\u0000",
+        "\\ud800",
+        "null",
+        "true",
+        "-1e999",
+        "\"hunter2\"",
+        "\"hunter2\"",
+        "\"filter\":",
+        "\"everyone\":",
+        "\"ip\":",
+        "\"reason\":",
+        "\"dry_run\":",
+        "\"other\":",
+        " ",
+    ];
+
+    fn piece((which, other): (u8, u8)) -> Vec<u8> {
+        let piece = PIECES.get(usize::from(which) % (PIECES.len() + 1));
+        piece.map_or_else(|| vec![other], |piece| piece.as_bytes().to_vec())
+    }
+
+    /// A fuzz target.
+    #[test]
+    fn whatever_a_body_holds_no_value_of_it_comes_back() {
+        bolero::check!()
+            .with_type::<Vec<(u8, u8)>>()
+            .for_each(|pieces: &Vec<(u8, u8)>| {
+                let body: Vec<u8> = pieces.iter().copied().flat_map(piece).collect();
+                let request = TestRequest::default()
+                    .insert_header((CONTENT_TYPE, "application/json"))
+                    .to_http_request();
+                let Err(problem) = parse::<revoke_sessions::Body>(&request, &body) else {
+                    return;
+                };
+                assert!(problem.status_code().is_client_error());
+                for FieldError { field, message } in problem.errors() {
+                    let is_unknown = message == "is not a field of this request";
+                    assert!(is_unknown || !field.contains("hunter2"), "{field}");
+                    assert!(!message.contains("hunter2"), "{message}");
+                }
+            });
     }
 }

@@ -217,4 +217,62 @@ mod tests {
             assert!(!reads(&[header]), "{}", String::from_utf8_lossy(header));
         }
     }
+
+    /// What a client's header is made of.
+    #[derive(Debug, bolero::TypeGenerator)]
+    enum Piece {
+        Name,
+        PlainName,
+        Equals,
+        Genuine,
+        Separator,
+        Space,
+        Byte(u8),
+    }
+
+    /// A fuzz target.
+    #[test]
+    fn whatever_a_header_holds_only_the_token_that_stands_there_once_is_read() {
+        let keys = KeyRing::new(&key(1), &[]);
+        let token = Token::mint(&Zeroizing::new([7; 32]), &keys);
+        let value = token.expose();
+        let cookie = cookie();
+        let pair = format!("{}={}", cookie.0.name, *value);
+        bolero::check!()
+            .with_type::<Vec<Piece>>()
+            .for_each(|pieces: &Vec<Piece>| {
+                let header: Vec<u8> = pieces
+                    .iter()
+                    .flat_map(|piece| match piece {
+                        Piece::Name => cookie.0.name.as_bytes().to_vec(),
+                        Piece::PlainName => SESSION.to_ascii_uppercase().into_bytes(),
+                        Piece::Equals => b"=".to_vec(),
+                        Piece::Genuine => value.as_bytes().to_vec(),
+                        Piece::Separator => b";".to_vec(),
+                        Piece::Space => b" ".to_vec(),
+                        Piece::Byte(byte) => vec![*byte],
+                    })
+                    .collect();
+                let Ok(header) = HeaderValue::from_bytes(&header) else {
+                    return;
+                };
+                let mut headers = HeaderMap::new();
+                headers.append(COOKIE, header.clone());
+                let read = cookie.read(&headers);
+                let genuine = read.and_then(|claim| claim.verify(&keys));
+                if let Some(genuine) = genuine {
+                    assert_eq!(genuine.digest(), token.digest());
+                    let pairs = header.as_bytes().split(|byte| *byte == b';');
+                    let ours = pairs.filter(|it| it.trim_ascii() == pair.as_bytes());
+                    assert_eq!(ours.count(), 1);
+                }
+                let others = SessionCookie::others(&headers).to_ascii_lowercase();
+                let mut places = others.windows(SESSION.len());
+                assert!(!places.any(|place| place == SESSION.as_bytes()));
+
+                let had_one = cookie.read(&headers).is_some();
+                headers.append(COOKIE, HeaderValue::try_from(&pair).unwrap());
+                assert!(!had_one || cookie.read(&headers).is_none(), "two are none");
+            });
+    }
 }

@@ -2,7 +2,7 @@
 
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Type;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, Content, ObjectBuilder, OpenApi, Ref, RefOr, Response};
 use utoipa::{Modify, OpenApi as _};
 
@@ -80,7 +80,7 @@ pub fn openapi() -> OpenApi {
         health::get_ready,
     ),
     components(schemas(Document, PendingBody)),
-    modifiers(&TheCookie, &Waiting, &Problems),
+    modifiers(&TheCookie, &Emptied, &Waiting, &Problems),
 )]
 struct Description;
 
@@ -168,6 +168,25 @@ impl Modify for Waiting {
     }
 }
 
+/// What a list is asked for and left empty, as forms do it.
+struct Emptied;
+
+impl Modify for Emptied {
+    fn modify(&self, api: &mut OpenApi) {
+        let items = api.paths.paths.values_mut();
+        let lists = items.filter_map(|item| item.get.as_mut());
+        for parameter in lists.flat_map(|list| list.parameters.iter_mut().flatten()) {
+            if let RefOr::T(parameter) = parameter
+                && matches!(parameter.parameter_in, ParameterIn::Query)
+            {
+                // utoipa has no field for it.
+                let allowed = [("allowEmptyValue", true)].into_iter().collect();
+                parameter.extensions = Some(allowed);
+            }
+        }
+    }
+}
+
 /// The errors that an operation can be answered with because of what it is, and
 /// the form of all errors.
 struct Problems;
@@ -201,7 +220,7 @@ fn complete(operation: &mut Operation, path: &str) {
     if operation.request_body.is_some() || takes_query(operation) {
         add(operation, Kind::InvalidInput);
     }
-    if operation.security.is_some() {
+    if needs_session(operation) {
         add(operation, Kind::Unauthenticated);
     }
     if path.starts_with("/api/admin/") {
@@ -220,6 +239,12 @@ fn complete(operation: &mut Operation, path: &str) {
             response.content.insert(media_type, content);
         }
     }
+}
+
+/// The first of what may be is nothing where a session is not needed.
+fn needs_session(operation: &Operation) -> bool {
+    let first = operation.security.iter().flatten().next();
+    first.is_some_and(|first| *first != SecurityRequirement::default())
 }
 
 fn takes_query(operation: &Operation) -> bool {

@@ -184,4 +184,58 @@ mod tests {
             assert_eq!(accept(target), None, "{target:?}");
         }
     }
+
+    /// What an address is made of, in its order.
+    const SCHEMES: &[&str] = &[
+        "",
+        "https:",
+        "HTTPS:",
+        "http:",
+        "ws:",
+        "javascript:",
+        "h\tttps:",
+    ];
+    const SLASHES: &[&str] = &["", "/", "//", "///", "\\\\", "/\\"];
+    const USERS: &[&str] = &["", "", "ada@", ":x@", "app.example.com@", "%40", "@"];
+    const HOSTS: &[&str] = &[
+        "",
+        "auth.example.com",
+        "app.example.com",
+        "APP.example.com",
+        "evil.example",
+        "app",
+    ];
+    const ENDS: &[&str] = &[
+        "",
+        ".",
+        ":443",
+        ":8443",
+        "/",
+        "#",
+        "?",
+        "\\@",
+        "\u{3002}",
+        ".example.com",
+    ];
+
+    /// A fuzz target.
+    #[test]
+    fn whatever_is_accepted_is_an_address_of_an_allowed_origin_and_stays_so() {
+        bolero::check!()
+            .with_type::<([u8; 6], String)>()
+            .for_each(|(which, rest)| {
+                let parts = [SCHEMES, SLASHES, USERS, HOSTS, ENDS, ENDS];
+                let parts = parts.iter().zip(which);
+                let parts = parts.map(|(part, which)| part[usize::from(*which) % part.len()]);
+                let target = parts.chain([rest.as_str()]).collect::<String>();
+                let Some(address) = accept(&target) else {
+                    return;
+                };
+                let place = address.strip_prefix("https://").unwrap();
+                let allowed = ["auth.example.com/", "app.example.com/"];
+                assert!(allowed.iter().any(|it| place.starts_with(it)), "{address}");
+                assert!(address.bytes().all(|byte| byte.is_ascii_graphic()));
+                assert_eq!(accept(&address).as_ref(), Some(&address));
+            });
+    }
 }

@@ -136,3 +136,25 @@ async fn a_deleted_account_is_gone_with_all_its_sessions(#[values(Embedded, Scal
     );
     other.whoami().await.assert_refused();
 }
+
+/// Nothing is done of what may not have been meant.
+#[tokio::test]
+async fn a_field_is_left_out_or_has_a_value_and_null_is_none() {
+    let app = TestApp::spawn(Embedded).await;
+    let mut admin = app.admin().await;
+    let body = json!({ "name": "Ada", "email": null });
+    let answer = admin.update_account(&body).await;
+    answer.assert_problem(422, "invalid_input");
+    assert_eq!(answer.json()["errors"][0]["field"], "email");
+    let user = json!({ "email": "ada@example.com", "name": "Ada", "role": null });
+    let filter = json!({ "filter": { "ip": "203.0.113.9" }, "reason": null });
+    let everyone = json!({ "filter": { "ip": "203.0.113.9", "everyone": null } });
+    for (path, body) in [
+        ("/api/admin/users", user),
+        ("/api/admin/sessions/revoke", filter),
+        ("/api/admin/sessions/revoke", everyone),
+    ] {
+        let answer = admin.post(path, &body).await;
+        answer.assert_problem(422, "invalid_input");
+    }
+}

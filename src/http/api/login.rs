@@ -39,6 +39,7 @@ pub struct Body {
         (status = 429, description = "`too_many_attempts`"),
         (status = 503, description = "`busy`"),
     ),
+    security((), ("session" = [])),
 )]
 pub async fn create_session(
     request: HttpRequest,

@@ -21,6 +21,7 @@ pub(in crate::http) const CLEAR_SITE_DATA: (HeaderName, HeaderValue) = (
 #[utoipa::path(
     post, path = "/api/logout", tag = "account",
     responses((status = 204, description = "The cookie is removed.")),
+    security((), ("session" = [])),
 )]
 pub async fn delete_current_session(
     request: HttpRequest,

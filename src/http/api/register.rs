@@ -37,6 +37,7 @@ pub struct Body {
         (status = 409, description = "`email_taken`"),
         (status = 503, description = "`busy`"),
     ),
+    security((), ("session" = [])),
 )]
 pub async fn register_user(
     request: HttpRequest,

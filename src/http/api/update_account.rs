@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::domain::email::Email;
 use crate::domain::password::Password;
 use crate::domain::user::{User, UserName};
-use crate::http::body::{Fields, Json};
+use crate::http::body::{Fields, Json, not_null};
 use crate::http::client::source_of;
 use crate::http::device_cookie::device_of;
 use crate::http::gate::CurrentSession;
@@ -16,13 +16,16 @@ use crate::http::representation::UserBody;
 use crate::http::services::Services;
 
 #[derive(Deserialize, ToSchema)]
-#[schema(as = AccountChange, example = json!({ "name": "Ada Lovelace" }))]
+#[schema(as = AccountChange, min_properties = 1, max_properties = 2, example = json!({ "name": "Ada Lovelace" }))]
 #[serde(deny_unknown_fields)]
 pub struct Body {
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(required = false, value_type = String, example = "Ada Lovelace")]
     pub(in crate::http) name: Option<String>,
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(required = false, value_type = String, example = "ada@example.com")]
     pub(in crate::http) email: Option<String>,
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(required = false, value_type = String, example = "correct horse battery staple")]
     pub(in crate::http) password: Option<Zeroizing<String>>,
 }

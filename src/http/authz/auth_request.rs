@@ -13,7 +13,7 @@ const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method
 const X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
 
 /// The address is taken apart and left as it is: a URL parser would clean its path.
-fn read(request: &HttpRequest) -> Result<Question<'_>, NoQuestion> {
+pub(super) fn read(request: &HttpRequest) -> Result<Question<'_>, NoQuestion> {
     let method = single(request.headers(), &X_ORIGINAL_METHOD)?;
     let address = single(request.headers(), &X_ORIGINAL_URL)?;
     let (scheme, rest) = address.split_once("://").ok_or(NoQuestion::Address)?;
@@ -29,8 +29,8 @@ fn read(request: &HttpRequest) -> Result<Question<'_>, NoQuestion> {
 #[utoipa::path(
     get, path = "/api/authz/auth-request", tag = "forward-auth",
     params(
-        ("X-Original-Method" = String, Header, description = "Once, as the next"),
-        ("X-Original-URL" = String, Header, description = "The whole address, as on the wire"),
+        ("X-Original-Method" = String, Header, example = "GET", description = "Once, as the next"),
+        ("X-Original-URL" = String, Header, example = "https://app.example.com/notes?page=2", description = "The whole address, as on the wire"),
     ),
     responses(
         (status = 200, description = "It may"),

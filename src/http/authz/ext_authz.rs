@@ -12,7 +12,7 @@ use crate::http::services::Services;
 const PREFIX: &str = "/api/authz/ext-authz";
 
 /// The path is taken as it stands on the wire, not as the router reads it.
-fn read(request: &HttpRequest) -> Result<Question<'_>, NoQuestion> {
+pub(super) fn read(request: &HttpRequest) -> Result<Question<'_>, NoQuestion> {
     let uri = request.uri().path_and_query().map(PathAndQuery::as_str);
     let uri = uri.and_then(|uri| uri.strip_prefix(PREFIX));
     Question::new(
@@ -25,15 +25,14 @@ fn read(request: &HttpRequest) -> Result<Question<'_>, NoQuestion> {
 
 /// Whether a request may pass (Envoy)
 ///
-/// Takes any method: that of the client's request. From `server.trusted_proxies` alone.
-/// The answer has the identity headers, each of them, and the client's cookies without
-/// the session.
+/// Takes any method: that of the client's request, as `Host` is its host. From
+/// `server.trusted_proxies` alone. The answer has the identity headers, each of them,
+/// and the client's cookies without the session.
 #[utoipa::path(
     get, path = "/api/authz/ext-authz/{path}", tag = "forward-auth",
     params(
-        ("path" = String, Path, description = "Of the client's request, with its query"),
-        ("Host" = String, Header, description = "Of the client's request"),
-        ("X-Forwarded-Proto" = String, Header),
+        ("path" = String, Path, example = "notes", description = "Of the client's request, with its query"),
+        ("X-Forwarded-Proto" = String, Header, example = "https"),
     ),
     responses(
         (status = 200, description = "It may"),

@@ -12,7 +12,7 @@ const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-meth
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 
-fn read(request: &HttpRequest) -> Result<Question<'_>, NoQuestion> {
+pub(super) fn read(request: &HttpRequest) -> Result<Question<'_>, NoQuestion> {
     let header = |name| single(request.headers(), name);
     Question::new(
         header(&X_FORWARDED_METHOD)?,
@@ -29,10 +29,10 @@ fn read(request: &HttpRequest) -> Result<Question<'_>, NoQuestion> {
 #[utoipa::path(
     get, path = "/api/authz/forward-auth", tag = "forward-auth",
     params(
-        ("X-Forwarded-Method" = String, Header, description = "Once, as the next three"),
-        ("X-Forwarded-Proto" = String, Header),
-        ("X-Forwarded-Host" = String, Header),
-        ("X-Forwarded-Uri" = String, Header, description = "Path and query, as on the wire"),
+        ("X-Forwarded-Method" = String, Header, example = "GET", description = "Once, as the next three"),
+        ("X-Forwarded-Proto" = String, Header, example = "https"),
+        ("X-Forwarded-Host" = String, Header, example = "app.example.com"),
+        ("X-Forwarded-Uri" = String, Header, example = "/notes?page=2", description = "Path and query, as on the wire"),
     ),
     responses(
         (status = 200, description = "It may"),

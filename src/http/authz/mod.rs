@@ -185,3 +185,118 @@ impl Ruling {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::Uri;
+    use actix_web::test::TestRequest;
+    use percent_encoding::percent_decode_str;
+    use url::Url;
+
+    use super::*;
+
+    /// What the description of a request is made of.
+    const PIECES: &[&str] = &[
+        "/",
+        "/",
+        "/",
+        "a",
+        "admin",
+        "Admin",
+        ".",
+        "..",
+        "%2e",
+        "%2F",
+        "%5c",
+        "\\",
+        ";",
+        "%00",
+        "%25",
+        "%",
+        "%61",
+        "%C3%A9",
+        "?",
+        "#",
+        " ",
+        "@",
+        ":",
+        ":8443",
+        "[::1]",
+        "127.1",
+        "app.example.com",
+        "xn--a",
+        ",",
+        "\t",
+    ];
+
+    fn text(pieces: &[u8]) -> String {
+        let piece = |which: &u8| PIECES[usize::from(*which) % PIECES.len()];
+        pieces.iter().map(piece).collect()
+    }
+
+    type Described<'a> = Vec<(&'static str, &'a str)>;
+    type Adapter = fn(&HttpRequest) -> Result<Question<'_>, NoQuestion>;
+
+    /// What each kind of proxy's adapter makes of one request, in the words it reads.
+    fn read_by_each(method: &str, authority: &str, uri: &str) -> Vec<(String, String)> {
+        let whole = format!("https://{authority}{uri}");
+        let described: [(&str, Described<'_>, Adapter); 3] = [
+            (
+                "/api/authz/forward-auth",
+                vec![
+                    ("x-forwarded-method", method),
+                    ("x-forwarded-proto", "https"),
+                    ("x-forwarded-host", authority),
+                    ("x-forwarded-uri", uri),
+                ],
+                forward_auth::read,
+            ),
+            (
+                "/api/authz/auth-request",
+                vec![("x-original-method", method), ("x-original-url", &whole)],
+                auth_request::read,
+            ),
+            (
+                &format!("/api/authz/ext-authz{uri}"),
+                vec![("x-forwarded-proto", "https"), ("host", authority)],
+                ext_authz::read,
+            ),
+        ];
+        let mut read = Vec::new();
+        for (path, headers, adapter) in described {
+            if path.parse::<Uri>().is_err() {
+                continue;
+            }
+            let request = TestRequest::with_uri(path).method(method.parse().unwrap());
+            let request = headers
+                .into_iter()
+                .fold(request, TestRequest::insert_header);
+            let request = request.to_http_request();
+            if let Ok(question) = adapter(&request) {
+                read.push((question.target.to_string(), question.address()));
+            }
+        }
+        read
+    }
+
+    /// A fuzz target: the request that a proxy asks about.
+    #[test]
+    fn whatever_a_proxy_asks_about_is_what_a_browser_would_ask_for() {
+        bolero::check!()
+            .with_type::<(bool, Vec<u8>, Vec<u8>)>()
+            .for_each(|(is_usual, authority, uri)| {
+                let authority = if *is_usual {
+                    "app.example.com:8443".to_owned()
+                } else {
+                    text(authority)
+                };
+                let uri = format!("/{}", text(uri));
+                for (target, address) in read_by_each("GET", &authority, &uri) {
+                    let url = Url::parse(&address).unwrap();
+                    let host = url.host_str().unwrap().trim_end_matches('.');
+                    let path = percent_decode_str(url.path()).decode_utf8().unwrap();
+                    assert_eq!(target, format!("GET {host}{path}"), "{address}");
+                }
+            });
+    }
+}

@@ -259,4 +259,67 @@ mod tests {
             }
         }
     }
+
+    /// A fuzz target: what another version, or whoever has a key, may have signed.
+    #[test]
+    fn whatever_is_opened_can_be_signed_again() {
+        #[derive(Clone, Debug, bolero::TypeGenerator)]
+        struct Made {
+            instance: [u8; 16],
+            number: u64,
+            mark: [u8; 16],
+            is_last: bool,
+            heard: Vec<([u8; 16], u64)>,
+            entries: Vec<(u64, [u8; 16], u8)>,
+            garbage: Vec<u8>,
+        }
+
+        let keys = KeyRing::new(&key(1), &[]);
+        let look_at = |body: &[u8]| {
+            let (key_id, mac) = keys.sign(Purpose::Signal, &signed_part(body));
+            let signal = open(&[&[VERSION][..], &key_id, &mac, body].concat(), &keys)?;
+            let again = sign(&signal, &keys).unwrap();
+            assert_eq!(open(&again, &keys).as_ref(), Some(&signal));
+            Some(again)
+        };
+        bolero::check!()
+            .with_type::<Made>()
+            .for_each(|made: &Made| {
+                let entry = |&(number, id, kind): &(u64, [u8; 16], u8)| WireEntry {
+                    number,
+                    mark: made.mark,
+                    revocation: match kind % 5 {
+                        0 => WireRevocation::SessionEnded(id),
+                        1 => WireRevocation::UserEnded {
+                            user: id,
+                            spared: made.is_last.then_some(made.mark),
+                        },
+                        2 => WireRevocation::UserChanged(id),
+                        3 => WireRevocation::EveryoneEnded,
+                        _ => WireRevocation::Unknown,
+                    },
+                };
+                let push = Wire::Push {
+                    instance: made.instance,
+                    number: made.number,
+                    after: made.is_last.then_some(made.mark),
+                    entries: made.entries.iter().map(entry).collect(),
+                };
+                let beat = Wire::Beat {
+                    instance: made.instance,
+                    number: made.number,
+                    reached: made.number,
+                    mark: [made.mark[0]; 4],
+                    is_last: made.is_last,
+                    heard: made.heard.clone(),
+                };
+                for wire in [push, beat] {
+                    let body = postcard::to_stdvec(&wire).unwrap();
+                    let again = look_at(&body).unwrap();
+                    assert_eq!(again[HEADER_LENGTH..], body, "nothing is lost");
+                    look_at(&[&body[..body.len() / 2], &made.garbage].concat());
+                }
+                look_at(&made.garbage);
+            });
+    }
 }

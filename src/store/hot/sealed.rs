@@ -206,4 +206,67 @@ mod tests {
             prop_assert_eq!(open(&garbage, &DIGEST, &keys), None);
         }
     }
+
+    /// A fuzz target: what another version, or whoever has a key, may have sealed.
+    #[test]
+    fn whatever_is_opened_can_be_sealed_again_and_opens_under_its_own_digest_alone() {
+        #[derive(Clone, Debug, bolero::TypeGenerator)]
+        struct Made {
+            ids: [[u8; 16]; 2],
+            numbers: [u64; 3],
+            times: [i64; 5],
+            flags: [bool; 2],
+            address: Option<[u8; 16]>,
+            user_agent: Option<Vec<u8>>,
+            name: String,
+            garbage: Vec<u8>,
+        }
+
+        let keys = KeyRing::new(&key(1), &[]);
+        let other = TokenDigest::from_bytes([4; 32]);
+        let look_at = |plaintext: &[u8]| {
+            let nonce = [5; NONCE_LENGTH];
+            let (key_id, body) = keys.seal(&DIGEST, VERSION, nonce, plaintext);
+            let mut sealed = vec![VERSION];
+            sealed.extend(key_id);
+            sealed.extend(nonce);
+            sealed.extend(body);
+            assert_eq!(open(&sealed, &other, &keys), None);
+            let record = open(&sealed, &DIGEST, &keys)?;
+            let again = seal(&record, &DIGEST, &keys, nonce).unwrap();
+            assert_eq!(open(&again, &DIGEST, &keys).as_ref(), Some(&record));
+            Some(record)
+        };
+        bolero::check!()
+            .with_type::<Made>()
+            .for_each(|made: &Made| {
+                let user_agent = made.user_agent.as_deref().and_then(UserAgent::parse);
+                let user_agent = user_agent.as_ref().map(user_agent::pack);
+                let name = UserName::parse(&made.name);
+                let plaintext = postcard::to_stdvec(&Version2 {
+                    session_id: made.ids[0],
+                    user_id: made.ids[1],
+                    born: made.numbers[0],
+                    vouched: made.numbers[1],
+                    vouched_mark: [6; 4],
+                    authenticated: made.times[0],
+                    last_seen: made.times[1],
+                    ledger_seen: made.times[2],
+                    expires: made.times[3],
+                    idle_timeout_ms: made.numbers[2],
+                    remember_me: made.flags[0],
+                    address: made.address.map(IpAddr::from),
+                    user_agent: user_agent.as_deref(),
+                    email: "alice@example.com",
+                    name: name.as_ref().map_or("Alice", UserName::as_str),
+                    is_admin: made.flags[1],
+                    user_created: made.times[4],
+                })
+                .unwrap();
+                assert!(look_at(&plaintext).is_some());
+                look_at(&made.garbage);
+                let half = plaintext.len() / 2;
+                look_at(&[&plaintext[..half], &made.garbage].concat());
+            });
+    }
 }

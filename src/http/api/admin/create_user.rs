@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::accounts::{Created, NewAccount};
 use crate::domain::email::Email;
 use crate::domain::user::{Role, UserName};
-use crate::http::body::{Fields, Json};
+use crate::http::body::{Fields, Json, not_null};
 use crate::http::client::act_of;
 use crate::http::gate::AdminSession;
 use crate::http::problem::Problem;
@@ -17,10 +17,11 @@ use crate::http::services::Services;
 #[schema(as = NewUser)]
 #[serde(deny_unknown_fields)]
 pub struct Body {
-    #[schema(required, value_type = String, example = "ada@example.com")]
+    #[schema(required, value_type = String, example = "grace@example.com")]
     pub(in crate::http) email: Option<String>,
-    #[schema(required, value_type = String, example = "Ada Lovelace")]
+    #[schema(required, value_type = String, example = "Grace Hopper")]
     pub(in crate::http) name: Option<String>,
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(required = false, value_type = RoleName, default = "user")]
     pub(in crate::http) role: Option<String>,
 }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::domain::session::Selection;
 use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
-use crate::http::body::{Fields, Json, object, text};
+use crate::http::body::{Fields, Json, not_null, object};
 use crate::http::client::act_of;
 use crate::http::gate::AdminSession;
 use crate::http::listing::{Given, session_filter};
@@ -28,6 +28,7 @@ pub struct Body {
     #[schema(required, value_type = Filter)]
     pub(in crate::http) filter: Option<Filter>,
     /// For the audit log.
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(required = false, value_type = String, example = "stolen laptops")]
     pub(in crate::http) reason: Option<String>,
     /// Whether only to count.
@@ -37,35 +38,36 @@ pub struct Body {
 
 /// The sessions that everything given holds for; or everyone's.
 #[derive(Default, Deserialize, ToSchema)]
-#[schema(as = SessionFilter)]
+#[schema(as = SessionFilter, min_properties = 1)]
 #[serde(deny_unknown_fields, default)]
 pub struct Filter {
     /// Whose.
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "not_null")]
     #[schema(required = false, value_type = String, format = Uuid)]
     pub(in crate::http) user_id: Option<String>,
     /// An address, or a range such as `203.0.113.0/24`.
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "not_null")]
     #[schema(required = false, value_type = String)]
     pub(in crate::http) ip: Option<String>,
     /// What the user agent has in it, upper and lower case alike, three
     /// characters at least.
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "not_null")]
     #[schema(required = false, value_type = String)]
     pub(in crate::http) user_agent: Option<String>,
     /// RFC 3339.
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "not_null")]
     #[schema(required = false, value_type = String, format = DateTime)]
     pub(in crate::http) issued_before: Option<String>,
     /// RFC 3339.
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "not_null")]
     #[schema(required = false, value_type = String, format = DateTime)]
     pub(in crate::http) issued_after: Option<String>,
     /// RFC 3339. What the ledger knows of this is up to 5 % of the idle timeout old.
-    #[serde(deserialize_with = "text")]
+    #[serde(deserialize_with = "not_null")]
     #[schema(required = false, value_type = String, format = DateTime)]
     pub(in crate::http) last_seen_before: Option<String>,
     /// `true`, and nothing else: all sessions there are, the one that asks included.
+    #[serde(deserialize_with = "not_null")]
     #[schema(required = false, value_type = bool)]
     pub(in crate::http) everyone: Option<bool>,
 }
