@@ -141,6 +141,7 @@ impl Run {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(settings.iter().map(|(name, value)| (name, value)))
             .env("SCHEMATHESIS_HOOKS", here.join("hooks.py"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PROGRAM", env!("CARGO_BIN_EXE_gatelodge"))
             .env("SERVICE", service)
             .env("ROLE", role)
