@@ -9,6 +9,10 @@ create table attempts (
     failures integer not null,
     -- Reserved, and not settled yet.
     pending integer not null,
-    -- When all of that is forgotten, if no more are made.
-    expires_at timestamptz not null
+    -- When failures are forgotten, if there are no more.
+    expires_at timestamptz not null,
+    -- When those under way are given up for lost, if no more are made.
+    pending_until timestamptz not null
 );
+
+create index attempts_by_expiry on attempts (expires_at);

@@ -66,7 +66,7 @@ impl Accounts {
 
     /// Writes down that a user who is logged in asked for what only an admin may. It
     /// stays refused if that fails.
-    pub async fn denied(&self, by: &Record, what: Option<Line>, source: Source) {
+    pub fn denied(&self, by: &Record, what: Option<Line>, source: Source) {
         let (user, session) = (by.session.user_id, by.session.id);
         let act = self.sessions.act(Actor::User(user), source);
         let mut event = act.did(Action::AccessDenied, user, Some(session));
@@ -74,9 +74,12 @@ impl Accounts {
         let Some(event) = self.refusal(event) else {
             return;
         };
-        if let Err(error) = self.ledger.record(&event).await {
-            tracing::warn!(%error, %user, %session, "a denial is not in the audit log");
-        }
+        let ledger = self.ledger.clone();
+        self.sessions.begin(async move {
+            if let Err(error) = ledger.record(&event).await {
+                tracing::warn!(%error, %user, %session, "a denial is not in the audit log");
+            }
+        });
     }
 
     /// What is written down of a refusal: nothing, if there were too many this minute.

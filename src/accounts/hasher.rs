@@ -123,6 +123,17 @@ impl Hasher {
         .await
     }
 
+    /// Whether there is a place left.
+    ///
+    /// # Errors
+    /// [`Busy`] if the queue is full.
+    pub fn ensure_room(&self) -> Result<(), Busy> {
+        match self.places.available_permits() {
+            0 => Err(Busy),
+            _ => Ok(()),
+        }
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,

@@ -69,7 +69,8 @@ impl Accounts {
         let act = self.sessions.act(Actor::Stranger, client.source);
         let found = self.ledger.find_credentials(&email).await?;
         let user = found.as_ref().map(|found| found.user.id);
-        let attempt = self.reserve_attempt(&email, user, device, act).await?;
+        let at = found.as_ref().map(|found| (found.user.id, found.version));
+        let attempt = self.reserve_attempt(&email, at, device, act).await?;
         let accounts = Arc::clone(self);
         self.sessions
             .uncut(async move {

@@ -17,7 +17,7 @@ mod users;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::attempt::{Limits, Outcome};
+use crate::domain::attempt::{Limits, Outcome, UNDER_WAY};
 use crate::domain::audit::{Action, Actor, Source};
 use crate::domain::device::DeviceClaim;
 use crate::domain::link::InvalidLink;
@@ -131,7 +131,9 @@ impl Accounts {
             .filter(|credentials| credentials.user.status == Status::Active)
             .ok_or(Error::SessionEnded)?;
         let email = &credentials.user.email;
-        let attempt = self.reserve_attempt(email, Some(user), device, act).await?;
+        let attempt = self
+            .reserve_attempt(email, Some((user, credentials.version)), device, act)
+            .await?;
         let accounts = Arc::clone(self);
         self.sessions
             .uncut(async move {
@@ -155,9 +157,14 @@ impl Accounts {
         credentials: Option<&Credentials>,
     ) -> Result<Verified, Error> {
         let verified = self.hasher.verify(password, credentials).await;
-        if verified.is_err() {
+        // Given up for lost, and its place taken: what came of it is told to nobody.
+        let is_late = self.sessions.clock().now().since(attempt.reserved_at) >= UNDER_WAY;
+        if verified.is_err() || is_late {
             self.settle_attempt(attempt, Outcome::Untried).await?;
         }
-        Ok(verified?)
+        match verified? {
+            _ if is_late => Err(Busy.into()),
+            verified => Ok(verified),
+        }
     }
 }

@@ -14,7 +14,9 @@ use crate::domain::device::{DEVICE_LIFETIME, DeviceClaim, DeviceId};
 use crate::domain::email::Email;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
+use crate::domain::user::CredentialVersion;
 use crate::entropy;
+use crate::sessions::Issued;
 use crate::store::Unavailable;
 use crate::store::ledger::Reserved;
 
@@ -44,6 +46,7 @@ pub(super) struct Attempt {
     /// Whose account it is made at, if there is one.
     at: Option<UserId>,
     act: Act,
+    pub(super) reserved_at: Timestamp,
 }
 
 impl Accounts {
@@ -54,29 +57,41 @@ impl Accounts {
     pub(super) async fn reserve_attempt(
         &self,
         email: &Email,
-        at: Option<UserId>,
+        at: Option<(UserId, CredentialVersion)>,
         device: Option<DeviceClaim>,
         act: Act,
     ) -> Result<Attempt, Error> {
+        // A storm costs the ledger nothing.
+        self.hasher.ensure_room()?;
         let (now, keys) = (act.at, self.sessions.keys());
         let device = at
             .zip(device)
-            .and_then(|(user, claim)| claim.of(user, now, keys));
+            .and_then(|((user, credential), claim)| claim.of(user, credential, now, keys));
+        let at = at.map(|(user, _)| user);
         let budgets = self
             .throttle
             .limits
             .budgets(email, device, act.source.address);
-        let attempt = Attempt { budgets, at, act };
-        if self.may_be_made(&attempt).await? {
-            return Ok(attempt);
+        if let Some(reserved_at) = self.may_be_made(&budgets).await? {
+            return Ok(Attempt {
+                budgets,
+                at,
+                act,
+                reserved_at,
+            });
         }
         let _waits = self.throttle.crowd.try_acquire().map_err(|_| Busy)?;
         let mut pause = FIRST_PAUSE;
         let mut waited = Duration::ZERO;
         while waited < PATIENCE {
             tokio::time::sleep(pause).await;
-            if self.may_be_made(&attempt).await? {
-                return Ok(attempt);
+            if let Some(reserved_at) = self.may_be_made(&budgets).await? {
+                return Ok(Attempt {
+                    budgets,
+                    at,
+                    act,
+                    reserved_at,
+                });
             }
             waited += pause;
             pause *= 2;
@@ -84,12 +99,12 @@ impl Accounts {
         Err(Busy.into())
     }
 
-    /// `false` if that depends on what becomes of others.
-    async fn may_be_made(&self, attempt: &Attempt) -> Result<bool, Error> {
+    /// Since when it may, if it does; `None` if that depends on what becomes of others.
+    async fn may_be_made(&self, budgets: &[Budget]) -> Result<Option<Timestamp>, Error> {
         let now = self.sessions.clock().now();
-        match self.ledger.reserve_attempt(&attempt.budgets, now).await? {
-            Reserved::Yes => Ok(true),
-            Reserved::Crowded => Ok(false),
+        match self.ledger.reserve_attempt(budgets, now).await? {
+            Reserved::Yes => Ok(Some(now)),
+            Reserved::Crowded => Ok(None),
             Reserved::Exhausted { until } => Err(Error::TooManyAttempts {
                 retry_after: until.since(now),
             }),
@@ -102,7 +117,9 @@ impl Accounts {
         attempt: &Attempt,
         outcome: Outcome,
     ) -> Result<(), Unavailable> {
-        let Attempt { budgets, at, act } = attempt;
+        let Attempt {
+            budgets, at, act, ..
+        } = attempt;
         self.ledger
             .settle_attempt(budgets, outcome, *at, *act, None)
             .await
@@ -115,7 +132,9 @@ impl Accounts {
         attempt: &Attempt,
         event: Event,
     ) -> Result<(), Unavailable> {
-        let Attempt { budgets, at, act } = attempt;
+        let Attempt {
+            budgets, at, act, ..
+        } = attempt;
         let (wrong, event) = (Outcome::Wrong, self.refusal(event));
         self.ledger
             .settle_attempt(budgets, wrong, *at, *act, event.as_ref())
@@ -125,12 +144,13 @@ impl Accounts {
     /// What a browser is to show from now on, in which a user has just logged in: as what
     /// it was known, if the account knew it.
     #[must_use]
-    pub fn known_device(&self, user: UserId, claimed: Option<DeviceClaim>) -> String {
+    pub fn known_device(&self, issued: &Issued, claimed: Option<DeviceClaim>) -> String {
         let (now, keys) = (self.sessions.clock().now(), self.sessions.keys());
+        let (user, credential) = (issued.record.session.user_id, issued.credential);
         let device = claimed
-            .and_then(|claim| claim.of(user, now, keys))
+            .and_then(|claim| claim.of(user, credential, now, keys))
             .unwrap_or_else(|| DeviceId::from_bytes(entropy::random()));
-        device.known_to(user, now + DEVICE_LIFETIME, keys)
+        device.known_to(user, credential, now + DEVICE_LIFETIME, keys)
     }
 
     /// What has gone wrong at a user's account, other than in browsers that it knows.

@@ -21,6 +21,10 @@ pub struct Limits {
     pub window: Duration,
 }
 
+/// How long an attempt is under way at most: one that is not settled by then is lost, as
+/// with the instance that made it.
+pub const UNDER_WAY: Duration = Duration::from_secs(10);
+
 /// What attempts are counted under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -138,8 +142,10 @@ impl Limits {
             limit: self.per_address,
             window: self.window,
         });
-        std::iter::once(at_account(Scope::Account, account))
-            .chain(at_address)
+        // The address first: one that is refused leaves no trace at accounts.
+        at_address
+            .into_iter()
+            .chain([at_account(Scope::Account, account)])
             .collect()
     }
 }
@@ -198,7 +204,7 @@ mod tests {
         let known = keys(Some(device), Some("203.0.113.9"));
         assert_eq!((strangers.len(), known.len()), (2, 1));
         assert!(!strangers.contains(&known[0]));
-        assert_eq!(keys(None, None), strangers[..1]);
+        assert_eq!(keys(None, None), strangers[1..]);
     }
 
     #[test]

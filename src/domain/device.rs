@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::domain::id::UserId;
 use crate::domain::keys::{KEY_ID_LENGTH, KeyRing, MAC_LENGTH, Purpose};
 use crate::domain::time::Timestamp;
+use crate::domain::user::CredentialVersion;
 
 /// How long a browser is known after it has logged in.
 pub const DEVICE_LIFETIME: Duration = Duration::from_hours(365 * 24);
@@ -20,6 +21,8 @@ const HEADER_LENGTH: usize = 1 + KEY_ID_LENGTH;
 const BODY_LENGTH: usize = ID_LENGTH + TIME_LENGTH;
 const LENGTH: usize = HEADER_LENGTH + BODY_LENGTH + MAC_LENGTH;
 const USER_LENGTH: usize = 16;
+const VERSION_LENGTH: usize = 8;
+const MESSAGE_LENGTH: usize = BODY_LENGTH + USER_LENGTH + VERSION_LENGTH;
 
 /// Tells one browser from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,22 +41,35 @@ impl DeviceId {
     }
 
     /// The cookie's value: `version (1) ‖ key id (2) ‖ id (16) ‖ end (8) ‖ MAC (16)` in
-    /// base64url. The MAC is of the user as well: it is worth nothing at another account.
+    /// base64url. The MAC is of the user and the credential as well: it is worth nothing at
+    /// another account, nor to who has logged in by a password that was changed since.
     #[must_use]
-    pub fn known_to(self, user: UserId, until: Timestamp, keys: &KeyRing) -> String {
+    pub fn known_to(
+        self,
+        user: UserId,
+        credential: CredentialVersion,
+        until: Timestamp,
+        keys: &KeyRing,
+    ) -> String {
         let mut body = [0; BODY_LENGTH];
         body[..ID_LENGTH].copy_from_slice(&self.0);
         body[ID_LENGTH..].copy_from_slice(&until.as_millis().to_be_bytes());
-        let (key_id, mac) = keys.sign(Purpose::Device, &signed(&body, user));
+        let (key_id, mac) = keys.sign(Purpose::Device, &signed(&body, user, credential));
         let bytes = [&[VERSION], &key_id[..], &body, &mac].concat();
         URL_SAFE_NO_PAD.encode(bytes)
     }
 }
 
-fn signed(body: &[u8; BODY_LENGTH], user: UserId) -> [u8; BODY_LENGTH + USER_LENGTH] {
-    let mut message = [0; BODY_LENGTH + USER_LENGTH];
-    message[..BODY_LENGTH].copy_from_slice(body);
-    message[BODY_LENGTH..].copy_from_slice(user.as_uuid().as_bytes());
+fn signed(
+    body: &[u8; BODY_LENGTH],
+    user: UserId,
+    credential: CredentialVersion,
+) -> [u8; MESSAGE_LENGTH] {
+    let mut message = [0; MESSAGE_LENGTH];
+    let (start, version) = message.split_at_mut(BODY_LENGTH + USER_LENGTH);
+    start[..BODY_LENGTH].copy_from_slice(body);
+    start[BODY_LENGTH..].copy_from_slice(user.as_uuid().as_bytes());
+    version.copy_from_slice(&credential.0.to_be_bytes());
     message
 }
 
@@ -82,10 +98,16 @@ impl DeviceClaim {
 
     /// The browser, if that account knows it.
     #[must_use]
-    pub fn of(&self, user: UserId, now: Timestamp, keys: &KeyRing) -> Option<DeviceId> {
+    pub fn of(
+        &self,
+        user: UserId,
+        credential: CredentialVersion,
+        now: Timestamp,
+        keys: &KeyRing,
+    ) -> Option<DeviceId> {
         let (id, until) = self.body.split_first_chunk::<ID_LENGTH>()?;
         let until = i64::from_be_bytes(until.try_into().ok()?);
-        let message = signed(&self.body, user);
+        let message = signed(&self.body, user, credential);
         let is_known = keys.verify(Purpose::Device, self.key_id, &message, &self.mac)
             && now < Timestamp::from_millis(until);
         is_known.then_some(DeviceId(*id))
@@ -101,6 +123,8 @@ mod tests {
 
     const ID: DeviceId = DeviceId([7; ID_LENGTH]);
 
+    const FIRST: CredentialVersion = CredentialVersion::FIRST;
+
     fn user(number: u128) -> UserId {
         Uuid::from_u128(number).into()
     }
@@ -112,19 +136,20 @@ mod tests {
     #[test]
     fn a_browser_is_known_to_its_account_alone_and_for_its_time() {
         let keys = KeyRing::new(&key(1), &[]);
-        let value = ID.known_to(user(1), time(1000), &keys);
+        let value = ID.known_to(user(1), FIRST, time(1000), &keys);
         let claim = DeviceClaim::parse(value.as_bytes()).unwrap();
-        assert_eq!(claim.of(user(1), time(999), &keys), Some(ID));
-        assert_eq!(claim.of(user(1), time(1000), &keys), None);
-        assert_eq!(claim.of(user(2), time(999), &keys), None);
+        assert_eq!(claim.of(user(1), FIRST, time(999), &keys), Some(ID));
+        assert_eq!(claim.of(user(1), FIRST, time(1000), &keys), None);
+        assert_eq!(claim.of(user(2), FIRST, time(999), &keys), None);
+        assert_eq!(claim.of(user(1), FIRST.next(), time(999), &keys), None);
         let others = KeyRing::new(&key(2), &[]);
-        assert_eq!(claim.of(user(1), time(999), &others), None);
+        assert_eq!(claim.of(user(1), FIRST, time(999), &others), None);
     }
 
     #[test]
     fn every_changed_character_is_refused() {
         let keys = KeyRing::new(&key(1), &[]);
-        let value = ID.known_to(user(1), time(1000), &keys).into_bytes();
+        let value = ID.known_to(user(1), FIRST, time(1000), &keys).into_bytes();
         for position in 0..value.len() {
             for replacement in b"ABCDwxyz0189-_=%" {
                 let mut forged = value.clone();
@@ -133,7 +158,7 @@ mod tests {
                 }
                 forged[position] = *replacement;
                 let claim = DeviceClaim::parse(&forged);
-                let known = claim.and_then(|claim| claim.of(user(1), time(999), &keys));
+                let known = claim.and_then(|claim| claim.of(user(1), FIRST, time(999), &keys));
                 assert_eq!(known, None, "{position}");
             }
         }

@@ -92,6 +92,12 @@ pub struct CredentialVersion(pub i64);
 impl CredentialVersion {
     /// A new user's.
     pub const FIRST: Self = Self(1);
+
+    /// After one more change.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
 }
 
 /// A user together with what a log-in is verified against.

@@ -125,7 +125,7 @@ impl FromRequest for NoForm {
     }
 }
 
-/// The id in the request's path. What is no id names nothing.
+/// What the request's path names: by an id, or an address. What is none names nothing.
 pub(super) struct Id<T>(pub(super) T);
 
 impl<T: FromStr> FromRequest for Id<T> {
@@ -133,10 +133,9 @@ impl<T: FromStr> FromRequest for Id<T> {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let id = request
-            .match_info()
-            .get("id")
-            .and_then(|id| id.parse().ok());
+        let path = request.match_info();
+        let named = path.get("id").or_else(|| path.get("ip"));
+        let id = named.and_then(|id| id.parse().ok());
         ready(id.map(Self).ok_or_else(|| Kind::NotFound.into()))
     }
 }

@@ -58,15 +58,14 @@ pub(super) fn carry_issued(
         .and_then(|()| state.insert(SESSION_ID, record.session.id))
         .and_then(|()| state.insert(ISSUED_TOKEN, issued.token.expose().as_str()))
         .map_err(|error| Problem::internal(anyhow!("{error}")))?;
-    let user = record.session.user_id;
-    let issued = Done::Issued {
+    let done = Done::Issued {
         session: services.cookie.set(&issued.token, &record.session)?,
-        device: services.device_cookie.set(request, services, user)?,
+        device: services.device_cookie.set(request, services, issued)?,
     };
     if Presented::of(request).is_some() {
         request.extensions_mut().insert(HasEnded);
     }
-    request.extensions_mut().insert(issued);
+    request.extensions_mut().insert(done);
     Ok(())
 }
 

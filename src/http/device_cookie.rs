@@ -9,7 +9,7 @@ use super::problem::Problem;
 use super::services::Services;
 use crate::config::{Cookie, PublicUrl};
 use crate::domain::device::{DEVICE_LIFETIME, DeviceClaim};
-use crate::domain::id::UserId;
+use crate::sessions::Issued;
 
 #[derive(Clone)]
 pub(super) struct DeviceCookie(OwnCookie);
@@ -32,10 +32,10 @@ impl DeviceCookie {
         &self,
         request: &HttpRequest,
         services: &Services,
-        user: UserId,
+        issued: &Issued,
     ) -> Result<HeaderValue, Problem> {
         let claimed = device_of(request, services);
-        let value = services.accounts.known_device(user, claimed);
+        let value = services.accounts.known_device(issued, claimed);
         self.0.set(&value, Some(DEVICE_LIFETIME))
     }
 }

@@ -101,21 +101,22 @@ async fn authenticate(
     let current = current(request).await?.ok_or(Kind::Unauthenticated)?;
     match required {
         Required::Admin if current.record().role != Role::Admin => {
-            deny(request, current.record()).await;
+            deny(request, &current);
             Err(Kind::Forbidden.into())
         }
         Required::Admin | Required::Session => Ok(current),
     }
 }
 
-/// Writes down that somebody asked for what only administrators may.
-async fn deny(request: &HttpRequest, by: &Record) {
+/// Writes down that somebody asked for what only administrators may. The answer does not
+/// wait for it.
+fn deny(request: &HttpRequest, by: &CurrentSession) {
     let what = request
         .match_pattern()
         .and_then(|route| Line::parse(&format!("{} {route}", request.method())).ok());
     if let Some(services) = request.app_data::<Data<Services>>() {
         let source = source_of(request, services);
-        services.accounts.denied(by, what, source).await;
+        services.accounts.denied(by.record(), what, source);
     }
 }
 

@@ -62,7 +62,7 @@ impl Services {
            .service(plain(self, "/api/admin/users/{id}/unlock", Deadline::USUAL, [admins(post(unlock_user::unlock_user))]))
            .service(plain(self, "/api/admin/users/{id}/role", Deadline::USUAL, [admins(ending(put(set_role::set_role)))]))
            .service(plain(self, "/api/admin/users/{id}/attempts", Deadline::USUAL, [admins(get(get_user_attempts::get_user_attempts)), admins(delete(clear_user_attempts::clear_user_attempts))]))
-           .service(plain(self, "/api/admin/addresses/{id}/attempts", Deadline::USUAL, [admins(get(get_address_attempts::get_address_attempts)), admins(delete(clear_address_attempts::clear_address_attempts))]))
+           .service(plain(self, "/api/admin/addresses/{ip}/attempts", Deadline::USUAL, [admins(get(get_address_attempts::get_address_attempts)), admins(delete(clear_address_attempts::clear_address_attempts))]))
            .service(plain(self, "/api/admin/users/{id}/sessions", Deadline::USUAL, [admins(get(list_user_sessions::list_user_sessions)), admins(ending(delete(revoke_user_sessions::revoke_user_sessions)))]))
            .service(plain(self, "/api/admin/sessions", Deadline::USUAL, [admins(get(admin::list_sessions::list_all_sessions))]))
            .service(plain(self, "/api/admin/sessions/revoke", Deadline::BULK, [admins(ending(post(admin::revoke_sessions::revoke_matching_sessions)))]))

@@ -1,6 +1,7 @@
 //! One span and one line of log per request, with its route and nothing else of what
-//! the client wrote: secrets get into paths, too (ASVS 16.2.5). A check is asked at every request of the apps behind this service,
-//! which have logs of their own: ours is for whoever debugs.
+//! the client wrote: secrets get into paths, too (ASVS 16.2.5). A check is asked at every
+//! request of the apps behind this service, which have logs of their own: ours is for
+//! whoever debugs.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -29,7 +30,7 @@ impl RootSpanBuilder for RequestSpan {
                     request_id = id_of(request.request()).map(field::display),
                     method = %request.method(),
                     route = request.match_pattern(),
-                    client = client_of(request).map(field::display),
+                    client = address_in(request).map(field::display),
                     status = field::Empty,
                     problem = field::Empty,
                     user = field::Empty,
@@ -80,11 +81,11 @@ impl RootSpanBuilder for RequestSpan {
 pub(super) fn report(request_id: Option<RequestId>, status: StatusCode) {
     if status.is_server_error() && Span::current().is_disabled() {
         let request_id = request_id.map(field::display);
-        tracing::warn!(request_id, status = status.as_u16(), "a check has failed");
+        tracing::warn!(request_id, status = status.as_u16(), "a request has failed");
     }
 }
 
-fn client_of(request: &ServiceRequest) -> Option<std::net::IpAddr> {
+fn address_in(request: &ServiceRequest) -> Option<std::net::IpAddr> {
     let services = request.app_data::<Data<Services>>()?;
     address_of(request.request(), services)
 }

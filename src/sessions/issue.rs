@@ -9,6 +9,7 @@ use crate::domain::client::Client;
 use crate::domain::id::SessionId;
 use crate::domain::session::{Draft, Record};
 use crate::domain::token::Token;
+use crate::domain::user::CredentialVersion;
 use crate::entropy;
 use crate::store::ledger::Issue;
 
@@ -16,6 +17,8 @@ use crate::store::ledger::Issue;
 pub struct Issued {
     pub token: Token,
     pub record: Arc<Record>,
+    /// By which the user can log in again.
+    pub credential: CredentialVersion,
 }
 
 impl Sessions {
@@ -46,11 +49,16 @@ impl Sessions {
             session,
             vouched,
             user,
+            credential,
             committed,
         } = issue;
         self.publish(committed).await;
         let record = self.local.copy_of(Record::new(session, user, vouched));
         self.keep(&token.digest(), &record).await;
-        Issued { token, record }
+        Issued {
+            token,
+            record,
+            credential,
+        }
     }
 }

@@ -33,8 +33,7 @@ impl Sessions {
                 report(self.reap_sessions(now).await, "dead sessions");
                 report(self.reap_events(now).await, "old events");
                 report(self.ledger.delete_expired_links(now).await, "expired links");
-                let attempts = self.ledger.delete_expired_attempts(now);
-                report(attempts.await, "old attempts");
+                report(self.reap_attempts(now).await, "old attempts");
                 report(self.ledger.forget_struck_off().await, "lost instances");
             }
             Ok(false) => {}
@@ -53,6 +52,11 @@ impl Sessions {
             // Half of the time is everybody else's.
             tokio::time::sleep(begun.elapsed()).await;
         }
+    }
+
+    async fn reap_attempts(&self, now: Timestamp) -> Result<(), Unavailable> {
+        while self.ledger.delete_expired_attempts(now, BATCH).await? >= BATCH.into() {}
+        Ok(())
     }
 
     async fn reap_events(&self, now: Timestamp) -> Result<(), Unavailable> {

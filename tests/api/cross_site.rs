@@ -55,7 +55,8 @@ async fn unsafe_routes(app: &TestApp) -> Vec<(Method, String)> {
         for method in item.as_object().unwrap().keys() {
             let method: Method = method.to_uppercase().parse().unwrap();
             if !method.is_safe() {
-                routes.push((method, path.replace("{id}", ID)));
+                let path = path.replace("{id}", ID).replace("{ip}", "203.0.113.9");
+                routes.push((method, path));
             }
         }
     }

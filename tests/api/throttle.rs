@@ -211,6 +211,19 @@ async fn a_device_cookie_is_worth_nothing_elsewhere_and_authenticates_nothing() 
     assert_blocked(&answer);
 }
 
+/// Whoever knew the old one may have logged in with any number of them.
+#[tokio::test]
+async fn after_a_new_password_the_other_browsers_are_strangers() {
+    let app = TestApp::spawn_with(Embedded, &[THREE]).await;
+    let mut old = app.registered("ada@example.com").await;
+    let mut here = app.logged_in("ada@example.com").await;
+    let new = "a longer horse battery staple";
+    assert_eq!(here.change_password(PASSWORD, new).await.status, 204);
+    fail(&app, "ada@example.com", 3).await;
+    assert_blocked(&old.log_in("ada@example.com", new).await);
+    assert_eq!(here.log_in("ada@example.com", new).await.status, 200);
+}
+
 #[tokio::test]
 async fn the_device_cookie_is_for_a_year_and_for_servers_alone() {
     let https = [("GATELODGE_SERVER__PUBLIC_URL", "https://auth.example.com")];

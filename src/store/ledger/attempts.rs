@@ -111,14 +111,17 @@ impl Ledger {
         .await
     }
 
+    /// Deletes up to `limit` counts that are over: how many that were.
+    ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
-    pub async fn delete_expired_attempts(&self, now: Timestamp) -> Result<(), Unavailable> {
-        self.write(async |link| {
-            statements::attempts::delete_expired(link, now).await?;
-            Ok(())
-        })
-        .await
+    pub async fn delete_expired_attempts(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64, Unavailable> {
+        self.write(async |link| statements::attempts::delete_expired(link, now, limit).await)
+            .await
     }
 }
 
@@ -131,7 +134,8 @@ pub(super) async fn settle(
     at: Option<UserId>,
     act: Act,
 ) -> Result<(), sqlx::Error> {
-    for budget in budgets {
+    // The address last: many may wait for it.
+    for budget in budgets.iter().rev() {
         let failures = statements::attempts::settle(tx.link(), budget, outcome).await?;
         if outcome == Outcome::Wrong && failures == Some(budget.limit) {
             let event = act.did_to(Action::Throttled, at);

@@ -43,8 +43,13 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
     pub async fn record(&self, event: &Event) -> Result<(), Unavailable> {
-        self.write(async |link| statements::log::insert_event(link, event).await)
-            .await
+        self.bounded(async {
+            let mut tx = self.begin().await?;
+            statements::log::insert_event(tx.link(), event).await?;
+            tx.commit(&[]).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Whether this instance is the one to do what has not been done since `due`.

@@ -23,6 +23,7 @@ pub struct Issue {
     pub vouched: Vouched,
     /// As the transaction saw them.
     pub user: User,
+    pub credential: CredentialVersion,
     pub committed: Committed,
 }
 
@@ -58,7 +59,8 @@ impl Ledger {
                     .opened(&mut tx, opened, Action::SessionRevoked, act)
                     .await?;
             }
-            issue(tx, ending, new.user.clone(), draft, Action::Registered, act)
+            let new = (new.user.clone(), CredentialVersion::FIRST);
+            issue(tx, ending, new, draft, (Action::Registered, &[]), act)
                 .await
                 .map(Some)
         })
@@ -100,11 +102,16 @@ impl Ledger {
             if let Some(max) = max_per_user {
                 ending.over_limit(&mut tx, user, max, act).await?;
             }
-            let right = Outcome::Right;
-            attempts::settle(&mut tx, budgets, right, Some(user), act).await?;
-            issue(tx, ending, current, draft, Action::LoggedIn, act)
-                .await
-                .map(Some)
+            issue(
+                tx,
+                ending,
+                (current, version),
+                draft,
+                (Action::LoggedIn, budgets),
+                act,
+            )
+            .await
+            .map(Some)
         })
         .await
     }
@@ -134,9 +141,17 @@ impl Ledger {
             ending
                 .all_but(&mut tx, user, Some(draft.id), act.at)
                 .await?;
-            issue(tx, ending, current, draft, Action::PasswordChanged, act)
-                .await
-                .map(Ok)
+            let changed = (current, verified.next());
+            issue(
+                tx,
+                ending,
+                changed,
+                draft,
+                (Action::PasswordChanged, &[]),
+                act,
+            )
+            .await
+            .map(Ok)
         })
         .await
     }
@@ -146,19 +161,21 @@ impl Ledger {
 async fn issue(
     mut tx: Transaction,
     ending: Ending,
-    user: User,
+    (user, credential): (User, CredentialVersion),
     draft: &Draft,
-    action: Action,
+    (action, budgets): (Action, &[Budget]),
     act: Act,
 ) -> Result<Issue, sqlx::Error> {
     let (session, vouched) =
         statements::sessions::insert_session(tx.link(), user.id, draft).await?;
     let event = act.by(user.id).did(action, user.id, Some(session.id));
     statements::log::insert_event(tx.link(), &event).await?;
+    attempts::settle(&mut tx, budgets, Outcome::Right, Some(user.id), act).await?;
     Ok(Issue {
         session,
         vouched,
         user,
+        credential,
         committed: ending.commit(tx).await?,
     })
 }

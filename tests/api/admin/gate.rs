@@ -34,7 +34,8 @@ async fn operations(app: &TestApp) -> Vec<(Method, String, Required)> {
                 required == Required::Admin,
                 "{path}"
             );
-            operations.push((method, path.replace("{id}", &id), required));
+            let path = path.replace("{id}", &id).replace("{ip}", "203.0.113.9");
+            operations.push((method, path, required));
         }
     }
     assert!(operations.len() >= 30, "{operations:?}");

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use gatelodge::domain::attempt::{Budget, BudgetKey, Limits, Outcome};
+use gatelodge::domain::attempt::{Budget, BudgetKey, Limits, Outcome, UNDER_WAY};
 use gatelodge::domain::audit::{Action, EventFilter};
 use gatelodge::domain::email::Email;
 use gatelodge::domain::page::{Limit, PageOf};
@@ -113,6 +113,26 @@ async fn a_right_one_ends_the_row_but_not_what_is_under_way(
 
 #[rstest]
 #[tokio::test]
+async fn what_is_never_settled_is_given_up_for_lost(#[values(Postgres, Sqlite)] backend: Backend) {
+    let ledger = open(backend).await;
+    let ada = Email::parse("ada@example.com").unwrap();
+    let budgets = LIMITS.budgets(&ada, None, None);
+    let reserve = async |now| ledger.reserve_attempt(&budgets, now).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(reserve(NOW).await, Reserved::Yes);
+    }
+    assert_eq!(reserve(NOW + UNDER_WAY / 2).await, Reserved::Crowded);
+    let later = NOW + UNDER_WAY;
+    for _ in 0..3 {
+        assert_eq!(reserve(later).await, Reserved::Yes);
+        let settled = ledger.settle_attempt(&budgets, Outcome::Wrong, None, act(), None);
+        settled.await.unwrap();
+    }
+    assert_eq!(reserve(later).await, until(later));
+}
+
+#[rstest]
+#[tokio::test]
 async fn those_of_an_address_are_counted_whatever_the_account(
     #[values(Postgres, Sqlite)] backend: Backend,
 ) {
@@ -128,7 +148,7 @@ async fn those_of_an_address_are_counted_whatever_the_account(
     );
     let account = BudgetKey::of_account(&Email::parse("ada@example.com").unwrap());
     let count = ledger.count_attempts(account, minute(5)).await.unwrap();
-    assert_eq!(count.map(|count| count.failures), Some(0), "given back");
+    assert_eq!(count, None, "it leaves no trace at the account");
     fail(&ledger, "ada@example.com", minute(15)).await;
 }
 
@@ -149,7 +169,8 @@ async fn what_is_cleared_or_expired_is_forgotten(#[values(Postgres, Sqlite)] bac
     fail(&ledger, "ada@example.com", NOW).await;
     let later = NOW + LIMITS.window;
     assert_eq!(ledger.count_attempts(key, later).await.unwrap(), None);
-    ledger.delete_expired_attempts(later).await.unwrap();
+    let deleted = ledger.delete_expired_attempts(later, 100).await.unwrap();
+    assert_eq!(deleted, 2, "of the account and of the address");
     assert_eq!(ledger.count_attempts(key, NOW).await.unwrap(), None);
 }
 

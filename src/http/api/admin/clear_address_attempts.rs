@@ -13,8 +13,8 @@ use crate::http::services::Services;
 ///
 /// Of an IPv6 address, from its /64. What was counted at accounts stays.
 #[utoipa::path(
-    delete, path = "/api/admin/addresses/{id}/attempts", tag = "users",
-    params(("id" = String, Path, description = "An IP address", example = "203.0.113.9")),
+    delete, path = "/api/admin/addresses/{ip}/attempts", tag = "users",
+    params(("ip" = String, Path, description = "An IP address", example = "203.0.113.9")),
     responses((status = 204), (status = 404, description = "`not_found`")),
     security(("session" = ["admin"])),
 )]

@@ -12,8 +12,8 @@ use crate::http::services::Services;
 ///
 /// Of an IPv6 address, from its /64.
 #[utoipa::path(
-    get, path = "/api/admin/addresses/{id}/attempts", tag = "users",
-    params(("id" = String, Path, description = "An IP address", example = "203.0.113.9")),
+    get, path = "/api/admin/addresses/{ip}/attempts", tag = "users",
+    params(("ip" = String, Path, description = "An IP address", example = "203.0.113.9")),
     responses((status = 200, body = AttemptsBody), (status = 404, description = "`not_found`")),
     security(("session" = ["admin"])),
 )]

@@ -1,7 +1,7 @@
 //! Counts of attempts to tell a password.
 
 use super::Result;
-use crate::domain::attempt::{Budget, BudgetKey, Count, Outcome};
+use crate::domain::attempt::{Budget, BudgetKey, Count, Outcome, UNDER_WAY};
 use crate::domain::time::Timestamp;
 use crate::store::ledger::connection::{Link, execute, fetch};
 
@@ -13,18 +13,22 @@ pub(in crate::store::ledger) async fn reserve(
 ) -> Result<u64> {
     execute!(
         link,
-        "insert into attempts as a (key, account, failures, pending, expires_at) \
-         values ($1, $2, 0, 1, $3) on conflict (key) do update set \
+        "insert into attempts as a \
+         (key, account, failures, pending, expires_at, pending_until) \
+         values ($1, $2, 0, 1, $3, $7) on conflict (key) do update set \
          failures = case when a.expires_at > $4 then a.failures else 0 end, \
-         pending = case when a.expires_at > $4 then a.pending else 0 end + 1, \
-         expires_at = case when $5 or a.expires_at <= $4 then $3 else a.expires_at end \
-         where a.expires_at <= $4 or a.failures + a.pending < $6",
+         pending = case when a.pending_until > $4 then a.pending else 0 end + 1, \
+         expires_at = case when $5 or a.expires_at <= $4 then $3 else a.expires_at end, \
+         pending_until = $7 \
+         where case when a.expires_at > $4 then a.failures else 0 end \
+         + case when a.pending_until > $4 then a.pending else 0 end < $6",
         budget.key,
         budget.account,
         now + budget.window,
         now,
         budget.scope.is_in_a_row(),
         i64::from(budget.limit),
+        now + UNDER_WAY,
     )
 }
 
@@ -83,6 +87,13 @@ pub(in crate::store::ledger) async fn clear(link: Link<'_>, key: BudgetKey) -> R
 pub(in crate::store::ledger) async fn delete_expired(
     link: Link<'_>,
     now: Timestamp,
+    limit: u32,
 ) -> Result<u64> {
-    execute!(link, "delete from attempts where expires_at <= $1", now)
+    execute!(
+        link,
+        "delete from attempts where key in (select key from attempts \
+         where expires_at <= $1 and pending_until <= $1 limit $2)",
+        now,
+        i64::from(limit),
+    )
 }
