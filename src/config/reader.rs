@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -379,7 +380,7 @@ impl Reader {
         if self.given.remove(key).is_some() {
             self.mistake(key, &format!("and {key}_file are both set; leave one out"));
         }
-        std::fs::read_to_string(&path)
+        read_file(Path::new(&path))
             .map(|text| text.trim().to_owned())
             .map_err(|error| self.mistake(&format!("{key}_file"), &format!("is {path:?}: {error}")))
             .ok()
@@ -452,6 +453,20 @@ fn split(text: &str) -> Vec<String> {
         .map(str::to_owned)
         .collect()
 }
+
+/// A file that is one, and no longer than any secret: whoever waits for a pipe, or reads a
+/// device, does not come to an end.
+fn read_file(path: &Path) -> io::Result<String> {
+    let about = std::fs::metadata(path)?;
+    if !about.is_file() || about.len() > LONGEST_FILE {
+        let wrong = "is no file, or longer than 64 KiB";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, wrong));
+    }
+    std::fs::read_to_string(path)
+}
+
+/// In bytes: room for hundreds of keys.
+const LONGEST_FILE: u64 = 64 * 1024;
 
 /// Ten years: more is a mistake.
 const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);

@@ -67,7 +67,8 @@ pub fn serve(
             })
             .finish(map_config(app, |()| AppConfig::default()));
         fn_service(async |socket: TcpStream| {
-            let client = socket.peer_addr().ok();
+            // A client that is gone already could not be counted by its address.
+            let client = Some(socket.peer_addr()?);
             Ok::<_, DispatchError>((Connection::new(socket), Protocol::Http1, client))
         })
         .and_then(http)

@@ -419,6 +419,21 @@ fn a_file_of_keys_has_some_and_each_once() {
     }
 }
 
+/// Whoever reads on does not come to an end.
+#[test]
+fn a_device_is_no_file_of_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = outcome(
+        command(folder.path())
+            .env("GATELODGE_SECRETS__KEYS_FILE", "/dev/zero")
+            .args(["config", "check"]),
+    );
+    assert_eq!(refused.status.code(), Some(1));
+    let error = String::from_utf8(refused.stderr).unwrap();
+    let mistake = "secrets.keys_file is \"/dev/zero\": is no file, or longer than 64 KiB";
+    assert!(error.contains(mistake), "{error}");
+}
+
 #[test]
 fn env_example_can_be_used_as_it_is() {
     let folder = tempfile::tempdir().unwrap();

@@ -58,8 +58,10 @@ impl Function {
     /// `n`, `r` and `p` of RFC 7914, `n` by its logarithm.
     pub(super) fn scrypt(log_n: u32, r: u32, p: u32) -> Result<Self, InvalidHash> {
         let n = 1_u64.checked_shl(log_n).unwrap_or(u64::MAX);
-        let memory = n.saturating_mul(128).saturating_mul(r.into());
-        bounded(memory, memory.saturating_mul(p.into()))?;
+        let block = u64::from(r) * 128;
+        let memory = n.saturating_add(p.into()).saturating_mul(block);
+        let passage = n.saturating_mul(p.into()).saturating_mul(block);
+        bounded(memory, passage)?;
         let log_n = log_n.try_into().map_err(|_| InvalidHash::Damaged)?;
         let params = scrypt::Params::new(log_n, r, p).map_err(|_| InvalidHash::Damaged)?;
         Ok(Self::Scrypt(params))

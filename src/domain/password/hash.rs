@@ -249,6 +249,7 @@ mod tests {
             "pbkdf2_sha256$4294967295$saltsalt$SUE6PxvvYmenHI1W902wDsZaG/5re4h8AgjWaQcMJYE=",
             "$scrypt$ln=40,r=8,p=1$c2FsdHNhbHQ$3AKE5puDsFN284q++Jy6ndmwiHRztDFBzd9xI+e9SUw",
             "$scrypt$ln=4000000000,r=8,p=1$c2FsdHNhbHQ$3AKE5puDsFN284q++Jy6ndmwiHRztDFBzd9xI+e9SUw",
+            "$scrypt$ln=0,r=8,p=1048575$c2FsdHNhbHQ$3AKE5puDsFN284q++Jy6ndmwiHRztDFBzd9xI+e9SUw",
             "$scrypt$ln=10,r=8,p=4294967295$c2FsdHNhbHQ$3AKE5puDsFN284q++Jy6ndmwiHRztDFBzd9xI+e9SUw",
         ] {
             assert_eq!(

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 use super::common::{fold, is_common, repeated};
 use super::{InvalidPassword, Password};
 use crate::domain::email::Email;
+use crate::domain::text::is_deceptive;
 use crate::domain::user::{User, UserName};
 
 const SERVICE: &str = "gatelodge";
@@ -79,8 +80,8 @@ impl NewPassword {
         if password.0.chars().count() < policy.min_length {
             return Err(InvalidPassword::TooShort(policy.min_length));
         }
-        let folded = fold(&password.0);
-        if is_common(&folded) {
+        let folded = fold(&shown(&password.0));
+        if folded.is_empty() || is_common(&folded) {
             return Err(InvalidPassword::Common);
         }
         let squeezed = squeeze(&folded);
@@ -101,6 +102,13 @@ impl NewPassword {
     pub fn into_password(self) -> Password {
         self.0
     }
+}
+
+/// Without blanks around it and what nobody sees, which make it no better.
+fn shown(text: &str) -> Zeroizing<String> {
+    let mut kept = Zeroizing::new(String::with_capacity(text.len()));
+    kept.extend(text.trim().chars().filter(|c| !is_deceptive(*c)));
+    kept
 }
 
 /// Letters and digits alone, since "Ada Lovelace" is "ada.lovelace".
@@ -148,6 +156,9 @@ mod tests {
     #[test]
     fn a_common_password_is_none_however_it_is_written() {
         for text in [
+            "                    ",
+            " passwordpassword ",
+            "pass\u{200b}word\u{ad}password",
             "password",
             "iloveyou",
             "Password1",
