@@ -9,7 +9,7 @@ use gatelodge::accounts::Register;
 use gatelodge::config::Settings;
 use gatelodge::domain::client::Client;
 use gatelodge::domain::email::Email;
-use gatelodge::domain::password::NewPassword;
+use gatelodge::domain::password::{NewPassword, Owner};
 use gatelodge::domain::token::Token;
 use gatelodge::domain::user::UserName;
 use gatelodge::sessions::Issued;
@@ -129,6 +129,7 @@ impl Stand {
     /// So many new users, each logged in.
     pub fn logged_in(&self, count: usize) -> Result<Vec<Issued>> {
         let settings = self.settings(&[("GATELODGE_PASSWORD__BCRYPT_COST", "4")])?;
+        let policy = settings.password_policy();
         self.runtime.block_on(async {
             let services = gatelodge::connect(&settings).await?;
             let mut all = Vec::with_capacity(count);
@@ -136,7 +137,7 @@ impl Stand {
                 let issued = services.accounts().register(Register {
                     email: Email::parse(&email(number))?,
                     name: UserName::parse(&name(number))?,
-                    password: NewPassword::parse(PASSWORD, settings.password.min_length)?,
+                    password: NewPassword::parse(PASSWORD, &policy, Owner::default())?,
                     client: Client::default(),
                     presented: None,
                 });

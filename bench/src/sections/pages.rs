@@ -1,7 +1,7 @@
 //! What a page costs.
 
 use anyhow::Result;
-use gatelodge::domain::audit::Actor;
+use gatelodge::domain::audit::{Actor, Source};
 use gatelodge::domain::id::UserId;
 use gatelodge::domain::user::Role;
 
@@ -69,7 +69,7 @@ fn promote(stand: &Stand, user: UserId) -> Result<()> {
     let settings = stand.settings(&[])?;
     stand.runtime.block_on(async {
         let services = gatelodge::connect(&settings).await?;
-        let act = services.sessions().act(Actor::Operator, None);
+        let act = services.sessions().act(Actor::Operator, Source::default());
         let accounts = services.accounts();
         accounts.set_role(user, Role::Admin, act).await?;
         services.stop().await;
