@@ -159,12 +159,10 @@ impl Accounts {
         let verified = self.hasher.verify(password, credentials).await;
         // Given up for lost, and its place taken: what came of it is told to nobody.
         let is_late = self.sessions.clock().now().since(attempt.reserved_at) >= UNDER_WAY;
-        if verified.is_err() || is_late {
+        let verified = if is_late { Err(Busy) } else { verified };
+        if verified.is_err() {
             self.settle_attempt(attempt, Outcome::Untried).await?;
         }
-        match verified? {
-            _ if is_late => Err(Busy.into()),
-            verified => Ok(verified),
-        }
+        Ok(verified?)
     }
 }

@@ -20,7 +20,7 @@ use crate::sessions::Issued;
 use crate::store::Unavailable;
 use crate::store::ledger::Reserved;
 
-/// How long an attempt waits for others at its account, of which maybe none goes wrong.
+/// How long an attempt waits for others at its account.
 const PATIENCE: Duration = Duration::from_millis(1500);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// How many may wait at once: they ask the ledger again and again.
@@ -72,26 +72,27 @@ impl Accounts {
             .throttle
             .limits
             .budgets(email, device, act.source.address);
-        if let Some(reserved_at) = self.may_be_made(&budgets).await? {
-            return Ok(Attempt {
-                budgets,
-                at,
-                act,
-                reserved_at,
-            });
-        }
+        let reserved_at = match self.may_be_made(&budgets).await? {
+            Some(reserved_at) => reserved_at,
+            None => self.wait_for_room(&budgets).await?,
+        };
+        Ok(Attempt {
+            budgets,
+            at,
+            act,
+            reserved_at,
+        })
+    }
+
+    /// Waits for what becomes of others, of which maybe none goes wrong.
+    async fn wait_for_room(&self, budgets: &[Budget]) -> Result<Timestamp, Error> {
         let _waits = self.throttle.crowd.try_acquire().map_err(|_| Busy)?;
         let mut pause = FIRST_PAUSE;
         let mut waited = Duration::ZERO;
         while waited < PATIENCE {
             tokio::time::sleep(pause).await;
-            if let Some(reserved_at) = self.may_be_made(&budgets).await? {
-                return Ok(Attempt {
-                    budgets,
-                    at,
-                    act,
-                    reserved_at,
-                });
+            if let Some(reserved_at) = self.may_be_made(budgets).await? {
+                return Ok(reserved_at);
             }
             waited += pause;
             pause *= 2;
