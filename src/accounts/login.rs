@@ -68,8 +68,8 @@ impl Accounts {
         } = request;
         let act = self.sessions.act(Actor::Stranger, client.source);
         let found = self.ledger.find_credentials(&email).await?;
-        let user = found.as_ref().map(|found| found.user.id);
         let at = found.as_ref().map(|found| (found.user.id, found.version));
+        let user = at.map(|(user, _)| user);
         let attempt = self.reserve_attempt(&email, at, device, act).await?;
         let accounts = Arc::clone(self);
         self.sessions

@@ -42,7 +42,6 @@ pub use session::Session;
 use reader::{Reader, Source};
 
 use crate::domain::attempt::Limits;
-
 use crate::domain::password::PasswordPolicy;
 
 /// The file that is read if it exists and no other is named.

@@ -92,22 +92,6 @@ impl SessionCookie {
         Claim::parse(self.0.read(headers)?)
     }
 
-    /// A request's cookies but for those in which a name of ours is found, in
-    /// whatever configuration, and wherever a lenient parser would find it: some
-    /// proxies join two headers by a comma.
-    pub(super) fn others(headers: &HeaderMap) -> Vec<u8> {
-        let is_called = |pair: &[u8], name: &str| {
-            let mut places = pair.windows(name.len());
-            places.any(|place| place.eq_ignore_ascii_case(name.as_bytes()))
-        };
-        let pairs = headers
-            .get_all(COOKIE)
-            .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
-            .map(<[u8]>::trim_ascii)
-            .filter(|pair| ![SESSION, DEVICE].iter().any(|name| is_called(pair, name)));
-        pairs.collect::<Vec<_>>().join(&b"; "[..])
-    }
-
     /// `Set-Cookie` for a session just issued.
     pub(super) fn set(&self, token: &Token, session: &Session) -> Result<HeaderValue, Problem> {
         let lifetime = session
@@ -120,6 +104,22 @@ impl SessionCookie {
     pub(super) fn remove(&self) -> Result<HeaderValue, Problem> {
         self.0.set("", Some(Duration::ZERO))
     }
+}
+
+/// A request's cookies but for those in which a name of ours is found, in
+/// whatever configuration, and wherever a lenient parser would find it: some
+/// proxies join two headers by a comma.
+pub(super) fn others(headers: &HeaderMap) -> Vec<u8> {
+    let is_called = |pair: &[u8], name: &str| {
+        let mut places = pair.windows(name.len());
+        places.any(|place| place.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    let pairs = headers
+        .get_all(COOKIE)
+        .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
+        .map(<[u8]>::trim_ascii)
+        .filter(|pair| ![SESSION, DEVICE].iter().any(|name| is_called(pair, name)));
+    pairs.collect::<Vec<_>>().join(&b"; "[..])
 }
 
 #[cfg(test)]
@@ -190,9 +190,8 @@ mod tests {
         ] {
             map.append(COOKIE, HeaderValue::from_bytes(header).unwrap());
         }
-        let others = SessionCookie::others(&map);
-        assert_eq!(others, b"a=1; b=\"2; \xff; ; c=3; e=5");
-        assert!(SessionCookie::others(&HeaderMap::new()).is_empty());
+        assert_eq!(others(&map), b"a=1; b=\"2; \xff; ; c=3; e=5");
+        assert!(others(&HeaderMap::new()).is_empty());
     }
 
     #[test]
@@ -266,8 +265,8 @@ mod tests {
                     let ours = pairs.filter(|it| it.trim_ascii() == pair.as_bytes());
                     assert_eq!(ours.count(), 1);
                 }
-                let others = SessionCookie::others(&headers).to_ascii_lowercase();
-                let mut places = others.windows(SESSION.len());
+                let left = others(&headers).to_ascii_lowercase();
+                let mut places = left.windows(SESSION.len());
                 assert!(!places.any(|place| place == SESSION.as_bytes()));
 
                 let had_one = cookie.read(&headers).is_some();

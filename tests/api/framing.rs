@@ -141,19 +141,23 @@ fn odd_heads() -> Vec<(&'static str, String)> {
     ]
 }
 
+async fn assert_refused_with_what_follows(app: &TestApp, what: &str, request: &str) {
+    let bytes = format!("{request}{FOLLOWING}");
+    let answers = answers_to(app, bytes.as_bytes()).await;
+    assert!(answers.starts_with("HTTP/1.1 400 "), "{what}: {answers}");
+    assert!(
+        answers.contains("connection: close\r\n"),
+        "{what}: {answers}"
+    );
+    let count = answers.matches("HTTP/1.1 ").count();
+    assert_eq!(count, 1, "{what}: {answers}");
+}
+
 #[tokio::test]
 async fn ambiguous_framing_is_refused_with_all_that_follows() {
     let app = TestApp::spawn(Embedded).await;
     for (what, request) in odd_lengths().into_iter().chain(odd_heads()) {
-        let bytes = format!("{request}{FOLLOWING}");
-        let answers = answers_to(&app, bytes.as_bytes()).await;
-        assert!(answers.starts_with("HTTP/1.1 400 "), "{what}: {answers}");
-        assert!(
-            answers.contains("connection: close\r\n"),
-            "{what}: {answers}"
-        );
-        let count = answers.matches("HTTP/1.1 ").count();
-        assert_eq!(count, 1, "{what}: {answers}");
+        assert_refused_with_what_follows(&app, what, &request).await;
     }
 }
 
@@ -177,15 +181,7 @@ async fn chunks_that_are_none_are_refused_with_all_that_follows() {
         ("more data than said", "2\r\n{} \r\n0\r\n\r\n"),
         ("a bare LF at the end", "2\r\n{}\r\n0\n\n"),
     ] {
-        let bytes = format!("{head}{chunks}{FOLLOWING}");
-        let answers = answers_to(&app, bytes.as_bytes()).await;
-        assert!(answers.starts_with("HTTP/1.1 400 "), "{what}: {answers}");
-        assert!(
-            answers.contains("connection: close\r\n"),
-            "{what}: {answers}"
-        );
-        let count = answers.matches("HTTP/1.1 ").count();
-        assert_eq!(count, 1, "{what}: {answers}");
+        assert_refused_with_what_follows(&app, what, &format!("{head}{chunks}")).await;
     }
 }
 

@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::config::HeaderStyle;
 use crate::domain::session::Record;
-use crate::http::cookie::SessionCookie;
+use crate::http::cookie;
 use crate::http::problem::Problem;
 
 /// What a header is called, and what is in it.
@@ -81,7 +81,7 @@ impl IdentityHeaders {
             let encoded: Cow<'_, str> = utf8_percent_encode(&value, ENCODED).into();
             answer.insert_header((name, &*encoded));
         }
-        let cookies = HeaderValue::try_from(SessionCookie::others(headers));
+        let cookies = HeaderValue::try_from(cookie::others(headers));
         let cookies = cookies.map_err(Problem::internal)?;
         answer.insert_header((COOKIE, cookies));
         Ok(answer.finish())
