@@ -92,16 +92,11 @@ impl Host {
             _ => authority,
         };
         let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        let parsed = url::Host::parse(&name).map_err(|_| Unclear::Host)?;
-        let is_name = |label: &str| !label.is_empty() && label.bytes().all(is_of_names);
-        let is_clear = match parsed {
-            url::Host::Domain(_) => name.split('.').all(is_name),
-            url::Host::Ipv4(_) | url::Host::Ipv6(_) => true,
-        };
-        if parsed.to_string() != name || !is_clear {
-            return Err(Unclear::Host);
+        if is_plain(&name) || is_clear(&name) {
+            Ok(Self(name))
+        } else {
+            Err(Unclear::Host)
         }
-        Ok(Self(name))
     }
 
     /// Whether it is a host of that domain, but not the domain itself.
@@ -111,6 +106,31 @@ impl Host {
             .strip_suffix(&domain.0)
             .is_some_and(|rest| rest.ends_with('.'))
     }
+}
+
+/// Whether it is a name in which a URL parser has nothing to look for: no address, which
+/// ends in a number, and nothing of another alphabet (RFC 3492). Most are.
+fn is_plain(name: &str) -> bool {
+    let (domain, top) = name.rsplit_once('.').unwrap_or(("", name));
+    let is_own = |label: &str| is_label(label) && !label.starts_with("xn--");
+    top.starts_with(|c: char| c.is_ascii_lowercase())
+        && is_own(top)
+        && (domain.is_empty() && top.len() == name.len() || domain.split('.').all(is_own))
+}
+
+fn is_clear(name: &str) -> bool {
+    let Ok(parsed) = url::Host::parse(name) else {
+        return false;
+    };
+    let is_of_labels = match parsed {
+        url::Host::Domain(_) => name.split('.').all(is_label),
+        url::Host::Ipv4(_) | url::Host::Ipv6(_) => true,
+    };
+    parsed.to_string() == name && is_of_labels
+}
+
+fn is_label(label: &str) -> bool {
+    !label.is_empty() && label.bytes().all(is_of_names)
 }
 
 fn is_digit(byte: u8) -> bool {
@@ -126,8 +146,8 @@ fn is_of_names(byte: u8) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
     decoded: String,
-    /// What servers that care less about spelling take it for.
-    folded: String,
+    /// What servers that care less about spelling take it for, if that is another.
+    folded: Option<String>,
 }
 
 impl Path {
@@ -147,17 +167,14 @@ impl Path {
         }
         let decoded = percent_decode_str(raw).decode_utf8();
         let decoded = decoded.map_err(|_| Unclear::Path)?;
-        let plain: Cow<'_, str> = if decoded.is_ascii() {
-            decoded.as_ref().into()
-        } else {
-            decoded.nfkc().collect()
-        };
+        let composed = (!decoded.is_ascii()).then(|| decoded.nfkc().collect::<String>());
+        let plain = composed.as_deref().unwrap_or(&decoded);
         let slashes = |text: &str| text.bytes().filter(|byte| *byte == b'/').count();
         let is_odd = |c: char| is_unseen(c) || matches!(c, '\\' | ';');
         let is_ambiguous = after_percent(&decoded).any(is_encoded)
             || decoded.contains(is_odd)
-            || plain.contains(is_odd)
-            || slashes(raw) != slashes(&plain);
+            || composed.as_ref().is_some_and(|it| it.contains(is_odd))
+            || slashes(raw) != slashes(plain);
         let segments = plain.strip_prefix('/').ok_or(Unclear::Path)?;
         let folder = segments.strip_suffix('/').unwrap_or(segments);
         let is_dots = |segment: &str| shortened(segment).is_empty();
@@ -166,7 +183,9 @@ impl Path {
             return Err(Unclear::Path);
         }
         Ok(Self {
-            folded: folded(&plain),
+            folded: Some(folded(plain))
+                .filter(|folded| *folded != decoded)
+                .map(Cow::into_owned),
             decoded: decoded.into_owned(),
         })
     }
@@ -177,10 +196,14 @@ impl Path {
     /// If it is so only for servers that care less about spelling.
     pub fn is_within(&self, folder: &Self) -> Result<bool, Unclear> {
         let is_so = is_within(&self.decoded, &folder.decoded);
-        if !is_so && is_within(&self.folded, &folder.folded) {
+        if !is_so && is_within(self.folded(), folder.folded()) {
             return Err(Unclear::Path);
         }
         Ok(is_so)
+    }
+
+    fn folded(&self) -> &str {
+        self.folded.as_deref().unwrap_or(&self.decoded)
     }
 }
 
@@ -202,20 +225,26 @@ fn is_encoded(after_percent: &str) -> bool {
 
 /// What nobody sees, and file systems may ignore.
 fn is_unseen(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
     let joins_or_varies = matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}');
     is_deceptive(c) || joins_or_varies
 }
 
 /// Without what some servers ignore: case, of the Turkish i as well, and the end of a
 /// segment. Of what follows an encoded question mark or number sign, all.
-fn folded(path: &str) -> String {
+fn folded(path: &str) -> Cow<'_, str> {
+    let is_kept = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'/' | b'-' | b'_')
+    };
+    if path.bytes().all(is_kept) {
+        return path.into();
+    }
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let lower = path.replace(['\u{130}', '\u{131}'], "i").to_lowercase();
-    lower
-        .split('/')
-        .map(shortened)
-        .collect::<Vec<_>>()
-        .join("/")
+    let segments: Vec<_> = lower.split('/').map(shortened).collect();
+    segments.join("/").into()
 }
 
 /// A segment up to where some server would cut it: without the dots and spaces at its
@@ -497,6 +526,18 @@ mod tests {
             if let Ok(host) = Host::parse(&authority) {
                 prop_assert_eq!(Host::parse(&host.0), Ok(host));
             }
+        }
+
+        #[test]
+        fn a_plain_name_is_clear_to_a_url_parser(name in "([a-z0-9_x-]{1,4}|xn--[a-z]{0,3}|0x)([.]([a-z0-9_x-]{0,4}|xn--a|0x1f|127)){0,3}") {
+            prop_assert!(!is_plain(&name) || is_clear(&name));
+        }
+
+        #[test]
+        fn a_path_that_is_not_folded_is_the_same_folded(path in "(/[a-z0-9_.~ -]{0,3}[a-z_-])+/?") {
+            let lower = path.to_lowercase();
+            let segments: Vec<_> = lower.split('/').map(shortened).collect();
+            prop_assert_eq!(folded(&path), segments.join("/"));
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue};
+use memchr::memchr2_iter;
 
 use super::problem::Problem;
 use crate::config::{Cookie, PublicUrl, SameSite};
@@ -110,15 +111,22 @@ impl SessionCookie {
 /// whatever configuration, and wherever a lenient parser would find it: some
 /// proxies join two headers by a comma.
 pub(super) fn others(headers: &HeaderMap) -> Vec<u8> {
-    let is_called = |pair: &[u8], name: &str| {
-        let mut places = pair.windows(name.len());
-        places.any(|place| place.eq_ignore_ascii_case(name.as_bytes()))
+    let begins_with = |place: &[u8], name: &str| {
+        let beginning = place.get(..name.len());
+        beginning.is_some_and(|it| it.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    let is_ours = |pair: &[u8]| {
+        memchr2_iter(b'g', b'G', pair).any(|at| {
+            [SESSION, DEVICE]
+                .iter()
+                .any(|name| begins_with(&pair[at..], name))
+        })
     };
     let pairs = headers
         .get_all(COOKIE)
         .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
         .map(<[u8]>::trim_ascii)
-        .filter(|pair| ![SESSION, DEVICE].iter().any(|name| is_called(pair, name)));
+        .filter(|pair| !is_ours(pair));
     pairs.collect::<Vec<_>>().join(&b"; "[..])
 }
 

@@ -89,6 +89,8 @@ impl Edge {
             under_way.is_whole();
         }
         let rest = admitted.is_err().then_some(payload);
+        let until = Until(Instant::now() + deadline.0);
+        request.extensions_mut().insert(until);
         let answered = match audience.preflight(&request) {
             Some(answer) if admitted.is_ok() => Ok(request.into_response(answer)),
             _ => finish(admitted, rest, deadline, request, next).await,
@@ -233,9 +235,6 @@ async fn answer<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse, Error> {
-    request
-        .extensions_mut()
-        .insert(Until(Instant::now() + deadline.0));
     let answer = AssertUnwindSafe(async { next.call(request).await }).catch_unwind();
     match tokio::time::timeout(deadline.0, answer).await {
         Ok(Ok(answered)) => Ok(answered?.map_into_boxed_body()),

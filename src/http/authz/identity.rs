@@ -61,6 +61,15 @@ fn session_id(record: &Record) -> Cow<'_, str> {
 /// What is not ASCII is encoded in any case; the percent sign, so that it can be undone.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
+fn encoded(value: Cow<'_, str>) -> String {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'%';
+    if value.bytes().all(is_plain) {
+        value.into_owned()
+    } else {
+        utf8_percent_encode(&value, ENCODED).to_string()
+    }
+}
+
 impl IdentityHeaders {
     pub(in crate::http) const fn new(style: HeaderStyle) -> Self {
         match style {
@@ -77,9 +86,9 @@ impl IdentityHeaders {
     ) -> Result<HttpResponse, Problem> {
         let mut answer = HttpResponse::Ok();
         for (name, value) in self.0 {
-            let value = record.map(value).unwrap_or_default();
-            let encoded: Cow<'_, str> = utf8_percent_encode(&value, ENCODED).into();
-            answer.insert_header((name, &*encoded));
+            let value = encoded(record.map(value).unwrap_or_default());
+            let value = HeaderValue::try_from(value).map_err(Problem::internal)?;
+            answer.insert_header((name, value));
         }
         let cookies = HeaderValue::try_from(cookie::others(headers));
         let cookies = cookies.map_err(Problem::internal)?;
