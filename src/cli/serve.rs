@@ -3,10 +3,10 @@
 use super::print::print;
 use crate::config::Settings;
 use crate::startup::Application;
-use crate::telemetry;
+use crate::telemetry::logs;
 
 pub(super) async fn serve(settings: Settings) -> anyhow::Result<()> {
-    telemetry::start(&settings.log);
+    logs::start(&settings.log);
     let public_url = settings.server.public_url.clone();
     let ledger = if settings.database.is_sqlite() {
         "SQLite"

@@ -1,0 +1,3 @@
+//! What the service tells those who run it.
+
+pub mod logs;
