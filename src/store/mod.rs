@@ -8,6 +8,8 @@ pub mod redis;
 
 use std::sync::Arc;
 
+use crate::telemetry::metrics::{POOL_CONNECTIONS, POOL_SIZE, POOL_WAITING, Pool, Reading, Use};
+
 /// A store did not answer, or what it answered makes no sense. Never a sign
 /// that something is absent: absent is `None`. Its text, with all causes, is for
 /// the operator.
@@ -46,4 +48,14 @@ impl Unavailable {
             cause: Arc::new(cause.into()),
         }
     }
+}
+
+/// How the connections of a pool stand.
+fn standing(pool: Pool, idle: usize, in_use: usize, limit: usize, waiting: usize) -> Vec<Reading> {
+    vec![
+        POOL_CONNECTIONS.shows((pool, Use::Idle), idle),
+        POOL_CONNECTIONS.shows((pool, Use::InUse), in_use),
+        POOL_SIZE.shows(pool, limit),
+        POOL_WAITING.shows(pool, waiting),
+    ]
 }

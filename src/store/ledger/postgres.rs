@@ -143,6 +143,10 @@ impl Database {
     pub(super) fn close(&self) {
         self.pool.close();
     }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
 }
 
 fn migrator() -> Migrator {

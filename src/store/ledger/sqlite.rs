@@ -114,6 +114,10 @@ impl Database {
         self.writer.begin_with("begin immediate").await
     }
 
+    pub(super) const fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
     pub(super) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use deadpool_redis::{Hook, HookError, Manager, Pool, Runtime, Timeouts};
+use deadpool_redis::{Hook, HookError, Manager, Pool, Runtime, Status, Timeouts};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, join_all};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -74,6 +74,13 @@ impl Generation {
 
     pub(super) fn age(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    pub(super) fn pool_status(&self) -> Option<Status> {
+        match self.link.peek()? {
+            Ok(Link::Server(server)) => Some(server.pool.status()),
+            Ok(Link::Cluster(_)) | Err(_) => None,
+        }
     }
 
     pub(super) async fn connection(&self, request: Request<'_>) -> Result<Connection, Failure> {
