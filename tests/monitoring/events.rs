@@ -237,7 +237,7 @@ impl Scene {
     async fn revocations_are_counted_and_timed_where_they_arrive(&self) {
         let (one, other) = (&self.one, &self.other);
         let series = |kind| format!("gatelodge_revocations_total{{kind=\"{kind}\"}}");
-        let delay = |by| format!("gatelodge_revocation_delay_seconds_count{{by=\"{by}\"}}");
+        let delay = |via| format!("gatelodge_revocation_delay_seconds_count{{via=\"{via}\"}}");
         let mut ada = self.logged_in("ada@example.com").await;
         let pushed = delay("push");
         other
@@ -248,7 +248,7 @@ impl Scene {
                 .await;
             })
             .await;
-        let sum = "gatelodge_revocation_delay_seconds_sum{by=\"push\"}";
+        let sum = "gatelodge_revocation_delay_seconds_sum{via=\"push\"}";
         let (sum, count) = (other.shows(sum).await, other.shows(&pushed).await);
         assert!(sum > 0.0 && sum < count, "{sum} s for {count}");
 
@@ -304,7 +304,7 @@ impl Scene {
             drop(self.logged_in("ada@example.com").await);
         })
         .await;
-        let polled = "gatelodge_revocation_delay_seconds_count{by=\"poll\"}";
+        let polled = "gatelodge_revocation_delay_seconds_count{via=\"poll\"}";
         other
             .counts(polled, async || {
                 let late = [&*fallback("push_lost"), &fallback("copies_dropped_later")];
