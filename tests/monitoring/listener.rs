@@ -45,6 +45,8 @@ async fn metrics_are_told_on_their_own_listener_and_nothing_else_is() {
 async fn who_hangs_at_the_metrics_holds_up_nobody_else() {
     let folder = tempfile::tempdir().unwrap();
     let instance = Instance::start(command(folder.path()));
+    let mut kept = TcpStream::connect(instance.metrics).await.unwrap();
+    assert!(is_told_over(&mut kept).await);
     let mut silent = Vec::new();
     // All that it takes, and one that waits for a place.
     for n in 0..33 {
@@ -66,6 +68,16 @@ async fn who_hangs_at_the_metrics_holds_up_nobody_else() {
             .is_ok()
     })
     .await;
+    assert!(is_told_over(&mut kept).await, "who asks in time is not cut");
+}
+
+/// Whether a scraper that keeps its connection gets an answer over it.
+async fn is_told_over(connection: &mut TcpStream) -> bool {
+    let asked = b"HEAD /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut answer = vec![0; 1024];
+    connection.write_all(asked).await.is_ok()
+        && matches!(connection.read(&mut answer).await, Ok(length @ 1..)
+            if answer[..length].starts_with(b"HTTP/1.1 200 "))
 }
 
 #[tokio::test]
