@@ -14,6 +14,7 @@ use crate::domain::session::Record;
 use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
 use crate::store::Unavailable;
+use crate::telemetry::metrics::AUDIT_DROPPED;
 
 /// Of each action. It keeps a flood from filling the disk; the log has a line for each
 /// request all the same.
@@ -91,7 +92,11 @@ impl Accounts {
                 "too many: the rest of this minute's are in the log alone"
             );
         }
-        (count <= REFUSALS_A_MINUTE).then_some(event)
+        if count > REFUSALS_A_MINUTE {
+            AUDIT_DROPPED.count(());
+            return None;
+        }
+        Some(event)
     }
 }
 

@@ -15,6 +15,10 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::domain::password::{Cost, NewPassword, Password, PasswordHash, Scheme, spin};
 use crate::domain::user::Credentials;
 use crate::entropy;
+use crate::telemetry::metrics::{
+    HASHING_PLACES, HASHING_PLACES_TAKEN, HASHING_REFUSED, HASHING_WAIT, HASHING_WORK,
+    HashingRefusal, Reading,
+};
 
 /// How much work may wait.
 const QUEUED_WORK: Duration = Duration::from_secs(2);
@@ -55,6 +59,7 @@ pub struct Hasher {
     cost: Cost,
     /// One permit for each hash at work or in the queue.
     places: Arc<Semaphore>,
+    number_of_places: usize,
     jobs: Sender<Job>,
 }
 
@@ -79,6 +84,7 @@ impl Hasher {
         Ok(Self {
             cost,
             places: Arc::new(Semaphore::new(concurrency + queue)),
+            number_of_places: concurrency + queue,
             jobs,
         })
     }
@@ -129,9 +135,20 @@ impl Hasher {
     /// [`Busy`] if the queue is full.
     pub fn ensure_room(&self) -> Result<(), Busy> {
         match self.places.available_permits() {
-            0 => Err(Busy),
+            0 => Err(queue_is_full()),
             _ => Ok(()),
         }
+    }
+
+    /// How full it is.
+    #[must_use]
+    pub fn readings(&self) -> [Reading; 2] {
+        let free = self.places.available_permits();
+        let taken = self.number_of_places.saturating_sub(free);
+        [
+            HASHING_PLACES_TAKEN.shows((), taken),
+            HASHING_PLACES.shows((), self.number_of_places),
+        ]
     }
 
     async fn run<T: Send + 'static>(
@@ -140,19 +157,34 @@ impl Hasher {
     ) -> Result<T, Busy> {
         let place = Arc::clone(&self.places)
             .try_acquire_owned()
-            .map_err(|_| Busy)?;
+            .map_err(|_| queue_is_full())?;
         let (answer, answered) = oneshot::channel();
+        let queued = Instant::now();
         let job = Box::new(move || {
+            HASHING_WAIT.observe((), queued.elapsed());
             // Nobody waits for what comes too late.
             if !answer.is_closed() {
-                let _ = answer.send(work());
+                let begun = Instant::now();
+                let done = work();
+                HASHING_WORK.observe((), begun.elapsed());
+                let _ = answer.send(done);
             }
             drop(place);
         });
         self.jobs.send(job).map_err(|_| Busy)?;
         let answered = tokio::time::timeout(PATIENCE, answered).await;
-        answered.map_err(|_| Busy)?.map_err(|_| Busy)
+        answered.map_err(|_| too_late())?.map_err(|_| Busy)
     }
+}
+
+fn queue_is_full() -> Busy {
+    HASHING_REFUSED.count(HashingRefusal::QueueFull);
+    Busy
+}
+
+fn too_late() -> Busy {
+    HASHING_REFUSED.count(HashingRefusal::TooLate);
+    Busy
 }
 
 /// How the stored hash is to be verified. One that is broken opens to nobody, and somebody

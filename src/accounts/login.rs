@@ -17,6 +17,7 @@ use crate::domain::user::{CredentialVersion, Status};
 use crate::sessions::Issued;
 use crate::store::Unavailable;
 use crate::store::ledger::Proof;
+use crate::telemetry::metrics::{LOGINS, LoginOutcome};
 
 pub struct LogIn {
     pub email: Email,
@@ -39,6 +40,17 @@ enum NoLogin {
     CredentialChanged,
 }
 
+impl From<NoLogin> for LoginOutcome {
+    fn from(why: NoLogin) -> Self {
+        match why {
+            NoLogin::UnknownAccount => Self::UnknownAccount,
+            NoLogin::WrongPassword => Self::WrongPassword,
+            NoLogin::Locked => Self::Locked,
+            NoLogin::CredentialChanged => Self::CredentialChanged,
+        }
+    }
+}
+
 impl NoLogin {
     const fn as_str(self) -> &'static str {
         match self {
@@ -58,6 +70,15 @@ impl Accounts {
     /// [`Error::InvalidCredentials`], [`Error::TooManyAttempts`], [`Error::Busy`] or
     /// [`Error::Unavailable`].
     pub async fn log_in(self: &Arc<Self>, request: LogIn) -> Result<Issued, Error> {
+        let done = self.try_to_log_in(request).await;
+        if let Some(outcome) = done.as_ref().err().and_then(undecided) {
+            LOGINS.count(outcome);
+        }
+        done
+    }
+
+    /// Counts what it decides, even if the client is gone by then.
+    async fn try_to_log_in(self: &Arc<Self>, request: LogIn) -> Result<Issued, Error> {
         let LogIn {
             email,
             password,
@@ -89,6 +110,7 @@ impl Accounts {
                             .issue(proof, client, remember_me, presented, act)
                             .await?;
                         if let Some(issued) = issued {
+                            LOGINS.count(LoginOutcome::Success);
                             if let Verified::Outdated(password) = verified {
                                 accounts.renew_hash(found.user.id, found.version, password);
                             }
@@ -97,6 +119,7 @@ impl Accounts {
                         NoLogin::CredentialChanged
                     }
                 };
+                LOGINS.count(why.into());
                 let event = act.did_to(Action::LoginFailed, user).with(why.as_str());
                 accounts.fail_attempt(&attempt, event).await?;
                 Err(Error::InvalidCredentials)
@@ -139,5 +162,15 @@ impl Accounts {
             .await?;
         let issued = issue.map(|issue| self.sessions.issued(token, issue));
         Ok(OptionFuture::from(issued).await)
+    }
+}
+
+/// Why it was not found out whether the credentials are right.
+const fn undecided(error: &Error) -> Option<LoginOutcome> {
+    match error {
+        Error::TooManyAttempts { .. } => Some(LoginOutcome::Throttled),
+        Error::Busy(_) => Some(LoginOutcome::Busy),
+        Error::Unavailable(_) => Some(LoginOutcome::Unavailable),
+        _ => None,
     }
 }

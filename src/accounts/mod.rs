@@ -27,6 +27,7 @@ use crate::domain::user::{CredentialVersion, Credentials, Status};
 use crate::sessions::Sessions;
 use crate::store::Unavailable;
 use crate::store::ledger::{Ledger, Refusal};
+use crate::telemetry::metrics::Reading;
 use events::Refusals;
 
 pub use hasher::{Busy, Hasher, time_of_one_hash};
@@ -111,6 +112,12 @@ impl Accounts {
             refusals: Refusals::default(),
             registration_is_open,
         }
+    }
+
+    /// How full the hashing queue is.
+    #[must_use]
+    pub fn readings(&self) -> [Reading; 2] {
+        self.hasher.readings()
     }
 
     /// Asks a user who is logged in for the password again. What follows must

@@ -5,6 +5,7 @@ use clap::Subcommand;
 use super::print::{print, print_json};
 use crate::config::{Settings, env_example, reference_page};
 use crate::http::openapi;
+use crate::telemetry::metrics;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -16,6 +17,8 @@ pub(super) enum Command {
     Env,
     /// Print the API's description, in `OpenAPI`
     Openapi,
+    /// Print what GET /metrics tells, in Markdown
+    Metrics,
 }
 
 pub(super) fn run(
@@ -30,5 +33,6 @@ pub(super) fn run(
         Command::Reference => print(reference_page().trim_end()),
         Command::Env => print(env_example().trim_end()),
         Command::Openapi => print_json(&openapi()),
+        Command::Metrics => print(metrics::reference_page().trim_end()),
     }
 }

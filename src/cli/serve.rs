@@ -1,12 +1,14 @@
 //! `gatelodge serve`.
 
+use std::net::IpAddr;
+
 use super::print::print;
 use crate::config::Settings;
 use crate::startup::Application;
-use crate::telemetry;
+use crate::telemetry::logs;
 
 pub(super) async fn serve(settings: Settings) -> anyhow::Result<()> {
-    telemetry::start(&settings.log);
+    logs::start(&settings.log);
     let public_url = settings.server.public_url.clone();
     let ledger = if settings.database.is_sqlite() {
         "SQLite"
@@ -26,6 +28,12 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<()> {
         env!("CARGO_PKG_VERSION"),
         public_url.origin()
     ))?;
+    if let Some(address) = application.metrics_address() {
+        print(&format!("metrics: http://{address}/metrics"))?;
+        if !is_private(address.ip()) {
+            tracing::warn!(%address, "strangers may reach the metrics: bind them to an address of your own network");
+        }
+    }
     if let Some(link) = application.setup_link() {
         print(&format!(
             "there is no admin yet: set one up within an hour at\n  {link}\n\
@@ -36,4 +44,12 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<()> {
         tracing::warn!(%address, public_url = public_url.origin(), "only this machine reaches the address bound");
     }
     application.run().await
+}
+
+/// Whether only this machine or its own network reaches an address.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
 }

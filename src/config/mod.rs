@@ -9,6 +9,7 @@ mod cors;
 mod database;
 mod docs;
 mod log;
+mod metrics;
 mod origin;
 mod password;
 mod reader;
@@ -31,6 +32,7 @@ pub use cors::Cors;
 pub use database::Database;
 pub use docs::Docs;
 pub use log::{Format, Log};
+pub use metrics::Metrics;
 pub use password::Password;
 pub use reader::{Form, Known, Mistakes, duration};
 pub use reference::{env_example, reference_page};
@@ -63,6 +65,7 @@ pub struct Settings {
     pub bootstrap: Option<Bootstrap>,
     pub audit: Audit,
     pub docs: Docs,
+    pub metrics: Metrics,
     pub log: Log,
 }
 
@@ -106,6 +109,7 @@ impl Settings {
             bootstrap: Bootstrap::read(from),
             audit: Audit::read(from),
             docs: Docs::read(from),
+            metrics: Metrics::read(from),
             log: Log::read(from),
         };
         settings.look_at_the_whole(from);
@@ -150,6 +154,12 @@ impl Settings {
         }
         if self.secrets.keys.is_empty() && !self.database.is_sqlite() {
             from.mistake("secrets.keys", secrets::MISSING);
+        }
+        if self.metrics.collides_with(self.server.bind) {
+            from.mistake(
+                "metrics.bind",
+                "is where server.bind is: strangers must not reach it, so give it another port",
+            );
         }
         if let Some(bootstrap) = &self.bootstrap
             && let Err(wrong) = bootstrap.password(&self.password_policy())

@@ -36,6 +36,12 @@ impl Belief {
         self.ledger_is_silent = true;
     }
 
+    /// When the poll was sent that last confirmed the view.
+    #[must_use]
+    pub const fn confirmed_at(&self) -> Option<Uptime> {
+        self.confirmed_at
+    }
+
     #[must_use]
     pub const fn ledger_is_silent(&self) -> bool {
         self.ledger_is_silent

@@ -109,6 +109,13 @@ impl Roster {
         self.others.values().all(|other| other.is_gone(since))
     }
 
+    /// How many are registered and not missed, oneself included.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        let is_there = |other: &&Other| other.is_registered && other.struck_off_at.is_none();
+        self.others.values().filter(is_there).count() + 1
+    }
+
     /// The next beat of one's own.
     pub fn beat(&mut self, reached: Vouched, is_last: bool, at: Uptime) -> Beat {
         self.last = self.last.next();

@@ -23,10 +23,12 @@ use super::connection::{Requests, UnderWay};
 use super::cors::{Audience, Cors};
 use super::cross_site::OwnOrigins;
 use super::headers::{Transport, set_headers};
+use super::meter::Meter;
 use super::problem::{Kind, Problem};
 use super::span::report;
 use crate::config::Settings;
 use crate::domain::id::RequestId;
+use crate::telemetry::metrics::Route;
 
 const MAX_URI: usize = 8 * 1024;
 const MAX_HEADERS: usize = 16 * 1024;
@@ -61,6 +63,7 @@ struct Inner {
     cors: Cors,
     body_timeout: Duration,
     transport: Transport,
+    meters: bool,
 }
 
 impl Edge {
@@ -71,15 +74,18 @@ impl Edge {
             cors: Cors::new(&settings.cors.allowed_origins),
             body_timeout: server.body_timeout,
             transport: Transport::of(&server.public_url),
+            meters: settings.metrics.bind.is_some(),
         }))
     }
 
     pub(super) async fn guard<B: MessageBody + 'static>(
         self,
+        route: Route,
         deadline: Deadline,
         mut request: ServiceRequest,
         next: Next<B>,
     ) -> Result<ServiceResponse, Error> {
+        let meter = self.meter(route, &request);
         let under_way = begin(&request);
         let request_id = id_of(request.request());
         let audience = self.0.cors.audience(&request);
@@ -95,16 +101,28 @@ impl Edge {
             Some(answer) if admitted.is_ok() => Ok(request.into_response(answer)),
             _ => finish(admitted, rest, deadline, request, next).await,
         };
+        meter.stop(&answered);
         self.dress(answered, audience, request_id)
+    }
+
+    /// Begins to measure, if somebody listens.
+    fn meter(&self, route: Route, request: &ServiceRequest) -> Meter {
+        if self.0.meters {
+            Meter::start(route, request.method())
+        } else {
+            Meter::idle()
+        }
     }
 
     /// For checks, which change nothing: method and origin are those of the request that
     /// is asked about, and so is a body that is announced, whether or not it comes.
     pub(super) async fn guard_check<B: MessageBody + 'static>(
         self,
+        route: Route,
         mut request: ServiceRequest,
         next: Next<B>,
     ) -> Result<ServiceResponse, Error> {
+        let meter = self.meter(route, &request);
         let _under_way = begin(&request);
         let request_id = id_of(request.request());
         let admitted = limit(&request);
@@ -113,6 +131,7 @@ impl Edge {
             rest => Some(rest),
         };
         let answered = finish(admitted, rest, Deadline::USUAL, request, next).await;
+        meter.stop(&answered);
         let mut response = self.dress(answered, Audience::Own, request_id)?;
         let vary = HeaderValue::from_static("Cookie");
         response.headers_mut().insert(VARY, vary);
@@ -175,7 +194,8 @@ impl Edge {
     }
 }
 
-fn begin(request: &ServiceRequest) -> Option<UnderWay> {
+/// Has the request's connection know that its head has come.
+pub(super) fn begin(request: &ServiceRequest) -> Option<UnderWay> {
     request.conn_data::<Requests>().map(Requests::begin)
 }
 
@@ -340,11 +360,15 @@ mod tests {
             let (guarded, check) = (edge.clone(), edge.clone());
             let guarded = resource("/guarded").route(get().to(panics)).wrap(from_fn(
                 move |request, next: Next<BoxBody>| {
-                    guarded.clone().guard(Deadline::USUAL, request, next)
+                    guarded
+                        .clone()
+                        .guard(Route::OTHER, Deadline::USUAL, request, next)
                 },
             ));
             let check = resource("/check").route(get().to(panics)).wrap(from_fn(
-                move |request, next: Next<BoxBody>| check.clone().guard_check(request, next),
+                move |request, next: Next<BoxBody>| {
+                    check.clone().guard_check(Route::OTHER, request, next)
+                },
             ));
             let lives = get().to(async || "it lives");
             App::new().service(guarded).service(check).route("/", lives)

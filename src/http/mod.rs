@@ -19,6 +19,8 @@ mod inner_cookie;
 mod kind;
 mod links;
 mod listing;
+mod meter;
+mod metrics;
 mod openapi;
 mod pages;
 mod problem;
@@ -33,6 +35,7 @@ mod trusted_proxies;
 
 pub use gate::{AdminSession, CurrentSession, Gate};
 pub use links::Links;
+pub use metrics::serve_metrics;
 pub use openapi::openapi;
 pub use representation::{EventView, SessionView, UserView};
 pub use server::{Capacity, serve};

@@ -26,6 +26,7 @@ use super::gate::Gate;
 use super::pages::friendly;
 use super::problem::{Kind, Problem};
 use super::services::Services;
+use crate::telemetry::metrics;
 
 /// Whether it is what apps and proxies ask at every request of theirs.
 pub(super) fn is_check(path: &str) -> bool {
@@ -121,7 +122,8 @@ impl Services {
         let edge = self.edge.clone();
         let guarded = route().to(answer).wrap(from_fn(
             move |request: ServiceRequest, next: Next<BoxBody>| {
-                edge.clone().guard(Deadline::USUAL, request, next)
+                edge.clone()
+                    .guard(metrics::Route::OTHER, Deadline::USUAL, request, next)
             },
         ));
         app.default_service(guarded.wrap(from_fn(friendly::explain)));
@@ -135,10 +137,10 @@ fn plain<const N: usize>(
     deadline: Deadline,
     verbs: [Verb; N],
 ) -> Resource<impl Guarded + use<N>> {
-    let edge = services.edge.clone();
+    let (edge, at) = (services.edge.clone(), metrics::Route::of(path));
     answering(path, verbs).wrap(from_fn(
         move |request: ServiceRequest, next: Next<BoxBody>| {
-            edge.clone().guard(deadline, request, next)
+            edge.clone().guard(at, deadline, request, next)
         },
     ))
 }
@@ -150,13 +152,13 @@ fn carried<const N: usize>(
     deadline: Deadline,
     verbs: [Verb; N],
 ) -> Resource<impl Guarded + use<N>> {
-    let edge = services.edge.clone();
+    let (edge, at) = (services.edge.clone(), metrics::Route::of(path));
     answering(path, verbs)
         .wrap(services.inner_cookie.middleware(&services.sessions))
         .wrap(from_fn(carry::<BoxBody>))
         .wrap(from_fn(
             move |request: ServiceRequest, next: Next<BoxBody>| {
-                edge.clone().guard(deadline, request, next)
+                edge.clone().guard(at, deadline, request, next)
             },
         ))
 }
@@ -195,9 +197,11 @@ fn check(
     path: &'static str,
     route: Route,
 ) -> impl HttpServiceFactory + use<> + 'static {
-    let edge = services.edge.clone();
+    let (edge, at) = (services.edge.clone(), metrics::Route::of(path));
     resource(path).route(route).wrap(from_fn(
-        move |request: ServiceRequest, next: Next<BoxBody>| edge.clone().guard_check(request, next),
+        move |request: ServiceRequest, next: Next<BoxBody>| {
+            edge.clone().guard_check(at, request, next)
+        },
     ))
 }
 

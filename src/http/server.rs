@@ -7,9 +7,12 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use actix_http::{HttpService, Protocol, error::DispatchError};
-use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_service::{
+    IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+};
 use actix_web::App;
-use actix_web::dev::{AppConfig, Server};
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, Server, ServiceRequest, ServiceResponse};
 use actix_web::rt::net::TcpStream;
 use tracing_actix_web::TracingLogger;
 
@@ -29,6 +32,16 @@ pub struct Capacity {
     pub connections: usize,
 }
 
+/// Where to answer, and how much.
+pub(super) struct Place {
+    /// Names the threads' work.
+    pub(super) name: &'static str,
+    pub(super) listener: TcpListener,
+    pub(super) capacity: Capacity,
+    /// How long requests under way may take in the end.
+    pub(super) grace: Duration,
+}
+
 /// Answers requests until `stop`, and then for `grace` at most those under way.
 ///
 /// # Errors
@@ -36,22 +49,50 @@ pub struct Capacity {
 pub fn serve(
     listener: TcpListener,
     services: Services,
-    capacity: &Capacity,
+    capacity: Capacity,
     stop: impl Future<Output = ()> + Send + 'static,
     grace: Duration,
 ) -> io::Result<Server> {
-    let server = Server::build()
-        .workers(capacity.workers)
-        .max_concurrent_connections(capacity.connections)
-        .shutdown_signal(stop)
-        .shutdown_timeout(grace.as_secs().max(1));
-    let stopping = server.graceful_shutdown_signal();
-    let server = server.listen("http", listener, move || {
-        let (mounted, stopping) = (services.clone(), stopping.clone());
-        let app = App::new()
+    let place = Place {
+        name: "http",
+        listener,
+        capacity,
+        grace,
+    };
+    answer(place, stop, move || {
+        let mounted = services.clone();
+        App::new()
             .configure(|app| mounted.mount(app))
             .configure(|app| mounted.mount_fallback(app))
             .wrap(TracingLogger::<RequestSpan>::new())
+    })
+}
+
+/// Answers requests until `stop`; each thread has an app of its own.
+pub(super) fn answer<T, B>(
+    place: Place,
+    stop: impl Future<Output = ()> + Send + 'static,
+    app: impl Fn() -> App<T> + Send + Clone + 'static,
+) -> io::Result<Server>
+where
+    T: ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<B>,
+            Error = actix_web::Error,
+            InitError = (),
+        > + 'static,
+    B: MessageBody + 'static,
+{
+    let server = Server::build()
+        .workers(place.capacity.workers)
+        .max_concurrent_connections(place.capacity.connections)
+        .shutdown_signal(stop)
+        .shutdown_timeout(place.grace.as_secs().max(1));
+    let stopping = server.graceful_shutdown_signal();
+    let server = server.listen(place.name, place.listener, move || {
+        let stopping = stopping.clone();
+        let app = app()
             .into_factory()
             .map_err(|error: actix_web::Error| error.error_response());
         let http = HttpService::build()

@@ -38,6 +38,10 @@ impl LocalCache {
         self.copies.get(digest)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.copies.len()
+    }
+
     /// A copy fit to be kept: its user agent is one with that of others.
     pub(super) fn copy_of(&self, mut record: Record) -> Arc<Record> {
         if let Some(own) = &mut record.session.user_agent {

@@ -16,6 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::token::Claim;
 use crate::domain::verdict::{Source, Verdict};
 use crate::store::Unavailable;
+use crate::telemetry::metrics::{CHECKS, CheckOutcome, CheckSource, FALLBACKS, Fallback};
 
 /// How long a check waits for its turn to ask the ledger.
 const LEDGER_TURN: Duration = Duration::from_millis(500);
@@ -32,6 +33,22 @@ enum Opinion {
     Undecided(Option<Arc<Record>>),
 }
 
+/// What the ledger has decided.
+enum Answer {
+    Live(Arc<Record>),
+    Ended,
+    Unknown,
+}
+
+impl Answer {
+    fn into_record(self) -> Option<Arc<Record>> {
+        match self {
+            Self::Live(record) => Some(record),
+            Self::Ended | Self::Unknown => None,
+        }
+    }
+}
+
 impl Sessions {
     /// The live session that a claim opens. `None` is a definite no.
     ///
@@ -46,6 +63,7 @@ impl Sessions {
         claim: &Claim,
     ) -> Result<Option<Arc<Record>>, Unavailable> {
         if !claim.has_key_of(&self.keys) {
+            CHECKS.count((CheckSource::Token, CheckOutcome::Forged));
             return Ok(None);
         }
         self.check_if(&claim.digest(), || claim.is_genuine(&self.keys))
@@ -69,12 +87,22 @@ impl Sessions {
         is_genuine: impl FnOnce() -> bool,
     ) -> Result<Option<Arc<Record>>, Unavailable> {
         match self.judge(digest, self.local.find(digest)) {
-            Opinion::Live(record) => Ok(Some(record)),
+            Opinion::Live(record) => {
+                CHECKS.count((CheckSource::Cache, CheckOutcome::Alive));
+                Ok(Some(record))
+            }
+            Opinion::Dead => {
+                CHECKS.count((CheckSource::Cache, CheckOutcome::Ended));
+                Ok(None)
+            }
             // Boxed: it is large, and seldom needed.
             Opinion::Undecided(known) if is_genuine() => {
                 Box::pin(self.check_elsewhere(digest, known)).await
             }
-            Opinion::Dead | Opinion::Undecided(_) => Ok(None),
+            Opinion::Undecided(_) => {
+                CHECKS.count((CheckSource::Token, CheckOutcome::Forged));
+                Ok(None)
+            }
         }
     }
 
@@ -84,23 +112,31 @@ impl Sessions {
         known: Option<Arc<Record>>,
     ) -> Result<Option<Arc<Record>>, Unavailable> {
         if self.local.is_over(digest, self.tail.era()) {
+            CHECKS.count((CheckSource::Cache, CheckOutcome::Unknown));
             return Ok(None);
         }
         let found = if self.tail.is_fresh() {
             self.find_copy(digest).await
         } else {
+            FALLBACKS.count(Fallback::ViewStale);
             None
         };
         let found = match self.judge(digest, found) {
             Opinion::Live(record) => {
+                CHECKS.count((CheckSource::HotStore, CheckOutcome::Alive));
                 self.local.keep(digest, &record);
                 return Ok(Some(record));
             }
-            Opinion::Dead => return Ok(None),
+            Opinion::Dead => {
+                CHECKS.count((CheckSource::HotStore, CheckOutcome::Ended));
+                return Ok(None);
+            }
             Opinion::Undecided(found) => found,
         };
         // Boxed: it is large, and most of this is not about it.
-        Box::pin(self.check_in_ledger(digest, later_seen(known, found))).await
+        let decided = Box::pin(self.check_in_ledger(digest, later_seen(known, found))).await;
+        CHECKS.count((CheckSource::Ledger, outcome_of(&decided)));
+        Ok(decided?.into_record())
     }
 
     /// While the view is fresh, a copy is enough to know that a session lives.
@@ -125,6 +161,7 @@ impl Sessions {
         match self.hot.as_ref()?.find(digest).await {
             Ok(found) => found.map(|record| self.local.copy_of(record)),
             Err(error) => {
+                FALLBACKS.count(Fallback::HotStoreSilent);
                 tracing::debug!(%error, "the check goes on with the ledger");
                 None
             }
@@ -138,7 +175,7 @@ impl Sessions {
         self: &Arc<Self>,
         digest: &TokenDigest,
         known: Option<Arc<Record>>,
-    ) -> Result<Option<Arc<Record>>, Unavailable> {
+    ) -> Result<Answer, Unavailable> {
         let asked_at = uptime();
         for _ in 0..LEDGER_ATTEMPTS {
             if self.tail.is_void() {
@@ -149,7 +186,7 @@ impl Sessions {
                 continue;
             }
             let Some(record) = landed.outcome? else {
-                return Ok(None);
+                return Ok(Answer::Unknown);
             };
             let (record, now) = (seen(record, known.as_ref()), self.clock.now());
             let verdict = self.tail.verdict(&record, Source::Ledger, now);
@@ -157,9 +194,9 @@ impl Sessions {
             let is_recent = uptime().since(landed.begun_at) < self.policy.lease;
             match verdict {
                 Verdict::Alive if is_recent || self.tail.is_fresh() => {
-                    return Ok(Some(self.noted(digest, record, now)));
+                    return Ok(Answer::Live(self.noted(digest, record, now)));
                 }
-                Verdict::Ended | Verdict::Expired | Verdict::Idle => return Ok(None),
+                Verdict::Ended | Verdict::Expired | Verdict::Idle => return Ok(Answer::Ended),
                 Verdict::Alive => {}
                 // Another log, maybe: the poll finds out.
                 Verdict::Stale => self.tail.ask(),
@@ -210,8 +247,18 @@ impl Sessions {
         if let Some(hot) = &self.hot
             && let Err(error) = hot.keep(digest, record, self.clock.now()).await
         {
+            FALLBACKS.count(Fallback::CopyNotKept);
             tracing::debug!(%error, "a copy was not kept");
         }
+    }
+}
+
+const fn outcome_of(decided: &Result<Answer, Unavailable>) -> CheckOutcome {
+    match decided {
+        Ok(Answer::Live(_)) => CheckOutcome::Alive,
+        Ok(Answer::Ended) => CheckOutcome::Ended,
+        Ok(Answer::Unknown) => CheckOutcome::Unknown,
+        Err(_) => CheckOutcome::Unavailable,
     }
 }
 

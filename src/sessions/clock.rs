@@ -63,6 +63,11 @@ impl Clock {
         Timestamp::from_millis(origin + as_millis(uptime()) + advanced)
     }
 
+    /// Whether this machine's own clock is far from the ledger's.
+    pub(super) fn is_skewed(&self) -> bool {
+        self.0.is_skewed.load(Ordering::Relaxed)
+    }
+
     /// Moves this clock and its clones ahead of the ledger's for good: how a
     /// test lets time pass.
     pub fn advance(&self, duration: Duration) {

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Sessions;
 use crate::domain::digest::TokenDigest;
+use crate::telemetry::metrics::{FALLBACKS, Fallback};
 
 /// More than these are left to expire by themselves.
 const REMEMBERED: usize = 100_000;
@@ -32,6 +33,7 @@ impl Sessions {
         if let Some(hot) = &self.hot
             && let Err(error) = hot.forget(&ended).await
         {
+            FALLBACKS.count(Fallback::CopiesDroppedLater);
             tracing::debug!(%error, "dead copies are dropped later");
             self.leftovers.add(&ended);
         }

@@ -10,6 +10,7 @@ mod flight;
 mod issue;
 mod leftovers;
 mod list;
+mod readings;
 mod reap;
 mod revoke;
 mod tail;
@@ -38,6 +39,7 @@ pub use tail::Effect;
 use cache::LocalCache;
 use flight::Flights;
 use leftovers::Leftovers;
+use readings::Counted;
 use tail::Tail;
 use touch::Touches;
 
@@ -80,6 +82,7 @@ pub struct Sessions {
     flights: Flights,
     leftovers: Leftovers,
     ledger_reads: Semaphore,
+    counted: Counted,
     tasks: TaskTracker,
     runtime: Handle,
 }
@@ -113,6 +116,7 @@ impl Sessions {
             flights: Flights::default(),
             leftovers: Leftovers::default(),
             ledger_reads: Semaphore::new(policy.ledger_reads),
+            counted: Counted::default(),
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
         });

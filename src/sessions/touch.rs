@@ -19,6 +19,7 @@ use crate::domain::verdict::Source;
 use crate::store::Unavailable;
 use crate::store::hot::{HotStore, Touch};
 use crate::store::ledger::Touched;
+use crate::telemetry::metrics::{FALLBACKS, Fallback};
 
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
 /// How many touches one statement, or one pipeline, carries.
@@ -145,6 +146,7 @@ impl Sessions {
                 };
             }
             if outcome.is_err() {
+                FALLBACKS.count(Fallback::TouchesLater);
                 due.add(batch);
             }
         }

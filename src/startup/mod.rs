@@ -14,6 +14,7 @@ use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::accounts::{Accounts, Earlier, FirstAdmin, Hasher, NewAccount, SetUp};
 use crate::config::{self, Settings};
@@ -21,7 +22,7 @@ use crate::domain::audit::{Actor, Source};
 use crate::domain::password::PasswordPolicy;
 use crate::domain::session::Lifetime;
 use crate::domain::user::{Role, UserName};
-use crate::http::{Capacity, Links, Services, serve};
+use crate::http::{Capacity, Links, Services, serve, serve_metrics};
 use crate::sessions::{Clock, Policy, Sessions};
 use crate::store::bus::Bus;
 use crate::store::hot::HotStore;
@@ -45,6 +46,7 @@ const OTHER_FILES: u64 = 256;
 pub struct Application {
     server: Server,
     address: SocketAddr,
+    metrics: Option<(Server, SocketAddr)>,
     services: Services,
     setup_link: Option<String>,
 }
@@ -69,6 +71,10 @@ impl Application {
             .with_context(|| format!("cannot listen on server.bind, {}", settings.server.bind))?;
         let address = listener.local_addr()?;
         settings.server.bind = address;
+        let metrics_listener = settings.metrics.bind.map(|bind| {
+            listen(bind).with_context(|| format!("cannot listen on metrics.bind, {bind}"))
+        });
+        let metrics_listener = metrics_listener.transpose()?;
         let services = services(&settings, clock, Some(hang_up)).await?;
         let setup_link = match first_admin(&services, &settings).await {
             Ok(link) => link,
@@ -83,10 +89,15 @@ impl Application {
             connections: connections(settings.server.workers),
         };
         let grace = settings.server.shutdown_grace;
-        let server = serve(listener, services.clone(), &capacity, stop_signal(), grace)?;
+        let server = serve(listener, services.clone(), capacity, stop_signal(), grace)?;
+        let metrics = metrics_listener.map(|listener| {
+            let address = listener.local_addr()?;
+            std::io::Result::Ok((serve_metrics(listener, services.clone())?, address))
+        });
         Ok(Self {
             server,
             address,
+            metrics: metrics.transpose()?,
             services,
             setup_link,
         })
@@ -110,6 +121,12 @@ impl Application {
         self.address
     }
 
+    /// Where `GET /metrics` is answered, if it is anywhere.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(_, address)| *address)
+    }
+
     /// Answers requests until SIGTERM or SIGINT; then finishes those under way. At
     /// SIGHUP, and when their file has changed, reads the keys again.
     ///
@@ -117,10 +134,16 @@ impl Application {
     /// If the server fails.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
-            server, services, ..
+            server,
+            metrics,
+            services,
+            ..
         } = self;
+        // How the last requests fare is told, too.
+        let metrics = metrics.map(|(server, _)| AbortOnDropHandle::new(tokio::spawn(server)));
         server.await?;
         services.stop().await;
+        drop(metrics);
         Ok(())
     }
 

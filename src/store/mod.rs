@@ -8,6 +8,8 @@ pub mod redis;
 
 use std::sync::Arc;
 
+use crate::telemetry::metrics::{POOL_CONNECTIONS, POOL_SIZE, POOL_WAITING, Pool, Reading, Use};
+
 /// A store did not answer, or what it answered makes no sense. Never a sign
 /// that something is absent: absent is `None`. Its text, with all causes, is for
 /// the operator.
@@ -45,5 +47,25 @@ impl Unavailable {
             store: "hot store",
             cause: Arc::new(cause.into()),
         }
+    }
+}
+
+/// How the connections of a pool stand.
+#[derive(Clone, Copy)]
+struct Standing {
+    idle: usize,
+    in_use: usize,
+    limit: usize,
+    waiting: usize,
+}
+
+impl Standing {
+    fn readings(self, of: Pool) -> Vec<Reading> {
+        vec![
+            POOL_CONNECTIONS.shows((of, Use::Idle), self.idle),
+            POOL_CONNECTIONS.shows((of, Use::InUse), self.in_use),
+            POOL_SIZE.shows(of, self.limit),
+            POOL_WAITING.shows(of, self.waiting),
+        ]
     }
 }

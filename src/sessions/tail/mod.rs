@@ -8,7 +8,9 @@
 //! heartbeats of the others can stretch that, up to the *grace*, as long as they
 //! prove that nobody has revoked what this view does not know.
 
+mod arrival;
 mod poll;
+mod readings;
 mod set_back;
 mod talk;
 
@@ -23,7 +25,7 @@ use super::Policy;
 use super::clock::{Clock, uptime};
 use crate::domain::belief::{Belief, Limits};
 use crate::domain::instance::InstanceId;
-use crate::domain::revocation::{Appended, Entry, Head, LogNumber};
+use crate::domain::revocation::{Appended, Entry, Head, LogNumber, Revocation};
 use crate::domain::roster::Roster;
 use crate::domain::session::Record;
 use crate::domain::time::{Timestamp, Uptime};
@@ -32,6 +34,9 @@ use crate::domain::view::{Gap, View};
 use crate::entropy;
 use crate::store::bus::{Bus, Signal};
 use crate::store::ledger::Ledger;
+use crate::telemetry::metrics::{Arrival, FALLBACKS, Fallback, REVOCATIONS, RevocationKind};
+
+use arrival::Arrived;
 
 /// How many entries the view takes in while checks wait for it.
 const AT_ONCE: usize = 100;
@@ -79,6 +84,8 @@ struct Shared {
     /// How often the view began anew, or was found to be right after all.
     era: AtomicU64,
     reached: AtomicU64,
+    /// Of the latest entry that no poll has brought.
+    arrived: Mutex<Option<Arrived>>,
     /// How far this instance itself has brought the log.
     appended: AtomicU64,
     has_left: AtomicBool,
@@ -128,6 +135,7 @@ impl Tail {
             clock: clock.clone(),
             bus: bus.map(Arc::new),
             reached: AtomicU64::new(view.reached().get()),
+            arrived: Mutex::default(),
             view: RwLock::new(view),
             roster: Mutex::new(Roster::new(own)),
             belief: Mutex::default(),
@@ -187,11 +195,14 @@ impl Tail {
         let Some(last) = appended.entries.last() else {
             return;
         };
+        for kind in appended.entries.iter().filter_map(kind_of) {
+            REVOCATIONS.count(kind);
+        }
         let shared = &self.shared;
         shared
             .appended
             .fetch_max(last.number.get(), Ordering::AcqRel);
-        if shared.follow(appended).is_ok() {
+        if shared.follow(appended, Arrival::Own).is_ok() {
             shared.change(View::confirm);
         } else {
             shared.poll_now.notify_one();
@@ -210,6 +221,7 @@ impl Tail {
         {
             let push = self.shared.roster().push(appended);
             if let Err(error) = bus.tell(&Signal::Push(push)).await {
+                FALLBACKS.count(Fallback::PushLost);
                 tracing::debug!(%error, "a revocation was not pushed: the others poll it");
             }
         }
@@ -324,12 +336,13 @@ impl Shared {
 
     /// Takes in entries just appended, a few at a time, each few only if the view
     /// still stands at the entry before them.
-    fn follow(&self, appended: &Appended) -> Result<(), Gap> {
+    fn follow(&self, appended: &Appended, by: Arrival) -> Result<(), Gap> {
         let mut after = appended.after;
         for some in appended.entries.chunks(AT_ONCE) {
             self.change(|view| view.follow(after, some))?;
             after = some.last().map(|entry| entry.mark);
         }
+        self.note_arrival(appended, by);
         Ok(())
     }
 
@@ -377,5 +390,15 @@ impl Shared {
         self.believed_until.store(millis, Ordering::Release);
         drop(belief);
         self.news.send_replace(());
+    }
+}
+
+const fn kind_of(entry: &Entry) -> Option<RevocationKind> {
+    match entry.revocation {
+        Revocation::SessionEnded(_) => Some(RevocationKind::SessionEnded),
+        Revocation::UserEnded { .. } => Some(RevocationKind::UserEnded),
+        Revocation::UserChanged(_) => Some(RevocationKind::UserChanged),
+        Revocation::EveryoneEnded => Some(RevocationKind::EveryoneEnded),
+        Revocation::Unknown => None,
     }
 }

@@ -95,6 +95,7 @@ pub(super) async fn poll(
     if shared.advance(&page.entries).is_err() {
         return Err(Unavailable::task(anyhow!("the revocation log has a gap")));
     }
+    shared.measure_arrivals(known.number, &page, asked_at);
     if !page.entries.is_empty() {
         shared.beat_now.notify_one();
     }

@@ -9,6 +9,7 @@ use crate::domain::revocation::{Head, LogNumber, Mark};
 use crate::domain::view::View;
 use crate::store::Unavailable;
 use crate::store::ledger::{Ledger, LogReader};
+use crate::telemetry::metrics::LOG_SET_BACK;
 
 /// How many sessions one transaction ends again.
 const ENDED: usize = 200;
@@ -19,6 +20,7 @@ pub(super) async fn begin_anew(
     ledger: &Ledger,
     head: Head,
 ) -> Result<(), Unavailable> {
+    LOG_SET_BACK.count(());
     shared.is_void.store(true, Ordering::Release);
     shared.believe(|belief| *belief = Belief::default());
     shared.appended.store(0, Ordering::Release);

@@ -10,6 +10,7 @@ use crate::domain::time::Uptime;
 use crate::sessions::clock::uptime;
 use crate::store::Unavailable;
 use crate::store::bus::{Listener, Signal};
+use crate::telemetry::metrics::Arrival;
 
 /// Between two beats, however many revocations there are.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -164,7 +165,7 @@ impl Shared {
         if is_admitted {
             self.roster().hear_of(last.number);
         }
-        if is_admitted && self.follow(&push.appended).is_ok() {
+        if is_admitted && self.follow(&push.appended, Arrival::Push).is_ok() {
             self.beat_now.notify_one();
         } else {
             self.poll_now.notify_one();

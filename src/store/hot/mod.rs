@@ -18,6 +18,7 @@ use crate::domain::time::Timestamp;
 use crate::entropy;
 use crate::store::Unavailable;
 use crate::store::redis::Redis;
+use crate::telemetry::metrics::Reading;
 
 /// Of 32 bytes, in base64.
 const DIGEST_LENGTH: usize = 43;
@@ -46,6 +47,12 @@ impl HotStore {
             key_prefix: format!("{key_prefix}:s:"),
             keys,
         }
+    }
+
+    /// How the connections stand.
+    #[must_use]
+    pub fn readings(&self) -> Vec<Reading> {
+        self.redis.readings()
     }
 
     /// The copy under that digest. What cannot be opened is no copy.

@@ -8,6 +8,7 @@ use sqlx::{PgConnection, Sqlite, SqliteConnection};
 use super::{Ledger, bounded, postgres, sqlite};
 use crate::domain::revocation::{Appended, Revocation};
 use crate::store::Unavailable;
+use crate::telemetry::metrics;
 
 /// Where a statement runs.
 pub(super) enum Link<'c> {
@@ -99,7 +100,7 @@ impl Ledger {
         &self,
         work: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, Unavailable> {
-        let done = bounded(work).await;
+        let done = bounded(metrics::Store::Ledger, work).await;
         if let (Self::Postgres(database), Err(error)) = (self, &done) {
             database.heed(error);
         }

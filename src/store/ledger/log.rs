@@ -10,6 +10,7 @@ use super::{Ledger, bounded, statements};
 use crate::domain::revocation::{Entry, Head, LogNumber, Mark};
 use crate::domain::time::Timestamp;
 use crate::store::Unavailable;
+use crate::telemetry::metrics;
 
 const PAGE: i64 = 10_000;
 
@@ -31,8 +32,12 @@ pub struct LogPage {
     /// The mark of the entry the reader asked to go on from; `None` if the log
     /// does not reach it.
     pub known_mark: Option<Mark>,
+    /// When that entry was recorded.
+    pub known_at: Option<Timestamp>,
     /// What follows that entry, in order; there may be more.
     pub entries: Vec<Entry>,
+    /// When each of these was recorded.
+    pub recorded_at: Vec<Timestamp>,
     /// The ledger's clock.
     pub now: Timestamp,
     /// The server takes no writes: it replays another's log, or was a primary. What
@@ -74,7 +79,9 @@ impl LogReader {
             Dedicated::Postgres(connection) => Link::Postgres(connection),
             Dedicated::Sqlite(connection) => Link::Sqlite(connection),
         };
-        bounded(work(link)).await.map_err(Unavailable::ledger)
+        bounded(metrics::Store::LedgerPoll, work(link))
+            .await
+            .map_err(Unavailable::ledger)
     }
 
     /// The mark of an entry; `None` if the log does not reach it.
@@ -104,8 +111,10 @@ impl LogReader {
                 mark: first.head_mark,
             },
             known_mark: first.known_mark,
+            known_at: first.known_at,
             now: first.now,
             is_read_only: first.is_read_only,
+            recorded_at: rows.iter().filter_map(|row| row.recorded_at).collect(),
             entries: rows.iter().filter_map(super::rows::LogRow::entry).collect(),
         })
     }

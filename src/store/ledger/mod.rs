@@ -19,6 +19,7 @@ mod links;
 mod log;
 mod pool;
 mod postgres;
+mod readings;
 mod restore;
 mod rows;
 mod schema;
@@ -28,12 +29,13 @@ mod statements;
 mod users;
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::domain::digest::TokenDigest;
 use crate::domain::password::PasswordHash;
 use crate::domain::revocation::Appended;
 use crate::domain::user::User;
+use crate::telemetry::metrics::{self, Failure, STORE_DURATION, STORE_ERRORS};
 
 pub use accounts::ChangedEmail;
 pub use attempts::Reserved;
@@ -142,9 +144,28 @@ impl Ledger {
 }
 
 /// Does the work, or as much of it as fits in the deadline.
-async fn bounded<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+async fn bounded<T>(
+    on: metrics::Store,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let begun = Instant::now();
     // Boxed: these futures are large, and every caller's would be as well.
-    tokio::time::timeout(DEADLINE, Box::pin(work))
+    let done = tokio::time::timeout(DEADLINE, Box::pin(work))
         .await
-        .map_err(|elapsed| sqlx::Error::Io(elapsed.into()))?
+        .unwrap_or_else(|elapsed| Err(sqlx::Error::Io(elapsed.into())));
+    STORE_DURATION.observe(on, begun.elapsed());
+    if let Err(error) = &done {
+        STORE_ERRORS.count((on, failure_of(error)));
+    }
+    done
+}
+
+fn failure_of(error: &sqlx::Error) -> Failure {
+    match error {
+        sqlx::Error::PoolTimedOut => Failure::Timeout,
+        error if pool::is_silent(error) => Failure::Timeout,
+        sqlx::Error::Io(_) | sqlx::Error::PoolClosed => Failure::Connection,
+        error if pool::is_lost(error) => Failure::Connection,
+        _ => Failure::Refused,
+    }
 }

@@ -19,6 +19,9 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Row as _};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::store::Standing;
+use crate::telemetry::metrics::{self, CONNECTIONS_REPLACED};
+
 /// No connection is older, so that a pool follows its address to another server
 /// even if the old one goes on. And less than the 350 s after which some networks
 /// forget a flow on which nothing is said.
@@ -101,6 +104,16 @@ impl Pool {
     pub(super) fn close(&self) {
         self.0.close();
     }
+
+    pub(super) fn standing(&self) -> Standing {
+        let status = self.0.status();
+        Standing {
+            idle: status.available,
+            in_use: status.size.saturating_sub(status.available),
+            limit: status.max_size,
+            waiting: status.waiting,
+        }
+    }
 }
 
 /// Whether the error says that other connections are lost as well, such as after a
@@ -127,7 +140,7 @@ pub(super) fn retired() -> sqlx::Error {
 }
 
 /// Whether other connections may be silent as well. They are tried then.
-fn is_silent(error: &sqlx::Error) -> bool {
+pub(super) fn is_silent(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(error) if error.kind() == ErrorKind::TimedOut)
 }
 
@@ -193,10 +206,12 @@ impl Opener {
         match tokio::time::timeout(TRIAL, connection.ping()).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
+                CONNECTIONS_REPLACED.count(metrics::Pool::Ledger);
                 self.trust().doubted_at = Some(Instant::now());
                 Err(error)
             }
             Err(elapsed) => {
+                CONNECTIONS_REPLACED.count(metrics::Pool::Ledger);
                 self.trust().lost_at = Some(Instant::now());
                 Err(sqlx::Error::Io(elapsed.into()))
             }
@@ -219,14 +234,17 @@ impl Manager for Opener {
     async fn recycle(
         &self,
         connection: &mut PgConnection,
-        metrics: &Metrics,
+        lent: &Metrics,
     ) -> RecycleResult<sqlx::Error> {
         let trust = *self.trust();
-        let is_lost = trust.lost_at.is_some_and(|at| metrics.created <= at);
-        if is_lost || metrics.age() > LIFETIME {
+        let is_lost = trust.lost_at.is_some_and(|at| lent.created <= at);
+        if is_lost {
+            CONNECTIONS_REPLACED.count(metrics::Pool::Ledger);
+        }
+        if is_lost || lent.age() > LIFETIME {
             return Err(sqlx::Error::PoolClosed.into());
         }
-        let lent_at = metrics.recycled.unwrap_or(metrics.created);
+        let lent_at = lent.recycled.unwrap_or(lent.created);
         let is_doubted = trust.doubted_at.is_some_and(|at| lent_at <= at);
         if is_doubted || lent_at.elapsed() > TRUSTED {
             self.try_out(connection).await?;

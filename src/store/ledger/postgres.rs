@@ -14,6 +14,7 @@ use super::pool::{self, Lent, Pool};
 use super::rows::{AppendedRow, RevocationColumns};
 use super::schema;
 use crate::domain::revocation::{Appended, Entry, Revocation};
+use crate::store::Standing;
 
 /// How long each step of the start may take that is not a migration.
 const START_DEADLINE: Duration = Duration::from_secs(5);
@@ -142,6 +143,10 @@ impl Database {
 
     pub(super) fn close(&self) {
         self.pool.close();
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        self.pool.standing()
     }
 }
 

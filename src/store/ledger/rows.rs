@@ -137,6 +137,7 @@ pub(super) struct LogRow {
     pub(super) head: LogNumber,
     pub(super) head_mark: Mark,
     pub(super) known_mark: Option<Mark>,
+    pub(super) known_at: Option<Timestamp>,
     pub(super) now: Timestamp,
     pub(super) is_read_only: bool,
     number: Option<LogNumber>,
@@ -144,6 +145,7 @@ pub(super) struct LogRow {
     kind: Option<String>,
     user_id: Option<UserId>,
     session_id: Option<SessionId>,
+    pub(super) recorded_at: Option<Timestamp>,
 }
 
 impl LogRow {

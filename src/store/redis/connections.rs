@@ -20,6 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::address::{Address, Cluster, tcp_settings};
 use super::failure::Failure;
 use super::{Request, sentinels};
+use crate::store::Standing;
 
 const MAX_CONNECTIONS: usize = 16;
 
@@ -74,6 +75,19 @@ impl Generation {
 
     pub(super) fn age(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    pub(super) fn standing(&self) -> Option<Standing> {
+        let Ok(Link::Server(server)) = self.link.peek()? else {
+            return None;
+        };
+        let status = server.pool.status();
+        Some(Standing {
+            idle: status.available,
+            in_use: status.size.saturating_sub(status.available),
+            limit: status.max_size,
+            waiting: status.waiting,
+        })
     }
 
     pub(super) async fn connection(&self, request: Request<'_>) -> Result<Connection, Failure> {

@@ -6,6 +6,8 @@ use deadpool_redis::PoolError;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 use tokio::time::error::Elapsed;
 
+use crate::telemetry::metrics;
+
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error("no answer in time")]
@@ -21,6 +23,15 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    pub(super) fn kind(&self) -> metrics::Failure {
+        match self {
+            Self::TimedOut(_) | Self::Pool(PoolError::Timeout(_)) => metrics::Failure::Timeout,
+            Self::Command(error) if error.is_timeout() => metrics::Failure::Timeout,
+            failure if failure.is_an_answer() => metrics::Failure::Refused,
+            _ => metrics::Failure::Connection,
+        }
+    }
+
     /// Whether Redis has answered what it has to say of the command, as it would
     /// by any other connection.
     pub(super) fn is_an_answer(&self) -> bool {

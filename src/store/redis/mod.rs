@@ -12,7 +12,7 @@ mod sentinels;
 mod subscription;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::{Cmd, FromRedisValue, Value};
 use tokio::runtime::Handle;
@@ -23,6 +23,9 @@ use self::connections::Generation;
 use self::failure::Failure;
 pub use self::subscription::Subscription;
 use crate::store::Unavailable;
+use crate::telemetry::metrics::{
+    self, CONNECTIONS_REPLACED, Reading, STORE_DURATION, STORE_ERRORS,
+};
 
 /// How long connections are kept at least before others take their place: while
 /// all of Redis fails, who asks for a session must not cost it a new start each.
@@ -114,19 +117,28 @@ impl Redis {
     }
 
     async fn perform(&self, request: Request<'_>) -> Result<Value, Unavailable> {
-        let generation = self.present();
+        let (generation, begun) = (self.present(), Instant::now());
         let answer = timeout(self.command_timeout, Self::attempt(&generation, request)).await;
         let answer = answer.unwrap_or_else(|elapsed| Err(elapsed.into()));
-        if let Err(failure) = &answer
-            && !failure.is_an_answer()
-        {
-            self.give_up(&generation);
+        STORE_DURATION.observe(metrics::Store::Redis, begun.elapsed());
+        if let Err(failure) = &answer {
+            STORE_ERRORS.count((metrics::Store::Redis, failure.kind()));
+            if !failure.is_an_answer() {
+                self.give_up(&generation);
+            }
         }
         answer.map_err(Unavailable::redis)
     }
 
     async fn attempt(generation: &Generation, request: Request<'_>) -> Result<Value, Failure> {
         generation.connection(request).await?.perform(request).await
+    }
+
+    /// How the pool stands, if there is one: a cluster has none.
+    #[must_use]
+    pub fn readings(&self) -> Vec<Reading> {
+        let standing = self.present().standing();
+        standing.map_or_else(Vec::new, |standing| standing.readings(metrics::Pool::Redis))
     }
 
     fn present(&self) -> Arc<Generation> {
@@ -137,6 +149,7 @@ impl Redis {
     fn give_up(&self, generation: &Arc<Generation>) {
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&present, generation) && generation.age() >= RESPITE {
+            CONNECTIONS_REPLACED.count(metrics::Pool::Redis);
             *present = Arc::new(Generation::begin(
                 &self.address,
                 self.command_timeout,

@@ -78,9 +78,10 @@ pub(in crate::store::ledger) async fn log_page(
     macro_rules! select {
         ($now:literal, $is_read_only:literal) => {
             concat!(
-                "select h.number as head, at_head.mark as head_mark, known.mark as known_mark, ",
+                "select h.number as head, at_head.mark as head_mark, known.mark as known_mark, \
+                 known.recorded_at as known_at, ",
                 $now, " as now, ", $is_read_only, " as is_read_only, \
-                 r.number, r.mark, r.kind, r.user_id, r.session_id \
+                 r.number, r.mark, r.kind, r.user_id, r.session_id, r.recorded_at \
                  from revocation_head h \
                  join revocations at_head on at_head.number = h.number \
                  left join revocations known on known.number = $1 \

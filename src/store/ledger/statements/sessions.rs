@@ -420,3 +420,15 @@ pub(in crate::store::ledger) async fn set_first_alive(
 ) -> Result<u64> {
     execute!(link, "update revocation_head set first_alive = $1", session)
 }
+
+/// How many sessions there are: up to 10 000 counted, beyond that as PostgreSQL estimates
+/// for its own use. SQLite has no estimate, and stops at a million.
+pub(in crate::store::ledger) async fn estimate(link: Link<'_>) -> Result<i64> {
+    const POSTGRES: &str = "select case when few.number <= 10000 then few.number \
+         else greatest(few.number, c.reltuples::bigint) end \
+         from (select count(*) as number from (select from sessions limit 10001) s) few, \
+         pg_class c where c.oid = 'sessions'::regclass";
+    const SQLITE: &str = "select count(*) from (select 1 from sessions limit 1000000)";
+    let (number,) = fetch!(link, fetch_one::<(i64,)>, [POSTGRES, SQLITE])?;
+    Ok(number)
+}

@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(line["span"]["request_id"], "of this one");
         let error = line["error"].as_str().unwrap();
         assert!(
-            error.contains("src/telemetry.rs") && error.contains("as it\nmust"),
+            error.contains("src/telemetry/logs.rs") && error.contains("as it\nmust"),
             "{error}"
         );
     }
