@@ -75,14 +75,14 @@ impl Edge {
         }))
     }
 
-    pub(super) async fn guard<B: MessageBody + 'static>(
+    pub(super) fn guard<B: MessageBody + 'static>(
         self,
         deadline: Deadline,
         request: ServiceRequest,
         next: Next<B>,
-    ) -> Result<ServiceResponse, Error> {
+    ) -> impl Future<Output = Result<ServiceResponse, Error>> {
         let named = named(request.request());
-        within(named, self.guard_named(deadline, request, next)).await
+        within(named, self.guard_named(deadline, request, next))
     }
 
     async fn guard_named<B: MessageBody + 'static>(
@@ -109,13 +109,13 @@ impl Edge {
 
     /// For checks, which change nothing: method and origin are those of the request that
     /// is asked about, and so is a body that is announced, whether or not it comes.
-    pub(super) async fn guard_check<B: MessageBody + 'static>(
+    pub(super) fn guard_check<B: MessageBody + 'static>(
         self,
         request: ServiceRequest,
         next: Next<B>,
-    ) -> Result<ServiceResponse, Error> {
+    ) -> impl Future<Output = Result<ServiceResponse, Error>> {
         let named = named(request.request());
-        within(named, self.guard_named_check(request, next)).await
+        within(named, self.guard_named_check(request, next))
     }
 
     async fn guard_named_check<B: MessageBody + 'static>(

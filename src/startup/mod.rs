@@ -132,7 +132,8 @@ impl Application {
         let (instance, since) = (services.sessions().instance(), Instant::now());
         server.await?;
         services.stop().await;
-        tracing::info!(%instance, after = ?since.elapsed(), "stopped");
+        let seconds = since.elapsed().as_secs();
+        tracing::info!(%instance, seconds, "stopped");
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 
+use futures_util::future::Either;
 use tracing::{Instrument as _, Span};
 
 use crate::domain::id::RequestId;
@@ -20,10 +21,13 @@ pub struct Request {
 }
 
 /// Does the work of a request, if it is known of which.
-pub async fn within<T>(request: Option<Request>, work: impl Future<Output = T>) -> T {
+pub fn within<T>(
+    request: Option<Request>,
+    work: impl Future<Output = T>,
+) -> impl Future<Output = T> {
     match request {
-        Some(request) => REQUEST.scope(request, work).await,
-        None => work.await,
+        Some(request) => Either::Left(REQUEST.scope(request, work)),
+        None => Either::Right(work),
     }
 }
 
