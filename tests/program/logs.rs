@@ -388,6 +388,7 @@ async fn the_start_and_the_stop_are_a_line_each() {
     ] {
         assert_eq!(started[field], value, "{field}");
     }
+    program.browser().whoami().await.assert_refused();
     program.signal("TERM");
     assert!(program.ends_within(Duration::from_secs(5)).await.success());
     eventually("it is told", async || {

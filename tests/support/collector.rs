@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use actix_web::web::{Bytes, Data, PayloadConfig, post};
-use actix_web::{App, HttpRequest, HttpServer};
+use actix_web::{App, HttpMessage as _, HttpRequest, HttpServer};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -91,7 +91,7 @@ impl Drop for Collector {
 }
 
 async fn take(taken: Data<Taken>, request: HttpRequest, body: Bytes) -> &'static str {
-    assert_eq!(request.headers()["content-type"], "application/x-protobuf");
+    assert_eq!(request.content_type(), "application/x-protobuf");
     let bodies = &mut taken.bodies.lock().unwrap_or_else(PoisonError::into_inner);
     bodies.extend_from_slice(&body);
     let request = ExportTraceServiceRequest::decode(body).expect("OTLP");

@@ -108,7 +108,7 @@ impl Ledger {
                 Self::Sqlite(_) => "sqlite",
             },
             db.operation.name = method_of::<W>(),
-            error.r#type = field::Empty,
+            "error.type" = field::Empty,
         )
     }
 

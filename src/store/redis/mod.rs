@@ -59,7 +59,7 @@ impl Request<'_> {
             db.system.name = "redis",
             db.operation.name = self.name(),
             db.operation.batch.size = field::Empty,
-            error.r#type = field::Empty,
+            "error.type" = field::Empty,
         );
         if let Self::Each(commands) = self {
             step.record("db.operation.batch.size", commands.len());
