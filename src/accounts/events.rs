@@ -15,6 +15,7 @@ use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
 use crate::store::Unavailable;
 use crate::telemetry::metrics::AUDIT_DROPPED;
+use crate::telemetry::traces::STEPS;
 
 /// Of each action. It keeps a flood from filling the disk; the log has a line for each
 /// request all the same.
@@ -44,6 +45,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn list_events(
         &self,
         filter: EventFilter,

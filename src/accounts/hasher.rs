@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::{Semaphore, oneshot};
+use tracing::Instrument as _;
 
 use crate::domain::password::{Cost, NewPassword, Password, PasswordHash, Scheme, spin};
 use crate::domain::user::Credentials;
@@ -19,6 +20,7 @@ use crate::telemetry::metrics::{
     HASHING_PLACES, HASHING_PLACES_TAKEN, HASHING_REFUSED, HASHING_WAIT, HASHING_WORK,
     HashingRefusal, Reading,
 };
+use crate::telemetry::traces::STEPS;
 
 /// How much work may wait.
 const QUEUED_WORK: Duration = Duration::from_secs(2);
@@ -172,7 +174,9 @@ impl Hasher {
             drop(place);
         });
         self.jobs.send(job).map_err(|_| Busy)?;
-        let answered = tokio::time::timeout(PATIENCE, answered).await;
+        let step = tracing::info_span!(target: STEPS, "hash");
+        let answered = tokio::time::timeout(PATIENCE, answered).instrument(step);
+        let answered = answered.await;
         answered.map_err(|_| too_late())?.map_err(|_| Busy)
     }
 }

@@ -18,6 +18,7 @@ use crate::sessions::Issued;
 use crate::store::Unavailable;
 use crate::store::ledger::Proof;
 use crate::telemetry::metrics::{LOGINS, LoginOutcome};
+use crate::telemetry::traces::STEPS;
 
 pub struct LogIn {
     pub email: Email,
@@ -69,6 +70,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::InvalidCredentials`], [`Error::TooManyAttempts`], [`Error::Busy`] or
     /// [`Error::Unavailable`].
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn log_in(self: &Arc<Self>, request: LogIn) -> Result<Issued, Error> {
         let done = self.try_to_log_in(request).await;
         if let Some(outcome) = done.as_ref().err().and_then(undecided) {

@@ -20,6 +20,7 @@ mod secrets;
 mod server;
 mod session;
 mod throttle;
+mod traces;
 
 use std::path::Path;
 
@@ -40,6 +41,7 @@ pub use registration::Registration;
 pub use secrets::{Secrets, secret_key};
 pub use server::{PublicUrl, Server};
 pub use session::Session;
+pub use traces::Traces;
 
 use reader::{Reader, Source};
 
@@ -67,6 +69,7 @@ pub struct Settings {
     pub docs: Docs,
     pub metrics: Metrics,
     pub log: Log,
+    pub traces: Traces,
 }
 
 impl Settings {
@@ -111,6 +114,7 @@ impl Settings {
             docs: Docs::read(from),
             metrics: Metrics::read(from),
             log: Log::read(from),
+            traces: Traces::read(from),
         };
         settings.look_at_the_whole(from);
         settings

@@ -25,6 +25,7 @@ use super::span::RequestSpan;
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// How much at once.
+#[derive(Clone, Copy)]
 pub struct Capacity {
     /// Threads that answer requests.
     pub workers: usize,

@@ -17,6 +17,7 @@ use crate::domain::token::Claim;
 use crate::domain::verdict::{Source, Verdict};
 use crate::store::Unavailable;
 use crate::telemetry::metrics::{CHECKS, CheckOutcome, CheckSource, FALLBACKS, Fallback};
+use crate::telemetry::traces::STEPS;
 
 /// How long a check waits for its turn to ask the ledger.
 const LEDGER_TURN: Duration = Duration::from_millis(500);
@@ -106,6 +107,7 @@ impl Sessions {
         }
     }
 
+    #[tracing::instrument(name = "check", target = STEPS, skip_all)]
     async fn check_elsewhere(
         self: &Arc<Self>,
         digest: &TokenDigest,

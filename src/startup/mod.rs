@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::dev::Server;
 use anyhow::{Context as _, bail, ensure};
@@ -19,6 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::accounts::{Accounts, Earlier, FirstAdmin, Hasher, NewAccount, SetUp};
 use crate::config::{self, Settings};
 use crate::domain::audit::{Actor, Source};
+use crate::domain::id::InstanceId;
 use crate::domain::password::PasswordPolicy;
 use crate::domain::session::Lifetime;
 use crate::domain::user::{Role, UserName};
@@ -27,7 +29,7 @@ use crate::sessions::{Clock, Policy, Sessions};
 use crate::store::bus::Bus;
 use crate::store::hot::HotStore;
 use crate::store::ledger::Ledger;
-use crate::store::redis::Redis;
+use crate::store::redis::{MAX_CONNECTIONS, Redis};
 
 pub use keys::{generate_key, write_key};
 
@@ -94,13 +96,15 @@ impl Application {
             let address = listener.local_addr()?;
             std::io::Result::Ok((serve_metrics(listener, services.clone())?, address))
         });
-        Ok(Self {
+        let application = Self {
             server,
             address,
             metrics: metrics.transpose()?,
             services,
             setup_link,
-        })
+        };
+        tell_limits(application.instance(), &settings, capacity);
+        Ok(application)
     }
 
     /// Where the first admin is set up, while there is none.
@@ -127,6 +131,12 @@ impl Application {
         self.metrics.as_ref().map(|(_, address)| *address)
     }
 
+    /// As which the other instances know this one.
+    #[must_use]
+    pub fn instance(&self) -> InstanceId {
+        self.services.sessions().instance()
+    }
+
     /// Answers requests until SIGTERM or SIGINT; then finishes those under way. At
     /// SIGHUP, and when their file has changed, reads the keys again.
     ///
@@ -139,11 +149,14 @@ impl Application {
             services,
             ..
         } = self;
+        let (instance, since) = (services.sessions().instance(), Instant::now());
         // How the last requests fare is told, too.
         let metrics = metrics.map(|(server, _)| AbortOnDropHandle::new(tokio::spawn(server)));
         server.await?;
         services.stop().await;
         drop(metrics);
+        let seconds = since.elapsed().as_secs();
+        tracing::info!(%instance, seconds, "stopped");
         Ok(())
     }
 
@@ -152,6 +165,43 @@ impl Application {
     pub fn handle(&self) -> actix_web::dev::ServerHandle {
         self.server.handle()
     }
+}
+
+/// Once, at the start: what runs here, on what, and within which limits.
+fn tell_limits(instance: InstanceId, settings: &Settings, capacity: Capacity) {
+    let Settings {
+        server,
+        database,
+        redis,
+        session,
+        password,
+        throttle,
+        ..
+    } = settings;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        %instance,
+        address = %server.bind,
+        public_url = server.public_url.origin(),
+        ledger = database.system(),
+        ledger_connections = database.max_connections,
+        hot_store = redis.system(),
+        hot_store_connections = redis.url.as_ref().map(|_| MAX_CONNECTIONS),
+        workers = capacity.workers,
+        connections = capacity.workers * capacity.connections,
+        lease = ?session.lease,
+        poll_interval = ?session.poll_interval,
+        ledger_grace = ?session.ledger_grace,
+        ledger_reads = session.ledger_reads,
+        cache_capacity = session.cache_capacity,
+        view_capacity = session.view_capacity,
+        bcrypt_cost = password.bcrypt_cost.get(),
+        hash_concurrency = password.hash_concurrency,
+        max_attempts = throttle.per_account,
+        body_timeout = ?server.body_timeout,
+        shutdown_grace = ?server.shutdown_grace,
+        "started"
+    );
 }
 
 /// The system's own default is too short for a crowd that comes at once: who finds no

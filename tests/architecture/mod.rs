@@ -9,7 +9,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &["domain"]),
     ("entropy", &[]),
     ("config", &["config", "domain"]),
-    ("telemetry", &["telemetry", "config"]),
+    ("telemetry", &["telemetry", "config", "domain"]),
     ("store", &["store", "domain", "entropy", "telemetry"]),
     (
         "sessions",
@@ -81,6 +81,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("utoipa", &["http"]),
     ("askama", &["http"]),
+    ("tracing_subscriber", &["telemetry", "config/log.rs"]),
+    ("tracing_opentelemetry", &["telemetry/traces"]),
+    ("opentelemetry", &["telemetry/traces"]),
+    ("opentelemetry_sdk", &["telemetry/traces"]),
+    ("opentelemetry_proto", &["telemetry/traces"]),
+    ("ureq", &["telemetry/traces"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

@@ -144,20 +144,23 @@ impl Ledger {
 }
 
 /// Does the work, or as much of it as fits in the deadline.
-async fn bounded<T>(
+fn bounded<T>(
     on: metrics::Store,
     work: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, sqlx::Error> {
-    let begun = Instant::now();
+) -> impl Future<Output = Result<T, sqlx::Error>> {
     // Boxed: these futures are large, and every caller's would be as well.
-    let done = tokio::time::timeout(DEADLINE, Box::pin(work))
-        .await
-        .unwrap_or_else(|elapsed| Err(sqlx::Error::Io(elapsed.into())));
-    STORE_DURATION.observe(on, begun.elapsed());
-    if let Err(error) = &done {
-        STORE_ERRORS.count((on, failure_of(error)));
+    let work = Box::pin(work);
+    async move {
+        let begun = Instant::now();
+        let done = tokio::time::timeout(DEADLINE, work)
+            .await
+            .unwrap_or_else(|elapsed| Err(sqlx::Error::Io(elapsed.into())));
+        STORE_DURATION.observe(on, begun.elapsed());
+        if let Err(error) = &done {
+            STORE_ERRORS.count((on, failure_of(error)));
+        }
+        done
     }
-    done
 }
 
 fn failure_of(error: &sqlx::Error) -> Failure {

@@ -22,7 +22,8 @@ use super::failure::Failure;
 use super::{Request, sentinels};
 use crate::store::Standing;
 
-const MAX_CONNECTIONS: usize = 16;
+/// Lent at once, beside those that threads read over.
+pub const MAX_CONNECTIONS: usize = 16;
 
 pub(super) struct Generation {
     began: Instant,
