@@ -2,9 +2,11 @@
 //! alike.
 
 mod keys;
+mod port;
+mod stop;
 
 use std::fs::DirBuilder;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,8 +14,8 @@ use std::sync::Arc;
 use actix_web::dev::Server;
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::TcpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 
 use crate::accounts::{Accounts, Earlier, FirstAdmin, Hasher, NewAccount, SetUp};
 use crate::config::{self, Settings};
@@ -29,14 +31,14 @@ use crate::store::ledger::Ledger;
 use crate::store::redis::Redis;
 
 pub use keys::{generate_key, write_key};
+pub use stop::{Handle, Stop};
 
 use keys::Keys;
+use port::Port;
+use stop::{Grace, Orders, stopped};
 
 /// Connections at once that a thread takes, if the system lets it.
 const CONNECTIONS: u64 = 25_000;
-
-/// Connections that may wait to be taken, if the system lets them.
-const WAITING: u32 = 4096;
 
 /// Open files that are not clients: stores, logs, and what a command may need.
 const OTHER_FILES: u64 = 256;
@@ -44,6 +46,9 @@ const OTHER_FILES: u64 = 256;
 /// The service, built and bound, but not yet answering.
 pub struct Application {
     server: Server,
+    port: Port,
+    orders: Orders,
+    grace: Grace,
     address: SocketAddr,
     services: Services,
     setup_link: Option<String>,
@@ -65,9 +70,10 @@ impl Application {
     pub async fn build_with_clock(mut settings: Settings, clock: Clock) -> anyhow::Result<Self> {
         // First of all: until it is listened to, it ends the process.
         let hang_up = signal(SignalKind::hangup()).context("cannot listen to SIGHUP")?;
-        let listener = listen(settings.server.bind)
-            .with_context(|| format!("cannot listen on server.bind, {}", settings.server.bind))?;
-        let address = listener.local_addr()?;
+        let bind = settings.server.bind;
+        let cannot_listen = || format!("cannot listen on server.bind, {bind}");
+        let port = Port::take(bind).with_context(cannot_listen)?;
+        let address = port.address()?;
         settings.server.bind = address;
         let services = services(&settings, clock, Some(hang_up)).await?;
         let setup_link = match first_admin(&services, &settings).await {
@@ -82,10 +88,14 @@ impl Application {
             workers: settings.server.workers,
             connections: connections(settings.server.workers),
         };
-        let grace = settings.server.shutdown_grace;
-        let server = serve(listener, services.clone(), &capacity, stop_signal(), grace)?;
+        let listener = port.open().with_context(cannot_listen)?;
+        let server = serve(listener, services.clone(), &capacity)?;
+        let is_alone = settings.database.is_sqlite();
         Ok(Self {
             server,
+            port,
+            orders: Orders::new(),
+            grace: Grace::of(settings.server.shutdown_grace, is_alone),
             address,
             services,
             setup_link,
@@ -110,37 +120,36 @@ impl Application {
         self.address
     }
 
-    /// Answers requests until SIGTERM or SIGINT; then finishes those under way. At
-    /// SIGHUP, and when their file has changed, reads the keys again.
+    /// Answers requests until SIGTERM or SIGINT; see [`Stop`] for what then. At SIGHUP, and when their file has changed, reads the keys again.
     ///
     /// # Errors
     /// If the server fails.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
-            server, services, ..
+            mut server,
+            services,
+            port,
+            orders,
+            grace,
+            ..
         } = self;
-        server.await?;
-        services.stop().await;
+        let signals = orders.with_signals().context("cannot listen to signals")?;
+        let stopped = stopped(signals, server.handle(), port, services.ending(), grace);
+        tokio::select! {
+            ended = &mut server => ended?,
+            () = stopped => drop(server),
+        }
+        if timeout(grace.last_words, services.stop()).await.is_err() {
+            tracing::warn!("server.shutdown_grace is over: the stores do not answer");
+        }
         Ok(())
     }
 
-    /// Ends [`Application::run`] as SIGTERM does.
+    /// Ends [`Application::run`].
     #[must_use]
-    pub fn handle(&self) -> actix_web::dev::ServerHandle {
-        self.server.handle()
+    pub fn handle(&self) -> Handle {
+        self.orders.handle()
     }
-}
-
-/// The system's own default is too short for a crowd that comes at once: who finds no
-/// place is not told, and asks again after a second, or three.
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(WAITING)?.into_std()
 }
 
 /// As many connections for each thread as this process may have files, less what it needs
@@ -161,20 +170,6 @@ fn connections(workers: usize) -> usize {
         CONNECTIONS.min(all / u64::try_from(workers).unwrap_or(u64::MAX))
     });
     usize::try_from(each.max(1)).unwrap_or(usize::MAX)
-}
-
-/// Resolves at SIGTERM or SIGINT.
-async fn stop_signal() {
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => terminate.recv().await,
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = terminated => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
 }
 
 /// Creates the first admin as configured, or makes a link to set one up.

@@ -1,0 +1,1 @@
+//! What an instance does between SIGTERM and its end.
