@@ -2,19 +2,27 @@
 //! without sending away who has come already.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::time::Duration;
 
+use actix_web::dev::ServerHandle;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Socket, Type};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// Connections that may wait to be taken, if the system lets them. Its own default is too
 /// short for a crowd that comes at once: who finds no place is not told, and asks again
 /// after a second, or three.
 const WAITING: i32 = 4096;
 
-/// How long a connection takes from its first packet until somebody answers on it: twice
-/// across a continent, or once across a busy machine.
+/// How long the system takes to connect somebody who has begun to: there and back again,
+/// from next door. Who begins meanwhile waits in vain, and tries elsewhere.
+const HANDSHAKE: Duration = Duration::from_millis(2);
+
+/// How long somebody may wait to be taken: longer on no machine that answers in time.
+const TAKING: Duration = Duration::from_millis(500);
+
+/// How long a connection takes from there to the thread that answers on it.
 const COMING_IN: Duration = Duration::from_millis(50);
 
 pub(super) struct Port(Socket);
@@ -39,21 +47,36 @@ impl Port {
         Ok(self.0.try_clone()?.into())
     }
 
-    /// Lets in who has begun to come, and nobody else; then the listener can be closed.
-    /// Closed just so, it would reset connections that the system has accepted and the
-    /// server has not taken, with requests that no proxy may send again. Who comes
-    /// meanwhile finds nobody, and is refused when asking again.
-    pub(super) async fn close(self) {
-        match self.admit_no_more() {
-            Ok(()) => sleep(COMING_IN).await,
-            Err(error) => {
-                tracing::debug!(%error, "who comes in the last moment may be sent away");
-            }
+    /// Lets in who has begun to come, and refuses everybody else. Closed just so, a
+    /// listener resets connections that the system has accepted and the server has not
+    /// taken, with requests that no proxy may send again. Only Linux lets us tell those
+    /// who begin to come from those who have.
+    pub(super) async fn close(self, server: &ServerHandle) {
+        let closed = async {
+            self.ignore_beginners()?;
+            sleep(HANDSHAKE).await;
+            let _ = timeout(TAKING, self.nobody_waits()).await;
+            // What it has is for its threads to take; it is not to complain of its end.
+            server.pause().await;
+            sleep(HANDSHAKE).await;
+            self.0.shutdown(Shutdown::Read)?;
+            sleep(COMING_IN).await;
+            Ok::<_, io::Error>(())
+        };
+        if let Err(error) = closed.await {
+            tracing::debug!(%error, "who comes in the last moment may be sent away");
+        }
+    }
+
+    async fn nobody_waits(&self) {
+        let at_once = Timespec::default();
+        while let Ok(1..) = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&at_once)) {
+            sleep(HANDSHAKE / 2).await;
         }
     }
 
     #[cfg(target_os = "linux")]
-    fn admit_no_more(&self) -> io::Result<()> {
+    fn ignore_beginners(&self) -> io::Result<()> {
         use socket2::SockFilter;
 
         // A classic BPF program, over the TCP header: load the byte of flags; if SYN is
@@ -72,7 +95,7 @@ impl Port {
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn admit_no_more(&self) -> io::Result<()> {
+    fn ignore_beginners(&self) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

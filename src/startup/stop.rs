@@ -118,7 +118,7 @@ pub(super) async fn stopped(
             );
             sleep(grace.drain).await;
         }
-        port.close().await;
+        port.close(&server).await;
         // Sent by now; its own end would come later than ours.
         drop(server.stop(true));
         ending.close_connections();

@@ -23,6 +23,8 @@ pub fn nginx(instances: &[SocketAddr; 3]) -> Process {
                 ("gatelodge-1:8080", &first.to_string()),
                 ("server gatelodge-2:8080 max", &third),
                 ("keepalive_timeout 4s", "keepalive_timeout 400ms"),
+                ("connect_timeout 500ms", "connect_timeout 100ms"),
+                ("error_log stderr crit", "error_log stderr warn"),
             ],
         );
         fs::write(directory.join("default.conf"), shipped).expect("a file");
@@ -54,6 +56,7 @@ pub fn haproxy(instances: &[SocketAddr; 3]) -> Process {
             &[
                 ("bind :8080", &format!("bind 127.0.0.1:{port}")),
                 ("inter 1s", "inter 100ms"),
+                ("timeout connect 1s", "timeout connect 100ms"),
                 ("gatelodge-1:8080", &first.to_string()),
                 ("gatelodge-2:8080", &third),
             ],

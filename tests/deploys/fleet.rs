@@ -12,9 +12,9 @@ use crate::support::program::{Program, command, command_of};
 use crate::support::servers::{REDIS, free_port};
 use crate::support::{Browser, within};
 
-/// `server.shutdown_grace`: a tenth of what it is by default, so that they drain for half
-/// a second.
-pub const GRACE: Duration = Duration::from_secs(2);
+/// `server.shutdown_grace`, of which they drain for half a second: a tenth of what it is
+/// by default.
+pub const BRIEF: &str = "2s";
 
 /// How long an instance may take to stop, or to start.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -35,7 +35,7 @@ pub enum Build {
 }
 
 impl Fleet {
-    pub async fn start(build: Build) -> Self {
+    pub async fn start(build: Build, grace: &str) -> Self {
         let database = TestDatabase::create().await;
         let folder = tempfile::tempdir().expect("a temporary directory");
         let key = generate_key();
@@ -47,7 +47,7 @@ impl Fleet {
                     &*format!("127.0.0.1:{}", free_port()),
                 ),
                 ("GATELODGE_SERVER__WORKERS", "2"),
-                ("GATELODGE_SERVER__SHUTDOWN_GRACE", "2s"),
+                ("GATELODGE_SERVER__SHUTDOWN_GRACE", grace),
                 ("GATELODGE_SERVER__TRUSTED_PROXIES", "127.0.0.1"),
                 ("GATELODGE_DATABASE__MAX_CONNECTIONS", "8"),
                 ("GATELODGE_LOG__LEVEL", "info"),
