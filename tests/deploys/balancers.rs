@@ -56,7 +56,6 @@ pub fn haproxy(instances: &[SocketAddr; 3]) -> Process {
             &[
                 ("bind :8080", &format!("bind 127.0.0.1:{port}")),
                 ("inter 1s", "inter 100ms"),
-                ("timeout connect 1s", "timeout connect 100ms"),
                 ("gatelodge-1:8080", &first.to_string()),
                 ("gatelodge-2:8080", &third),
             ],

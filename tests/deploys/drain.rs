@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::fleet::Build::New;
 use crate::fleet::Fleet;
 use crate::support::Stack::Embedded;
-use crate::support::{TestApp, eventually, within};
+use crate::support::{TestApp, within};
 
 const REQUEST: &str = "GET /api/sessions/whoami HTTP/1.1\r\nhost: localhost\r\n\r\n";
 

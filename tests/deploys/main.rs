@@ -13,7 +13,9 @@ mod balancers;
 mod drain;
 mod fleet;
 mod load;
+mod migrations;
 mod rolling;
+mod upgrades;
 
 #[path = "../support/mod.rs"]
 #[expect(

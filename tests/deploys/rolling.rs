@@ -53,9 +53,12 @@ async fn a_rolling_restart_fails_no_request_and_loses_no_session() {
         let failures = load.failures();
         assert!(
             failures.is_empty(),
-            "in round {round}, of {} requests: {failures:#?}\n{}",
+            "in round {round}, {} of {} requests: {:#?}\n{}\n{}",
+            failures.len(),
             load.asked(),
-            nginx.log()
+            &failures[..failures.len().min(5)],
+            nginx.log(),
+            haproxy.log()
         );
     }
     println!(
