@@ -23,7 +23,7 @@ pub struct Fleet {
     instances: [Program; 3],
     environments: [Vec<(String, String)>; 3],
     folder: TempDir,
-    pub database: TestDatabase,
+    _database: TestDatabase,
 }
 
 /// Which build of the program an instance runs.
@@ -71,7 +71,7 @@ impl Fleet {
             instances,
             environments,
             folder,
-            database,
+            _database: database,
         }
     }
 
@@ -85,6 +85,14 @@ impl Fleet {
 
     pub fn instance(&mut self, at: usize) -> &mut Program {
         &mut self.instances[at]
+    }
+
+    /// What the instances have logged that is no matter of course.
+    pub fn complaints(&self) -> String {
+        let logs = self.instances.iter().map(Program::log);
+        let logs = logs.collect::<String>();
+        let lines = logs.lines().filter(|line| !line.contains(r#""INFO""#));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// A command beside an instance, with its configuration.
