@@ -12,6 +12,7 @@
 mod balancers;
 mod drain;
 mod fleet;
+mod health;
 mod load;
 mod migrations;
 mod rolling;

@@ -264,7 +264,14 @@ mod tests {
     }
 
     /// As version 0.1 has signed them: each version hears the other's.
-    const SIGNED_BY_0_1: [&str; 2] = ["?", "?"];
+    const SIGNED_BY_0_1: [&str; 2] = [
+        "AU/+UbzfVTAIUGEBFz797m7BVAABoxhcUABzA4MDAwMDAwMDAQEICAgICAgICAgICAgICAgIBQcJ\
+         CQkJCQkJCQkJCQkJCQkJAAGjGFxQAHICggICAgICAgIICQkJCQkJCQkJCQkJCQkJCQEBoxhcUABx\
+         AYEBAQEBAQEBAQGjGFxQAHICggICAgICAgIJCQkJCQkJCQkJCQkJCQkJCQIBoxhcUABxAYEBAQEB\
+         AQEBCgkJCQkJCQkJCQkJCQkJCQkDCwkJCQkJCQkJCQkJCQkJCQkE",
+        "AU/+Jfzxaw4fxYpDhe8uywma4QEBoxhcUABzA4MDAwMDAwMDBAUGBgYGAAEBoxhcUAB0BIQEBAQE\
+         BAQEAg==",
+    ];
 
     #[test]
     fn what_version_0_1_has_signed_is_heard_and_said_as_it_was() {
