@@ -22,7 +22,7 @@ pub fn nginx(instances: &[SocketAddr; 3]) -> Process {
                 ("fail_timeout=2s", "fail_timeout=1s"),
                 ("gatelodge-1:8080", &first.to_string()),
                 ("server gatelodge-2:8080 max", &third),
-                ("keepalive_timeout 4s", "keepalive_timeout 400ms"),
+                ("keepalive_timeout 4s", "keepalive_timeout 800ms"),
                 ("connect_timeout 500ms", "connect_timeout 100ms"),
                 ("error_log stderr crit", "error_log stderr warn"),
             ],
@@ -55,7 +55,7 @@ pub fn haproxy(instances: &[SocketAddr; 3]) -> Process {
             "haproxy/balance.cfg",
             &[
                 ("bind :8080", &format!("bind 127.0.0.1:{port}")),
-                ("inter 1s", "inter 100ms"),
+                ("inter 1s", "inter 200ms"),
                 ("gatelodge-1:8080", &first.to_string()),
                 ("gatelodge-2:8080", &third),
             ],

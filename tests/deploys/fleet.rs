@@ -12,9 +12,9 @@ use crate::support::program::{Program, command, command_of};
 use crate::support::servers::{REDIS, free_port};
 use crate::support::{Browser, within};
 
-/// `server.shutdown_grace`, of which they drain for half a second: a tenth of what it is
-/// by default.
-pub const BRIEF: &str = "2s";
+/// `server.shutdown_grace`: a fifth of what it is by default, so that they drain for a
+/// second, and a request has as long after that as it may take.
+pub const BRIEF: &str = "4s";
 
 /// How long an instance may take to stop, or to start.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -50,6 +50,7 @@ impl Fleet {
                 ("GATELODGE_SERVER__SHUTDOWN_GRACE", grace),
                 ("GATELODGE_SERVER__TRUSTED_PROXIES", "127.0.0.1"),
                 ("GATELODGE_DATABASE__MAX_CONNECTIONS", "8"),
+                ("GATELODGE_REDIS__COMMAND_TIMEOUT", "1s"),
                 ("GATELODGE_LOG__LEVEL", "info"),
                 ("GATELODGE_BOOTSTRAP_ADMIN_EMAIL", ADMIN),
                 ("GATELODGE_BOOTSTRAP_ADMIN_PASSWORD", PASSWORD),

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::support::app::PASSWORD;
 
 /// Between two requests of one of them.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(30);
 
 /// What all of them know.
 pub struct Load {
@@ -81,11 +81,11 @@ impl Load {
     /// Some who check sessions, and some who log in, change something and log out: users
     /// of their own, of those with living sessions, from the `first` on.
     pub fn begin(self: &Arc<Self>, address: SocketAddr, first: usize) -> Vec<JoinHandle<()>> {
-        let checks = (0..3).map(|nth| {
+        let checks = (0..2).map(|nth| {
             let visitor = Visitor::new(address, self);
             tokio::spawn(async move { visitor.check_sessions(nth).await })
         });
-        let comes = (0..3).map(|nth| {
+        let comes = (0..2).map(|nth| {
             let visitor = Visitor::new(address, self);
             let (_, email) = self.living[first + nth].clone();
             tokio::spawn(async move { visitor.come_and_go(&email).await })

@@ -108,6 +108,8 @@ fn has_code(error: &MigrateError, codes: &[&str]) -> bool {
     let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
         return false;
     };
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| codes.contains(&&*code))
+    let Some(error) = error.as_database_error() else {
+        return false;
+    };
+    error.code().is_some_and(|code| codes.contains(&&*code))
 }
