@@ -62,7 +62,7 @@ pub async fn migrator(database: &str) -> Migrator {
 async fn versions(database: &str) -> Vec<i64> {
     let migrator = migrator(database).await;
     let versions: Vec<_> = migrator.iter().map(|migration| migration.version).collect();
-    assert!(versions.iter().copied().eq(1..=versions.len() as i64));
+    assert!(versions.iter().copied().eq((1..).take(versions.len())));
     versions
 }
 
