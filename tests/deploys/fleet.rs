@@ -24,6 +24,8 @@ pub struct Fleet {
     environments: [Vec<(String, String)>; 3],
     folder: TempDir,
     _database: TestDatabase,
+    /// Of programs that have ended.
+    earlier_logs: String,
 }
 
 /// Which build of the program an instance runs.
@@ -73,6 +75,7 @@ impl Fleet {
             environments,
             folder,
             _database: database,
+            earlier_logs: String::new(),
         }
     }
 
@@ -90,8 +93,8 @@ impl Fleet {
 
     /// What the instances have logged that is no matter of course.
     pub fn complaints(&self) -> String {
-        let logs = self.instances.iter().map(Program::log);
-        let logs = logs.collect::<String>();
+        let logs = self.instances.iter().map(Program::log).collect::<String>();
+        let logs = self.earlier_logs.clone() + &logs;
         let lines = logs.lines().filter(|line| !line.contains(r#""INFO""#));
         lines.collect::<Vec<_>>().join("\n")
     }
@@ -110,6 +113,7 @@ impl Fleet {
     }
 
     pub async fn start_again(&mut self, at: usize, build: Build) {
+        self.earlier_logs += &self.instances[at].log();
         self.instances[at] = run(build, self.folder.path(), &self.environments[at]);
         within(PATIENCE, "the instance is ready", async || {
             self.browser(at).get("/health/ready").await.status == 200
