@@ -4,18 +4,35 @@ use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
 
 use super::print::print;
 use crate::config::Settings;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
+/// More than an answer has.
+const ENOUGH: u64 = 16 * 1024;
+
+/// What is wrong, in a word.
+#[derive(Deserialize)]
+struct NotReady {
+    code: String,
+}
+
 pub(super) fn run(settings: &Settings) -> anyhow::Result<()> {
     let address = reachable(settings.server.bind);
-    let status = ask(address).with_context(|| format!("nothing answers at {address}"))?;
-    ensure!(status.contains(" 200 "), "not ready: {status}");
-    print("ready")
+    let answer = ask(address).with_context(|| format!("nothing answers at {address}"))?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.lines().next().unwrap_or_default();
+    if status.contains(" 200 ") {
+        return print("ready");
+    }
+    match serde_json::from_str(body) {
+        Ok(NotReady { code }) => bail!("not ready: {code}"),
+        Err(_) => bail!("not ready: {status}"),
+    }
 }
 
 /// Who listens on every address is asked on loopback.
@@ -28,7 +45,7 @@ fn reachable(bind: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, bind.port())
 }
 
-/// The answer's first line.
+/// The whole answer.
 fn ask(address: SocketAddr) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
@@ -37,8 +54,7 @@ fn ask(address: SocketAddr) -> std::io::Result<String> {
         stream,
         "GET /health/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
     )?;
-    let mut answer = [0; 64];
-    let length = stream.read(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer[..length]);
-    Ok(answer.lines().next().unwrap_or_default().to_owned())
+    let mut answer = Vec::new();
+    stream.take(ENOUGH).read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }

@@ -19,7 +19,7 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// How long a client may take to send a request's body.
     pub body_timeout: Duration,
-    /// How long requests under way may take after SIGTERM.
+    /// How long the stop may take after SIGTERM.
     pub shutdown_grace: Duration,
 }
 
@@ -58,7 +58,8 @@ impl Server {
             shutdown_grace: from.value(
                 "server.shutdown_grace",
                 "20s",
-                "How long requests under way may take after SIGTERM",
+                "How long the stop may take after SIGTERM. With PostgreSQL, for a quarter of it the \
+                 instance answers as before but is not ready, so that load balancers notice",
                 duration,
             ),
         }

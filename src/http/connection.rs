@@ -1,7 +1,7 @@
 //! A client's connection, cut if the client is slow. actix times the first head of a
 //! connection, the guard times bodies and answers, and a connection without a request is
-//! closed in time. Here is what is left: any later head, and a client that does not take
-//! its answer.
+//! closed in time. Here is what is left: any later head, a client that does not take
+//! its answer, and the end of the service.
 
 use std::cell::Cell;
 use std::io::{Error, ErrorKind, IoSlice, Result};
@@ -11,8 +11,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
+use rustix::io::ioctl_fionread;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
+
+use super::ending::Open;
 
 /// How long a client may take to send a request's head.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,6 +41,9 @@ pub(super) struct Connection {
     alarm: Pin<Box<Sleep>>,
     /// Until when the client must have taken all that is ready for it.
     stall: Option<Pin<Box<Sleep>>>,
+    open: Open,
+    /// The service ends, and this connection once it has no request.
+    closes: bool,
 }
 
 /// How many requests of a connection have got how far.
@@ -80,7 +86,7 @@ impl Drop for UnderWay {
 }
 
 impl Connection {
-    pub(super) fn new(socket: TcpStream) -> Self {
+    pub(super) fn new(socket: TcpStream, open: Open) -> Self {
         Self {
             socket,
             requests: Requests::default(),
@@ -88,6 +94,8 @@ impl Connection {
             head: None,
             alarm: Box::pin(sleep(HEAD_TIMEOUT)),
             stall: None,
+            open,
+            closes: false,
         }
     }
 
@@ -132,6 +140,19 @@ impl Connection {
         false
     }
 
+    /// Whether nobody can lose a request if this connection ends now, since the service
+    /// does: all that has come is answered, and nothing is on its way that could be known.
+    /// One that was not used yet is about to be.
+    fn is_to_end(&mut self, context: &mut Context<'_>) -> bool {
+        self.closes = self.closes || self.open.closes.as_mut().poll(context).is_ready();
+        let Requests(counts) = &self.requests;
+        let is_idle = self.head.is_none() && counts.answered == counts.begun;
+        self.closes
+            && is_idle
+            && counts.begun.get() > 0
+            && ioctl_fionread(&self.socket).is_ok_and(|unread| unread == 0)
+    }
+
     fn stalls(&mut self, context: &mut Context<'_>) -> bool {
         let stall = self
             .stall
@@ -157,6 +178,8 @@ impl AsyncRead for Connection {
         }
         match read {
             Poll::Pending if self.is_too_slow(context) => too_slow(),
+            // As if the client had closed it.
+            Poll::Pending if self.is_to_end(context) => Poll::Ready(Ok(())),
             read => read,
         }
     }

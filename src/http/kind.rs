@@ -174,12 +174,22 @@ kinds! {
         "Too many log-ins are under way. Try again in a moment.",
         "Ask again after the seconds that Retry-After names. Sessions that exist are checked as ever."
     }
+    Draining {
+        SERVICE_UNAVAILABLE, "draining", "Draining",
+        "This instance has been told to stop. It answers as before; send it nothing new.",
+        "Only /health/ready says so, to load balancers, which take another instance for as long."
+    }
+    StaleView {
+        SERVICE_UNAVAILABLE, "stale_view", "Stale view",
+        "This instance does not know which sessions have been ended lately, so it can vouch for none.",
+        "Only /health/ready says so. The database has been silent for longer than session.lease, and Redis does not prove that nobody has ended any session, or has not for longer than session.ledger_grace. It is ready again by itself once the database answers; the service's log says why it does not."
+    }
 }
 
 impl Kind {
     pub(super) const fn retry_after(self) -> Option<Duration> {
         match self {
-            Self::Unavailable => Some(Duration::from_secs(2)),
+            Self::Unavailable | Self::Draining | Self::StaleView => Some(Duration::from_secs(2)),
             Self::Busy => Some(Duration::from_secs(1)),
             _ => None,
         }

@@ -14,6 +14,7 @@ use actix_web::web::{Data, resource, route, to};
 use actix_web::{App, HttpResponse, guard};
 
 use super::edge::begin;
+use super::ending::Ending;
 use super::server::{Capacity, Place, answer};
 use super::services::Services;
 use crate::telemetry::metrics;
@@ -36,9 +37,9 @@ pub fn serve_metrics(listener: TcpListener, services: Services) -> io::Result<Se
         name: "metrics",
         listener,
         capacity: CAPACITY,
-        grace: Duration::ZERO,
+        ending: Ending::default(),
     };
-    answer(place, std::future::pending(), move || {
+    answer(place, move || {
         let read = guard::Any(guard::Get()).or(guard::Head());
         let metrics = resource("/metrics")
             .route(route().guard(read).to(get_metrics))

@@ -13,6 +13,7 @@ mod cross_site;
 mod device_cookie;
 mod edge;
 mod effect;
+mod ending;
 mod gate;
 mod headers;
 mod inner_cookie;
@@ -33,6 +34,7 @@ mod span;
 mod store;
 mod trusted_proxies;
 
+pub use ending::Ending;
 pub use gate::{AdminSession, CurrentSession, Gate};
 pub use links::Links;
 pub use metrics::serve_metrics;

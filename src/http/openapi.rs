@@ -229,6 +229,10 @@ fn complete(operation: &mut Operation, path: &str) {
     if path != "/health/alive" {
         add(operation, Kind::Unavailable);
     }
+    if path == "/health/ready" {
+        add(operation, Kind::Draining);
+        add(operation, Kind::StaleView);
+    }
     for (status, response) in &mut operation.responses.responses {
         if let RefOr::T(response) = response
             && status.as_str() >= "400"

@@ -1,12 +1,11 @@
 //! Answers requests on a port. As actix's own `HttpServer` does, but on connections that
 //! are cut if their client is slow.
 
-use std::future::Future;
 use std::io;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use actix_http::{HttpService, Protocol, error::DispatchError};
+use actix_http::{ConnectionType, HttpService, Protocol, ResponseHead, error::DispatchError};
 use actix_service::{
     IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
 };
@@ -17,6 +16,7 @@ use actix_web::rt::net::TcpStream;
 use tracing_actix_web::TracingLogger;
 
 use super::connection::{Connection, HEAD_TIMEOUT, KEEP_ALIVE};
+use super::ending::Ending;
 use super::services::Services;
 use super::span::RequestSpan;
 
@@ -33,34 +33,29 @@ pub struct Capacity {
     pub connections: usize,
 }
 
-/// Where to answer, and how much.
+/// Where to answer, how much, and until when.
 pub(super) struct Place {
     /// Names the threads' work.
     pub(super) name: &'static str,
     pub(super) listener: TcpListener,
     pub(super) capacity: Capacity,
-    /// How long requests under way may take in the end.
-    pub(super) grace: Duration,
+    pub(super) ending: Ending,
 }
 
-/// Answers requests until `stop`, and then for `grace` at most those under way.
+/// Answers requests until its handle stops it. Whoever does announces it, and closes the
+/// connections, by [`Ending`]: left to itself, actix would close one that is about to be
+/// used, and throw away a request that has just come.
 ///
 /// # Errors
 /// If the port cannot be listened on.
-pub fn serve(
-    listener: TcpListener,
-    services: Services,
-    capacity: Capacity,
-    stop: impl Future<Output = ()> + Send + 'static,
-    grace: Duration,
-) -> io::Result<Server> {
+pub fn serve(listener: TcpListener, services: Services, capacity: Capacity) -> io::Result<Server> {
     let place = Place {
         name: "http",
         listener,
         capacity,
-        grace,
+        ending: services.ending.clone(),
     };
-    answer(place, stop, move || {
+    answer(place, move || {
         let mounted = services.clone();
         App::new()
             .configure(|app| mounted.mount(app))
@@ -69,10 +64,9 @@ pub fn serve(
     })
 }
 
-/// Answers requests until `stop`; each thread has an app of its own.
+/// Answers requests; each thread has an app of its own.
 pub(super) fn answer<T, B>(
     place: Place,
-    stop: impl Future<Output = ()> + Send + 'static,
     app: impl Fn() -> App<T> + Send + Clone + 'static,
 ) -> io::Result<Server>
 where
@@ -85,35 +79,55 @@ where
         > + 'static,
     B: MessageBody + 'static,
 {
+    let Place {
+        name,
+        listener,
+        capacity,
+        ending,
+    } = place;
     let server = Server::build()
-        .workers(place.capacity.workers)
-        .max_concurrent_connections(place.capacity.connections)
-        .shutdown_signal(stop)
-        .shutdown_timeout(place.grace.as_secs().max(1));
-    let stopping = server.graceful_shutdown_signal();
-    let server = server.listen(place.name, place.listener, move || {
-        let stopping = stopping.clone();
+        .workers(capacity.workers)
+        .max_concurrent_connections(capacity.connections)
+        .disable_signals();
+    let server = server.listen(name, listener, move || {
+        let [opened, answered, failed] = [(); 3].map(|()| ending.clone());
         let app = app()
             .into_factory()
-            .map_err(|error: actix_web::Error| error.error_response());
+            .map(move |mut response| {
+                last_of(&answered, response.response_mut().head_mut());
+                response
+            })
+            .map_err(move |error: actix_web::Error| {
+                let mut response = error.error_response();
+                last_of(&failed, response.head_mut());
+                response
+            });
         let http = HttpService::build()
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(HEAD_TIMEOUT)
             .client_disconnect_timeout(FAREWELL)
-            .graceful_shutdown_signal(move || {
-                let stopping = stopping.clone();
-                async move { stopping.notified().await }
-            })
             .on_connect_ext(|connection: &Connection, data| {
                 data.insert(connection.requests());
             })
             .finish(map_config(app, |()| AppConfig::default()));
-        fn_service(async |socket: TcpStream| {
-            // A client that is gone already could not be counted by its address.
-            let client = Some(socket.peer_addr()?);
-            Ok::<_, DispatchError>((Connection::new(socket), Protocol::Http1, client))
+        fn_service(move |socket: TcpStream| {
+            let opened = opened.open();
+            async move {
+                // A client that is gone already could not be counted by its address.
+                let client = Some(socket.peer_addr()?);
+                let connection = Connection::new(socket, opened);
+                Ok::<_, DispatchError>((connection, Protocol::Http1, client))
+            }
         })
         .and_then(http)
     })?;
     Ok(server.run())
+}
+
+/// The client must not rely on a connection that will not be there for its next request
+/// (RFC 9112, 9.6).
+fn last_of(ending: &Ending, answer: &mut ResponseHead) {
+    if ending.is_announced() {
+        answer.set_connection_type(ConnectionType::Close);
+    }
 }

@@ -8,6 +8,7 @@ use super::authz::identity::IdentityHeaders;
 use super::cookie::SessionCookie;
 use super::device_cookie::DeviceCookie;
 use super::edge::Edge;
+use super::ending::Ending;
 use super::inner_cookie::InnerCookie;
 use super::links::Links;
 use super::return_to::ReturnOrigins;
@@ -29,6 +30,7 @@ pub struct Services {
     pub(super) device_cookie: DeviceCookie,
     pub(super) inner_cookie: InnerCookie,
     pub(super) edge: Edge,
+    pub(super) ending: Ending,
     pub(super) links: Links,
     pub(super) return_origins: ReturnOrigins,
     pub(super) rules: Arc<Rules>,
@@ -54,6 +56,7 @@ impl Services {
             device_cookie: DeviceCookie::new(&server.public_url, &settings.cookie),
             inner_cookie: InnerCookie::new(),
             edge: Edge::new(settings),
+            ending: Ending::default(),
             links,
             return_origins: ReturnOrigins::new(
                 &server.public_url,
@@ -85,6 +88,11 @@ impl Services {
     #[must_use]
     pub const fn links(&self) -> &Links {
         &self.links
+    }
+
+    #[must_use]
+    pub const fn ending(&self) -> &Ending {
+        &self.ending
     }
 
     /// For an app that uses actix-session's middleware itself.

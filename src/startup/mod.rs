@@ -2,9 +2,11 @@
 //! alike.
 
 mod keys;
+mod port;
+mod stop;
 
 use std::fs::DirBuilder;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,8 +15,8 @@ use std::time::Instant;
 use actix_web::dev::Server;
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::TcpSocket;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::accounts::{Accounts, Earlier, FirstAdmin, Hasher, NewAccount, SetUp};
@@ -32,14 +34,14 @@ use crate::store::ledger::Ledger;
 use crate::store::redis::{MAX_CONNECTIONS, Redis};
 
 pub use keys::{generate_key, write_key};
+pub use stop::{Handle, Stop};
 
 use keys::Keys;
+use port::Port;
+use stop::{Grace, Orders, stopped};
 
 /// Connections at once that a thread takes, if the system lets it.
 const CONNECTIONS: u64 = 25_000;
-
-/// Connections that may wait to be taken, if the system lets them.
-const WAITING: u32 = 4096;
 
 /// Open files that are not clients: stores, logs, and what a command may need.
 const OTHER_FILES: u64 = 256;
@@ -47,6 +49,9 @@ const OTHER_FILES: u64 = 256;
 /// The service, built and bound, but not yet answering.
 pub struct Application {
     server: Server,
+    port: Port,
+    orders: Orders,
+    grace: Grace,
     address: SocketAddr,
     metrics: Option<(Server, SocketAddr)>,
     services: Services,
@@ -69,14 +74,15 @@ impl Application {
     pub async fn build_with_clock(mut settings: Settings, clock: Clock) -> anyhow::Result<Self> {
         // First of all: until it is listened to, it ends the process.
         let hang_up = signal(SignalKind::hangup()).context("cannot listen to SIGHUP")?;
-        let listener = listen(settings.server.bind)
-            .with_context(|| format!("cannot listen on server.bind, {}", settings.server.bind))?;
-        let address = listener.local_addr()?;
+        let bind = settings.server.bind;
+        let cannot_listen = || format!("cannot listen on server.bind, {bind}");
+        let port = Port::take(bind).with_context(cannot_listen)?;
+        let address = port.address()?;
         settings.server.bind = address;
-        let metrics_listener = settings.metrics.bind.map(|bind| {
-            listen(bind).with_context(|| format!("cannot listen on metrics.bind, {bind}"))
+        let metrics_port = settings.metrics.bind.map(|bind| {
+            Port::take(bind).with_context(|| format!("cannot listen on metrics.bind, {bind}"))
         });
-        let metrics_listener = metrics_listener.transpose()?;
+        let metrics_port = metrics_port.transpose()?;
         let services = services(&settings, clock, Some(hang_up)).await?;
         let setup_link = match first_admin(&services, &settings).await {
             Ok(link) => link,
@@ -90,14 +96,18 @@ impl Application {
             workers: settings.server.workers,
             connections: connections(settings.server.workers),
         };
-        let grace = settings.server.shutdown_grace;
-        let server = serve(listener, services.clone(), capacity, stop_signal(), grace)?;
-        let metrics = metrics_listener.map(|listener| {
-            let address = listener.local_addr()?;
+        let listener = port.open().with_context(cannot_listen)?;
+        let server = serve(listener, services.clone(), capacity)?;
+        let metrics = metrics_port.map(|port| {
+            let (listener, address) = (port.open()?, port.address()?);
             std::io::Result::Ok((serve_metrics(listener, services.clone())?, address))
         });
+        let is_alone = settings.database.is_sqlite();
         let application = Self {
             server,
+            port,
+            orders: Orders::new(),
+            grace: Grace::of(settings.server.shutdown_grace, is_alone),
             address,
             metrics: metrics.transpose()?,
             services,
@@ -137,33 +147,43 @@ impl Application {
         self.services.sessions().instance()
     }
 
-    /// Answers requests until SIGTERM or SIGINT; then finishes those under way. At
-    /// SIGHUP, and when their file has changed, reads the keys again.
+    /// Answers requests until SIGTERM or SIGINT; see [`Stop`] for what then. At SIGHUP,
+    /// and when their file has changed, reads the keys again.
     ///
     /// # Errors
     /// If the server fails.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
-            server,
+            mut server,
             metrics,
             services,
+            port,
+            orders,
+            grace,
             ..
         } = self;
         let (instance, since) = (services.sessions().instance(), Instant::now());
         // How the last requests fare is told, too.
         let metrics = metrics.map(|(server, _)| AbortOnDropHandle::new(tokio::spawn(server)));
-        server.await?;
-        services.stop().await;
+        let signals = orders.with_signals().context("cannot listen to signals")?;
+        let stopped = stopped(signals, server.handle(), port, services.ending(), grace);
+        tokio::select! {
+            ended = &mut server => ended?,
+            () = stopped => drop(server),
+        }
+        if timeout(grace.last_words, services.stop()).await.is_err() {
+            tracing::warn!("server.shutdown_grace is over: the stores do not answer");
+        }
         drop(metrics);
         let seconds = since.elapsed().as_secs();
         tracing::info!(%instance, seconds, "stopped");
         Ok(())
     }
 
-    /// Ends [`Application::run`] as SIGTERM does.
+    /// Ends [`Application::run`].
     #[must_use]
-    pub fn handle(&self) -> actix_web::dev::ServerHandle {
-        self.server.handle()
+    pub fn handle(&self) -> Handle {
+        self.orders.handle()
     }
 }
 
@@ -204,18 +224,6 @@ fn tell_limits(instance: InstanceId, settings: &Settings, capacity: Capacity) {
     );
 }
 
-/// The system's own default is too short for a crowd that comes at once: who finds no
-/// place is not told, and asks again after a second, or three.
-fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(WAITING)?.into_std()
-}
-
 /// As many connections for each thread as this process may have files, less what it needs
 /// otherwise: more would take the stores away from those there are. What the system lets
 /// it ask for, it asks for first.
@@ -234,20 +242,6 @@ fn connections(workers: usize) -> usize {
         CONNECTIONS.min(all / u64::try_from(workers).unwrap_or(u64::MAX))
     });
     usize::try_from(each.max(1)).unwrap_or(usize::MAX)
-}
-
-/// Resolves at SIGTERM or SIGINT.
-async fn stop_signal() {
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => terminate.recv().await,
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = terminated => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
 }
 
 /// Creates the first admin as configured, or makes a link to set one up.

@@ -101,7 +101,7 @@ async fn without_its_ledger_an_instance_is_not_ready_and_calls_nobody_logged_out
         .assert_problem(503, "unavailable");
     let mut nobody = app.browser();
     let ready = nobody.request(Method::GET, "/health/ready");
-    nobody.send(ready).await.assert_problem(503, "unavailable");
+    nobody.send(ready).await.assert_problem(503, "stale_view");
     let alive = nobody.request(Method::GET, "/health/alive");
     assert_eq!(nobody.send(alive).await.status, 200);
     nobody.whoami().await.assert_refused();

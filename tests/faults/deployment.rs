@@ -148,6 +148,7 @@ impl Instance {
         let usual = [
             ("GATELODGE_SERVER__BIND", address.as_str()),
             ("GATELODGE_SERVER__WORKERS", "1"),
+            ("GATELODGE_SERVER__SHUTDOWN_GRACE", "8s"),
             ("GATELODGE_DATABASE__MAX_CONNECTIONS", "8"),
             ("GATELODGE_SESSION__LEASE", "2s"),
             ("GATELODGE_LOG__LEVEL", "warn"),

@@ -174,7 +174,7 @@ async fn who_can_reach_only_redis_refuses_what_who_can_reach_only_the_ledger_has
     if matches!(bystander, Stopped) {
         scene.oracle.allow(&[B], crate::oracle::Leave::Silence);
         let stopped = scene.deployment.instance_mut(B);
-        stopped.signal("TERM");
+        stopped.signal("INT");
         stopped.program().ends_within(RECOVERY).await;
     }
     scene.oracle.note(format!(

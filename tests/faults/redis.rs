@@ -140,7 +140,7 @@ async fn an_old_redis_brings_nobody_back() {
 
     scene.oracle.allow(&[C], Leave::Silence);
     let newcomer = scene.deployment.instance_mut(C);
-    newcomer.signal("TERM");
+    newcomer.signal("INT");
     newcomer.program().ends_within(RECOVERY).await;
     newcomer.start_again();
     scene.deployment[C].is_ready().await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gatelodge::Application;
 use gatelodge::config::Settings;
 use gatelodge::sessions::Clock;
-use gatelodge::startup::generate_key;
+use gatelodge::startup::{Handle, Stop, generate_key};
 use gatelodge::store::ledger::Ledger;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
@@ -33,7 +33,7 @@ pub struct TestApp {
     file: PathBuf,
     /// Where the first admin is set up, if there is none.
     pub setup_link: Option<String>,
-    handle: actix_web::dev::ServerHandle,
+    handle: Handle,
     runs: JoinHandle<anyhow::Result<()>>,
     _stores: Option<Stores>,
 }
@@ -132,9 +132,9 @@ impl TestApp {
         }
     }
 
-    /// Ends this instance as SIGTERM does, and waits until it has ended.
+    /// Ends this instance as SIGINT does, and waits until it has ended.
     pub async fn stop(&mut self) {
-        self.handle.stop(true).await;
+        self.handle.stop(Stop::Finish);
         let ended = (&mut self.runs).await.expect("no panic");
         ended.expect("it stops");
     }
@@ -235,7 +235,7 @@ pub const PASSWORD: &str = "correct horse battery staple";
 
 impl Drop for TestApp {
     fn drop(&mut self) {
-        drop(self.handle.stop(false));
+        self.handle.stop(Stop::Cut);
     }
 }
 

@@ -56,7 +56,12 @@ impl Log {
 
 /// The program in a folder, with nothing in its environment but what tests usually set.
 pub fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gatelodge"));
+    command_of(Path::new(env!("CARGO_BIN_EXE_gatelodge")), folder)
+}
+
+/// The same, of another build of the program.
+pub fn command_of(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
     command
         .current_dir(folder)
         .env_clear()

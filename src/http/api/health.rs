@@ -20,17 +20,21 @@ pub async fn get_alive() -> HttpResponse {
     HttpResponse::Ok().json(Health { status: "alive" })
 }
 
-/// Whether session checks are answered
+/// Whether requests should be sent here
 ///
 /// The revocation view is believed: the ledger answers, or has done so within the
-/// lease, or the grace while nobody else has ended any session.
+/// lease, or the grace while Redis proves that nobody else has ended any session. And the
+/// instance has not been told to stop. No store is asked for this: it can be called as
+/// often as one likes.
 #[utoipa::path(
     get, path = "/health/ready", tag = "health", responses((status = 200, body = Health)),
 )]
 pub async fn get_ready(services: Data<Services>) -> Result<HttpResponse, Problem> {
-    if services.sessions.is_ready() {
+    if services.ending.is_announced() {
+        Err(Kind::Draining.into())
+    } else if services.sessions.is_ready() {
         Ok(HttpResponse::Ok().json(Health { status: "ready" }))
     } else {
-        Err(Kind::Unavailable.into())
+        Err(Kind::StaleView.into())
     }
 }

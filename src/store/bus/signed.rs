@@ -200,6 +200,9 @@ impl From<WireEntry> for Entry {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
     use crate::domain::keys::tests::key;
     use crate::domain::time::Timestamp;
@@ -257,6 +260,30 @@ mod tests {
                 assert_eq!(open(&forged, &keys), None, "{position}");
                 assert_eq!(open(&message[..position], &keys), None);
             }
+        }
+    }
+
+    /// As version 0.1 has signed them: each version hears the other's.
+    const SIGNED_BY_0_1: [&str; 2] = [
+        "AU/+UbzfVTAIUGEBFz797m7BVAABoxhcUABzA4MDAwMDAwMDAQEICAgICAgICAgICAgICAgIBQcJ\
+         CQkJCQkJCQkJCQkJCQkJAAGjGFxQAHICggICAgICAgIICQkJCQkJCQkJCQkJCQkJCQEBoxhcUABx\
+         AYEBAQEBAQEBAQGjGFxQAHICggICAgICAgIJCQkJCQkJCQkJCQkJCQkJCQIBoxhcUABxAYEBAQEB\
+         AQEBCgkJCQkJCQkJCQkJCQkJCQkDCwkJCQkJCQkJCQkJCQkJCQkE",
+        "AU/+Jfzxaw4fxYpDhe8uywma4QEBoxhcUABzA4MDAwMDAwMDBAUGBgYGAAEBoxhcUAB0BIQEBAQE\
+         BAQEAg==",
+    ];
+
+    #[test]
+    fn what_version_0_1_has_signed_is_heard_and_said_as_it_was() {
+        let keys = KeyRing::new(&key(1), &[]);
+        let said: Vec<_> = signals()
+            .iter()
+            .map(|signal| STANDARD.encode(sign(signal, &keys).unwrap()))
+            .collect();
+        assert_eq!(said, SIGNED_BY_0_1);
+        for (golden, signal) in SIGNED_BY_0_1.iter().zip(signals()) {
+            let golden = STANDARD.decode(golden).unwrap();
+            assert_eq!(open(&golden, &keys), Some(signal));
         }
     }
 

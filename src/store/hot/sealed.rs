@@ -148,6 +148,9 @@ impl<'a> Version2<'a> {
 mod tests {
     use proptest::prelude::*;
 
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
     use crate::domain::keys::tests::key;
     use crate::domain::session::tests::record;
@@ -183,6 +186,21 @@ mod tests {
         let mut future = bytes;
         future[0] = 3;
         assert_eq!(open(&future, &DIGEST, &keys), None);
+    }
+
+    /// As version 0.1 has sealed it. Instances of two versions stand side by side during
+    /// a deploy: each reads what the other writes. A new layout gets a line of its own, and
+    /// is written once every instance can read it.
+    const SEALED_BY_0_1: &str = "Ak/+BQUFBQUFBQUFBQUFhk1yG8qm8kl4BZnozozZK+ps5serMSdOztrf6mrXk2ZUguowRapPH6+r\
+        OccmoFk74hNtuU3jMANZID+2yCKOL0RBl/ZcqWXL5RbmdVl0QAdEZdOoXXMDEAYJZ6+E3Tg+ogH2\
+        7IIvavqloXHnhz1RxO2DRh6Etag49g==";
+
+    #[test]
+    fn what_version_0_1_has_sealed_is_read_and_written_as_it_was() {
+        let keys = KeyRing::new(&key(1), &[]);
+        let golden = STANDARD.decode(SEALED_BY_0_1).unwrap();
+        assert_eq!(STANDARD.encode(sealed(&keys)), SEALED_BY_0_1);
+        assert!(open(&golden, &DIGEST, &keys).is_some());
     }
 
     #[test]

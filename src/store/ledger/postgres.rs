@@ -5,9 +5,10 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use sqlx::migrate::{Migrate as _, Migrator};
+use sqlx::migrate::{AppliedMigration, Migrate as _, MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{AssertSqlSafe, Connection as _, FromRow as _, PgConnection};
+use tokio::time::Instant;
 
 use super::connection::Link;
 use super::pool::{self, Lent, Pool};
@@ -37,6 +38,13 @@ const LIMITS: [(&str, &str); 3] = [
     ("idle_in_transaction_session_timeout", "1s"),
 ];
 
+/// A migration takes its time, but waits for locks no longer than others can wait behind
+/// it: every statement that comes after a lock that is asked for queues up there.
+const MIGRATION_LIMITS: [(&str, &str); 2] = [
+    ("lock_timeout", "500ms"),
+    ("idle_in_transaction_session_timeout", "10s"),
+];
+
 #[derive(Clone)]
 pub struct Database {
     pool: Pool,
@@ -63,29 +71,38 @@ impl Database {
         Ok(database)
     }
 
+    /// Of instances that start at once, one migrates: sqlx takes an advisory lock. Who
+    /// lacks nothing takes none, and need not wait for what a later version does.
     pub(super) async fn migrate(&self) -> anyhow::Result<()> {
-        let mut connection = self.unlimited().await?;
-        migrator().run(&mut connection).await?;
-        Ok(connection.close().await?)
+        let (migrator, begun) = (migrator(), Instant::now());
+        let applied = schema::patiently(async || self.applied(&migrator).await).await?;
+        let lacking = schema::lacking(&migrator, &applied)?;
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        schema::patiently(async || {
+            let options = self.options.clone().options(MIGRATION_LIMITS);
+            let mut connection = PgConnection::connect_with(&options).await?;
+            migrator.run(&mut connection).await?;
+            Ok(connection.close().await?)
+        })
+        .await?;
+        schema::report(&lacking, begun);
+        Ok(())
     }
 
     pub(super) async fn check_schema(&self) -> anyhow::Result<()> {
         let migrator = migrator();
-        let applied = async {
-            let mut connection = self.dedicated().await?;
-            connection
-                .list_applied_migrations(&migrator.table_name)
-                .await
-        };
-        let applied = tokio::time::timeout(START_DEADLINE, applied)
+        let applied = tokio::time::timeout(START_DEADLINE, self.applied(&migrator))
             .await
             .context("PostgreSQL does not answer")??;
         schema::require_migrations(&migrator, &applied)
     }
 
-    /// A connection outside the pool and without its limits.
-    async fn unlimited(&self) -> Result<PgConnection, sqlx::Error> {
-        PgConnection::connect_with(&self.options).await
+    async fn applied(&self, migrator: &Migrator) -> Result<Vec<AppliedMigration>, MigrateError> {
+        let mut connection = self.dedicated().await?;
+        let listed = connection.list_applied_migrations(&migrator.table_name);
+        schema::applied(listed.await)
     }
 
     /// A connection outside the pool.

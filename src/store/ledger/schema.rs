@@ -1,6 +1,17 @@
-//! The schema this version needs.
+//! The schema this version needs, and how it is brought there beside instances that go on.
 
-use sqlx::migrate::{AppliedMigration, Migrator};
+use std::time::Duration;
+
+use anyhow::ensure;
+use sqlx::migrate::{AppliedMigration, MigrateError, Migration, Migrator};
+use tokio::time::{Instant, sleep};
+
+/// How long a migration is tried again that waits for somebody else: another instance's
+/// migration, or a transaction that reads what is to be changed.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// In between, those who were kept waiting get their turn.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Passes over migrations of a later version: during a rolling deploy the
 /// schema may already be ahead.
@@ -9,19 +20,96 @@ pub(super) fn tolerant(mut migrator: Migrator) -> Migrator {
     migrator
 }
 
+/// What has been applied; nothing where nobody has migrated yet.
+pub(super) fn applied(
+    listed: Result<Vec<AppliedMigration>, MigrateError>,
+) -> Result<Vec<AppliedMigration>, MigrateError> {
+    /// As PostgreSQL and SQLite say that there is no such table.
+    const NO_TABLE: [&str; 2] = ["42P01", "1"];
+    match listed {
+        Err(error) if has_code(&error, &NO_TABLE) => Ok(Vec::new()),
+        listed => listed,
+    }
+}
+
+/// The migrations that a database lacks, which has had these.
+pub(super) fn lacking<'a>(
+    migrator: &'a Migrator,
+    applied: &[AppliedMigration],
+) -> anyhow::Result<Vec<&'a Migration>> {
+    let mut lacking = Vec::new();
+    for migration in migrator.iter() {
+        let known = applied
+            .iter()
+            .find(|known| known.version == migration.version);
+        match known {
+            None => lacking.push(migration),
+            Some(known) => ensure!(
+                known.checksum == migration.checksum,
+                "migration {} ({}) is not the one that the database has had",
+                migration.version,
+                migration.description
+            ),
+        }
+    }
+    Ok(lacking)
+}
+
 pub(super) fn require_migrations(
     migrator: &Migrator,
     applied: &[AppliedMigration],
 ) -> anyhow::Result<()> {
-    for migration in migrator.iter() {
-        anyhow::ensure!(
-            applied
-                .iter()
-                .any(|known| known.version == migration.version),
+    if let Some(migration) = lacking(migrator, applied)?.first() {
+        anyhow::bail!(
             "the database lacks migration {} ({}); run `gatelodge migrate`, or set database.migrate = true",
             migration.version,
             migration.description
         );
     }
     Ok(())
+}
+
+/// Tries until nobody is in the way.
+pub(super) async fn patiently<T>(
+    migrate: impl AsyncFn() -> Result<T, MigrateError>,
+) -> Result<T, MigrateError> {
+    /// `lock_not_available` and `deadlock_detected`.
+    const IN_THE_WAY: [&str; 2] = ["55P03", "40P01"];
+    let begun = Instant::now();
+    loop {
+        match migrate().await {
+            Err(error) if has_code(&error, &IN_THE_WAY) && begun.elapsed() < PATIENCE => {
+                tracing::info!(
+                    "the schema waits for another instance's migration, or for a long transaction"
+                );
+                sleep(AGAIN_AFTER).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Says what has been done, and how long it took.
+pub(super) fn report(done: &[&Migration], begun: Instant) {
+    for migration in done {
+        tracing::info!(
+            migration = migration.version,
+            description = &*migration.description,
+            "the schema is changed"
+        );
+    }
+    tracing::info!(
+        took_ms = begun.elapsed().as_millis(),
+        "the schema is up to date"
+    );
+}
+
+fn has_code(error: &MigrateError, codes: &[&str]) -> bool {
+    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
+        return false;
+    };
+    let Some(error) = error.as_database_error() else {
+        return false;
+    };
+    error.code().is_some_and(|code| codes.contains(&&*code))
 }

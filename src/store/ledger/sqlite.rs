@@ -6,12 +6,13 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use sqlx::migrate::{Migrate as _, Migrator};
+use sqlx::migrate::{AppliedMigration, Migrate as _, MigrateError, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Sqlite, SqliteConnection, Transaction};
+use tokio::time::Instant;
 
 use super::rows::{AppendedRow, RevocationColumns};
 use super::{DEADLINE, schema};
@@ -87,16 +88,26 @@ impl Database {
 
     pub(super) async fn migrate(&self) -> anyhow::Result<()> {
         let _alone = alone(self.options.get_filename()).await?;
-        Ok(migrator().run(&self.writer).await?)
+        let (migrator, begun) = (migrator(), Instant::now());
+        let applied = self.applied(&migrator).await?;
+        let lacking = schema::lacking(&migrator, &applied)?;
+        if !lacking.is_empty() {
+            migrator.run(&self.writer).await?;
+            schema::report(&lacking, begun);
+        }
+        Ok(())
     }
 
     pub(super) async fn check_schema(&self) -> anyhow::Result<()> {
         let migrator = migrator();
-        let mut connection = self.readers.acquire().await?;
-        let applied = connection
-            .list_applied_migrations(&migrator.table_name)
-            .await?;
+        let applied = self.applied(&migrator).await?;
         schema::require_migrations(&migrator, &applied)
+    }
+
+    async fn applied(&self, migrator: &Migrator) -> Result<Vec<AppliedMigration>, MigrateError> {
+        let mut connection = self.readers.acquire().await?;
+        let listed = connection.list_applied_migrations(&migrator.table_name);
+        schema::applied(listed.await)
     }
 
     pub(super) async fn dedicated(&self) -> Result<SqliteConnection, sqlx::Error> {
