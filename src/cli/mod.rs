@@ -6,9 +6,11 @@ mod effect;
 mod events;
 mod hash;
 mod healthcheck;
+mod import;
 mod keys;
 mod password;
 mod print;
+mod progress;
 mod serve;
 mod sessions;
 mod users;
@@ -27,6 +29,7 @@ use crate::config::{Mistakes, Settings};
 use crate::domain::audit::{Actor, Source};
 use crate::startup::{self, Operator};
 use print::print;
+use progress::{Progress, Voice};
 
 /// Sessions you can revoke, as fast as a JWT.
 ///
@@ -44,6 +47,9 @@ struct Cli {
     /// The configuration file [default: gatelodge.toml, if there is one]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Tell nothing of the progress of long work
+    #[arg(long, short, global = true)]
+    quiet: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -82,19 +88,24 @@ enum Command {
 /// failed, or 2 if the arguments are not those of a command.
 #[must_use]
 pub fn run() -> ExitCode {
-    let Cli { config, command } = Cli::parse();
+    let Cli {
+        config,
+        quiet,
+        command,
+    } = Cli::parse();
+    let voice = if quiet { Voice::Quiet } else { Voice::Telling };
     let settings = || settings(config.as_deref());
     let done = match command.unwrap_or(Command::Serve) {
         Command::Serve => settings().and_then(|settings| block_on(serve::serve(settings))),
-        Command::Migrate => settings().and_then(|settings| block_on(migrate(settings))),
+        Command::Migrate => settings().and_then(|settings| block_on(migrate(settings, voice))),
         Command::Config(command) => config::run(&command, settings),
         Command::SetupLink => operate(settings(), setup_link),
         Command::Healthcheck => settings().and_then(|settings| healthcheck::run(&settings)),
         Command::Users(command) => operate(settings(), async |operator| {
-            users::run(command, operator).await
+            users::run(command, operator, voice).await
         }),
         Command::Sessions(command) => operate(settings(), async |operator| {
-            sessions::run(command, operator).await
+            sessions::run(command, operator, voice).await
         }),
         Command::Events(command) => operate(settings(), async |operator| {
             events::run(command, operator).await
@@ -150,9 +161,19 @@ fn operate(
     })
 }
 
-async fn migrate(settings: Settings) -> anyhow::Result<()> {
-    let ledger = startup::migrated_ledger(&settings).await?;
-    ledger.close().await;
+async fn migrate(settings: Settings, voice: Voice) -> anyhow::Result<()> {
+    let mut progress = Progress::begin(voice, None);
+    progress.tell(0, || "migrating".to_owned());
+    let done = startup::migrate(&settings, |made| {
+        progress.note(&format!(
+            "migration {} ({}): {:.1} s",
+            made.version,
+            made.description,
+            made.took.as_secs_f64()
+        ));
+    });
+    done.await?;
+    drop(progress);
     print("the schema is up to date")
 }
 

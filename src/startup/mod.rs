@@ -25,7 +25,7 @@ use crate::http::{Capacity, Links, Services, serve};
 use crate::sessions::{Clock, Policy, Sessions};
 use crate::store::bus::Bus;
 use crate::store::hot::HotStore;
-use crate::store::ledger::Ledger;
+use crate::store::ledger::{Applied, Ledger};
 use crate::store::redis::Redis;
 
 pub use keys::{generate_key, write_key};
@@ -164,7 +164,7 @@ fn connections(workers: usize) -> usize {
 }
 
 /// Resolves at SIGTERM or SIGINT.
-async fn stop_signal() {
+pub async fn stop_signal() {
     let terminated = async {
         match signal(SignalKind::terminate()) {
             Ok(mut terminate) => terminate.recv().await,
@@ -215,14 +215,15 @@ pub async fn connect(settings: &Settings) -> anyhow::Result<Services> {
     services(settings, Clock::new(), None).await
 }
 
-/// Connects to the ledger and brings its schema up to date.
+/// Brings the ledger's schema up to date, and tells of each migration when it is made.
 ///
 /// # Errors
 /// If the ledger does not answer, or a migration fails.
-pub async fn migrated_ledger(settings: &Settings) -> anyhow::Result<Ledger> {
+pub async fn migrate(settings: &Settings, told: impl FnMut(&Applied)) -> anyhow::Result<()> {
     let ledger = open_ledger(&settings.database).await?;
-    ledger.migrate().await?;
-    Ok(ledger)
+    let migrated = ledger.migrate_telling(told).await;
+    ledger.close().await;
+    migrated
 }
 
 async fn open_ledger(database: &config::Database) -> anyhow::Result<Ledger> {

@@ -41,6 +41,7 @@ pub use ending::Opened;
 pub use issue::{Issue, Proof};
 pub use links::{Earlier, FirstAdmin, NewLink};
 pub use log::{LogPage, LogReader};
+pub use schema::Applied;
 pub use sessions::{Batch, Touched};
 pub use users::Administered;
 
@@ -117,9 +118,17 @@ impl Ledger {
     /// # Errors
     /// If a migration fails.
     pub async fn migrate(&self) -> anyhow::Result<()> {
+        self.migrate_telling(|_| ()).await
+    }
+
+    /// The same, and tells of each migration when it is made.
+    ///
+    /// # Errors
+    /// If a migration fails.
+    pub async fn migrate_telling(&self, told: impl FnMut(&Applied)) -> anyhow::Result<()> {
         match self {
-            Self::Postgres(database) => database.migrate().await,
-            Self::Sqlite(database) => database.migrate().await,
+            Self::Postgres(database) => database.migrate(told).await,
+            Self::Sqlite(database) => database.migrate(told).await,
         }
     }
 

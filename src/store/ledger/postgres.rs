@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection as _, FromRow as _, PgConnection};
 use super::connection::Link;
 use super::pool::{self, Lent, Pool};
 use super::rows::{AppendedRow, RevocationColumns};
-use super::schema;
+use super::schema::{self, Applied};
 use crate::domain::revocation::{Appended, Entry, Revocation};
 
 /// How long each step of the start may take that is not a migration.
@@ -62,9 +62,9 @@ impl Database {
         Ok(database)
     }
 
-    pub(super) async fn migrate(&self) -> anyhow::Result<()> {
+    pub(super) async fn migrate(&self, told: impl FnMut(&Applied)) -> anyhow::Result<()> {
         let mut connection = self.unlimited().await?;
-        migrator().run(&mut connection).await?;
+        schema::migrate(&migrator(), &mut connection, told).await?;
         Ok(connection.close().await?)
     }
 

@@ -13,8 +13,9 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Sqlite, SqliteConnection, Transaction};
 
+use super::DEADLINE;
 use super::rows::{AppendedRow, RevocationColumns};
-use super::{DEADLINE, schema};
+use super::schema::{self, Applied};
 use crate::domain::revocation::{Appended, Entry, Revocation};
 
 #[derive(Clone)]
@@ -84,9 +85,10 @@ impl Database {
         }
     }
 
-    pub(super) async fn migrate(&self) -> anyhow::Result<()> {
+    pub(super) async fn migrate(&self, told: impl FnMut(&Applied)) -> anyhow::Result<()> {
         let _alone = alone(self.options.get_filename()).await?;
-        Ok(migrator().run(&self.writer).await?)
+        let mut connection = self.writer.acquire().await?;
+        Ok(schema::migrate(&migrator(), &mut *connection, told).await?)
     }
 
     pub(super) async fn check_schema(&self) -> anyhow::Result<()> {
