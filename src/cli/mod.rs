@@ -1,7 +1,9 @@
 //! The commands. Each reads the same configuration as the service, and works
 //! beside it.
 
+mod backup;
 mod config;
+mod doctor;
 mod effect;
 mod events;
 mod hash;
@@ -67,9 +69,25 @@ enum Command {
     SetupLink,
     /// Ask the service on this machine whether it is ready
     Healthcheck,
+    /// Look at everything that the service stands on, and say what to mend
+    ///
+    /// Changes nothing, and works whether or not the service runs. The exit status is 1
+    /// if something must be mended.
+    Doctor(doctor::Doctor),
     /// Create, find, lock and delete users
     #[command(subcommand)]
     Users(users::Command),
+    /// Write the SQLite database to a file, while the service runs or not
+    ///
+    /// The file is whole or not there at all. The keys are not in it: a restore logs
+    /// everyone out, and needs none of the old ones. PostgreSQL has `pg_dump` and
+    /// `pg_basebackup`.
+    Backup(backup::Backup),
+    /// Put a backup in the place of the SQLite database, while the service is stopped
+    ///
+    /// Everyone is logged out, for the backup may know sessions that have ended since.
+    /// The database that was there is kept beside it.
+    Restore(backup::Restore),
     /// Find and end sessions
     #[command(subcommand)]
     Sessions(sessions::Command),
@@ -94,12 +112,20 @@ pub fn run() -> ExitCode {
         command,
     } = Cli::parse();
     let voice = if quiet { Voice::Quiet } else { Voice::Telling };
-    let settings = || settings(config.as_deref());
+    let read = || settings(config.as_deref());
+    let settings = || Ok(read()??);
     let done = match command.unwrap_or(Command::Serve) {
         Command::Serve => settings().and_then(|settings| block_on(serve::serve(settings))),
         Command::Migrate => settings().and_then(|settings| block_on(migrate(settings, voice))),
         Command::Config(command) => config::run(&command, settings),
+        Command::Backup(backup) => {
+            settings().and_then(|settings| block_on(backup.run(settings, voice)))
+        }
+        Command::Restore(restore) => {
+            settings().and_then(|settings| block_on(restore.run(settings, voice)))
+        }
         Command::SetupLink => operate(settings(), setup_link),
+        Command::Doctor(doctor) => read().and_then(|settings| block_on(doctor.run(settings))),
         Command::Healthcheck => settings().and_then(|settings| healthcheck::run(&settings)),
         Command::Users(command) => operate(settings(), async |operator| {
             users::run(command, operator, voice).await
@@ -123,7 +149,7 @@ pub fn run() -> ExitCode {
 }
 
 /// What `.env` in this folder says, and over it the environment.
-fn settings(file: Option<&Path>) -> anyhow::Result<Settings> {
+fn settings(file: Option<&Path>) -> anyhow::Result<Result<Settings, Mistakes>> {
     let mut environment = BTreeMap::new();
     if let Ok(file) = dotenvy::from_path_iter(".env") {
         for (number, variable) in (1..).zip(file) {
@@ -137,7 +163,7 @@ fn settings(file: Option<&Path>) -> anyhow::Result<Settings> {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
     environment.extend(std::env::vars_os().filter_map(text));
-    Settings::load(file, environment).map_err(Mistakes::into)
+    Ok(Settings::load(file, environment))
 }
 
 fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {

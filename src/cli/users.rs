@@ -27,8 +27,8 @@ pub(super) enum Command {
     /// Create many users, from a CSV file or JSON lines of another system
     ///
     /// The columns are email, name, role (user or admin), status (active or locked),
-    /// password_hash and created_at (RFC 3339). email and name are required. Who has no
-    /// password_hash sets a password by a link (`users password-link`). Hashes are taken
+    /// `password_hash` and `created_at` (RFC 3339). email and name are required. Who has no
+    /// `password_hash` sets a password by a link (`users password-link`). Hashes are taken
     /// as `users create --password-hash` takes them.
     ///
     /// Users who are there already, by e-mail address, are left as they are. So an import

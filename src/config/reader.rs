@@ -57,6 +57,10 @@ impl Mistakes {
         Self(vec![format!("{key} {what}")])
     }
 
+    pub fn each(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
     /// For a log.
     #[must_use]
     pub fn on_one_line(&self) -> String {

@@ -1,6 +1,8 @@
 //! The composition root: puts the parts together, in production and in tests
 //! alike.
 
+mod backup;
+mod examination;
 mod keys;
 
 use std::fs::DirBuilder;
@@ -28,6 +30,8 @@ use crate::store::hot::HotStore;
 use crate::store::ledger::{Applied, Ledger};
 use crate::store::redis::Redis;
 
+pub use backup::{Copied, Existing, back_up, restore};
+pub use examination::examine;
 pub use keys::{generate_key, write_key};
 
 use keys::Keys;
@@ -266,6 +270,12 @@ pub struct Operator {
 /// If a store does not answer, or there is no SQLite database yet: made in the
 /// wrong folder, it would look like an empty one.
 pub async fn operate(settings: &Settings) -> anyhow::Result<Operator> {
+    require_database(settings)?;
+    let ledger = open_ledger(&settings.database).await?;
+    assemble(ledger, settings, &Keys::read(settings)?, Clock::new()).await
+}
+
+fn require_database(settings: &Settings) -> anyhow::Result<()> {
     if let Some(file) = settings.database.file() {
         ensure!(
             file.exists(),
@@ -274,8 +284,7 @@ pub async fn operate(settings: &Settings) -> anyhow::Result<Operator> {
             file.display()
         );
     }
-    let ledger = open_ledger(&settings.database).await?;
-    assemble(ledger, settings, &Keys::read(settings)?, Clock::new()).await
+    Ok(())
 }
 
 async fn assemble(

@@ -38,7 +38,7 @@ impl Refused {
 
 /// A file of what was refused, which can be mended and imported.
 pub(super) enum Report {
-    Csv(csv::Writer<File>),
+    Csv(Box<csv::Writer<File>>),
     JsonLines(BufWriter<File>),
 }
 
@@ -55,7 +55,7 @@ impl Report {
             Format::Csv => {
                 let mut report = csv::Writer::from_writer(file);
                 report.write_record(Column::NAMES)?;
-                Self::Csv(report)
+                Self::Csv(Box::new(report))
             }
             Format::Jsonl => Self::JsonLines(BufWriter::new(file)),
         })

@@ -9,8 +9,10 @@
 
 mod accounts;
 mod attempts;
+mod backup;
 mod columns;
 mod connection;
+mod diagnosis;
 mod ending;
 mod events;
 mod instances;
@@ -37,6 +39,8 @@ use crate::domain::user::User;
 
 pub use accounts::ChangedEmail;
 pub use attempts::Reserved;
+pub use backup::{Copied, Existing};
+pub use diagnosis::Expected;
 pub use ending::Opened;
 pub use issue::{Issue, Proof};
 pub use links::{Earlier, FirstAdmin, NewLink};

@@ -28,8 +28,20 @@ pub struct Database {
 
 impl Database {
     pub(super) async fn open(url: &str, max_connections: u32) -> anyhow::Result<Self> {
-        let options = SqliteConnectOptions::from_str(url)
-            .context("database.url is not a SQLite URL")?
+        let options =
+            SqliteConnectOptions::from_str(url).context("database.url is not a SQLite URL")?;
+        Self::open_with(options, max_connections).await
+    }
+
+    pub(super) async fn open_file(file: &Path, max_connections: u32) -> anyhow::Result<Self> {
+        Self::open_with(SqliteConnectOptions::new().filename(file), max_connections).await
+    }
+
+    async fn open_with(
+        options: SqliteConnectOptions,
+        max_connections: u32,
+    ) -> anyhow::Result<Self> {
+        let options = options
             .create_if_missing(true)
             .foreign_keys(true)
             .journal_mode(SqliteJournalMode::Wal)
@@ -67,22 +79,8 @@ impl Database {
     /// Locks the database for this process's sessions, which are in its memory
     /// and cannot be served by two. Commands beside it need no claim.
     pub(super) fn claim(&mut self) -> anyhow::Result<()> {
-        let database = self.options.get_filename();
-        let path = database.with_extension("lock");
-        let lock = create_private(&path)?;
-        match lock.try_lock() {
-            Ok(()) => {
-                self.claim = Some(Arc::new(lock));
-                Ok(())
-            }
-            Err(TryLockError::WouldBlock) => anyhow::bail!(
-                "another gatelodge serves from {}: stop it, or use PostgreSQL to run several",
-                database.display()
-            ),
-            Err(TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("cannot lock {}", path.display()))
-            }
-        }
+        self.claim = Some(Arc::new(claim(self.options.get_filename())?));
+        Ok(())
     }
 
     pub(super) async fn migrate(&self, told: impl FnMut(&Applied)) -> anyhow::Result<()> {
@@ -98,6 +96,10 @@ impl Database {
             .list_applied_migrations(&migrator.table_name)
             .await?;
         schema::require_migrations(&migrator, &applied)
+    }
+
+    pub(super) fn file(&self) -> &Path {
+        self.options.get_filename()
     }
 
     pub(super) async fn dedicated(&self) -> Result<SqliteConnection, sqlx::Error> {
@@ -122,6 +124,22 @@ impl Database {
     }
 }
 
+/// Held until it is dropped, so that no other process serves from the database.
+pub(super) fn claim(database: &Path) -> anyhow::Result<File> {
+    let path = database.with_extension("lock");
+    let lock = create_private(&path)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => anyhow::bail!(
+            "another gatelodge serves from {}: stop it, or use PostgreSQL to run several",
+            database.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}
+
 /// Waits until no other process sets the database up; none begins until this is
 /// dropped.
 async fn alone(database: &Path) -> anyhow::Result<File> {
@@ -133,7 +151,7 @@ async fn alone(database: &Path) -> anyhow::Result<File> {
 }
 
 /// SQLite gives its other files the mode of this one. It holds password hashes.
-fn create_private(path: &Path) -> anyhow::Result<File> {
+pub(super) fn create_private(path: &Path) -> anyhow::Result<File> {
     let mut file = File::options();
     file.write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -144,6 +162,11 @@ fn create_private(path: &Path) -> anyhow::Result<File> {
 
 fn migrator() -> Migrator {
     schema::tolerant(sqlx::migrate!("migrations/sqlite"))
+}
+
+pub(super) fn newest_migration() -> i64 {
+    let versions = migrator().iter().map(|migration| migration.version).max();
+    versions.unwrap_or(0)
 }
 
 pub(super) async fn commit(

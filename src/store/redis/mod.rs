@@ -7,6 +7,7 @@
 
 mod address;
 mod connections;
+mod diagnosis;
 mod failure;
 mod sentinels;
 mod subscription;
@@ -20,6 +21,7 @@ use tokio::time::timeout;
 
 use self::address::Address;
 use self::connections::Generation;
+pub use self::diagnosis::Names;
 use self::failure::Failure;
 pub use self::subscription::Subscription;
 use crate::store::Unavailable;
