@@ -3,6 +3,7 @@
 use clap::Subcommand;
 
 use super::print::{print, print_json};
+use super::reference;
 use crate::config::{Settings, env_example, reference_page};
 use crate::http::openapi;
 
@@ -16,11 +17,14 @@ pub(super) enum Command {
     Env,
     /// Print the API's description, in `OpenAPI`
     Openapi,
+    /// Print what commands there are, in Markdown
+    Commands,
 }
 
 pub(super) fn run(
     command: &Command,
     settings: impl FnOnce() -> anyhow::Result<Settings>,
+    program: impl FnOnce() -> clap::Command,
 ) -> anyhow::Result<()> {
     match command {
         Command::Check => {
@@ -30,5 +34,6 @@ pub(super) fn run(
         Command::Reference => print(reference_page().trim_end()),
         Command::Env => print(env_example().trim_end()),
         Command::Openapi => print_json(&openapi()),
+        Command::Commands => print(reference::page(program()).trim_end()),
     }
 }

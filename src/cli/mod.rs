@@ -13,6 +13,7 @@ mod keys;
 mod password;
 mod print;
 mod progress;
+mod reference;
 mod serve;
 mod sessions;
 mod users;
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::accounts::Earlier;
 use crate::config::{Mistakes, Settings};
@@ -117,7 +118,7 @@ pub fn run() -> ExitCode {
     let done = match command.unwrap_or(Command::Serve) {
         Command::Serve => settings().and_then(|settings| block_on(serve::serve(settings))),
         Command::Migrate => settings().and_then(|settings| block_on(migrate(settings, voice))),
-        Command::Config(command) => config::run(&command, settings),
+        Command::Config(command) => config::run(&command, settings, Cli::command),
         Command::Backup(backup) => {
             settings().and_then(|settings| block_on(backup.run(settings, voice)))
         }

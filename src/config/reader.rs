@@ -390,6 +390,14 @@ impl Reader {
             .ok()
     }
 
+    /// The file that a secret is to be read from, if it is to be.
+    pub(super) fn file_of(&self, key: &str) -> Option<PathBuf> {
+        match self.given.get(&format!("{key}_file"))? {
+            Given::Text(path) if !path.is_empty() => Some(path.into()),
+            Given::Text(_) | Given::List(_) | Given::Tables(_) => None,
+        }
+    }
+
     fn text(&mut self, key: &str) -> Option<String> {
         match self.given.remove(key)? {
             Given::Text(text) if text.is_empty() => None,

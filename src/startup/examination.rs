@@ -1,20 +1,29 @@
 //! Whether a deployment can do what it is configured to: a look at everything that the
 //! service would stand on, whether or not it runs.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
+use tokio::time::timeout;
 
 use super::{OTHER_FILES, redis};
 use crate::accounts::time_of_one_hash;
 use crate::config::Settings;
 use crate::domain::finding::Finding;
 use crate::domain::id::InstanceId;
+use crate::domain::instance::Registered;
+use crate::domain::keys::KeyRing;
+use crate::domain::revocation::LogNumber;
 use crate::entropy;
 use crate::sessions::Clock;
+use crate::store::Unavailable;
+use crate::store::bus::{Bus, Signal};
 use crate::store::ledger::{Expected, Ledger};
 use crate::store::redis::Names;
 
@@ -28,7 +37,7 @@ const FEW_FILES: u64 = 4096;
 /// Looks at everything, and changes nothing.
 pub async fn examine(settings: &Settings) -> Vec<Finding> {
     let mut findings = settings.examine();
-    findings.extend(private_files(settings));
+    findings.push(private_files(settings));
     findings.push(open_files());
     findings.push(password_cost(settings));
     findings.extend(ledger(settings).await);
@@ -37,33 +46,29 @@ pub async fn examine(settings: &Settings) -> Vec<Finding> {
 }
 
 /// Whether nobody else on this machine can read keys and hashes.
-fn private_files(settings: &Settings) -> Vec<Finding> {
+fn private_files(settings: &Settings) -> Finding {
     const ABOUT: &str = "files";
-    let Some(folder) = settings.database.data_directory() else {
-        return Vec::new();
-    };
-    if !folder.exists() {
-        return vec![Finding::ok(
-            ABOUT,
-            format!("{} is made at the first start", folder.display()),
-        )];
-    }
-    let key = folder.join("gatelodge.key");
-    let database = settings.database.file().unwrap_or_default();
-    let open: Vec<_> = [folder, key, database]
-        .into_iter()
-        .filter(|path| is_open_to_others(path))
-        .map(|path| path.display().to_string())
-        .collect();
+    let database = &settings.database;
+    let folder = database.data_directory();
+    let made_here = folder.as_ref().map(|folder| folder.join("gatelodge.key"));
+    let files = [
+        folder,
+        made_here,
+        database.file(),
+        settings.secrets.file.clone(),
+    ];
+    let open = files.into_iter().flatten();
+    let open = open.filter(|path| is_open_to_others(path));
+    let open: Vec<_> = open.map(|path| path.display().to_string()).collect();
     if open.is_empty() {
-        return vec![Finding::ok(ABOUT, "only their owner reads keys and hashes")];
+        return Finding::ok(ABOUT, "only their owner reads keys and hashes");
     }
     let open = open.join(" ");
-    vec![Finding::fail(
+    Finding::warn(
         ABOUT,
-        format!("others can read {open}"),
+        format!("others on this machine can read {open}"),
         format!("chmod go= {open}"),
-    )]
+    )
 }
 
 fn is_open_to_others(path: &Path) -> bool {
@@ -107,6 +112,7 @@ fn password_cost(settings: &Settings) -> Finding {
     Finding::ok(ABOUT, found)
 }
 
+/// The ledger, and the instances that it knows.
 async fn ledger(settings: &Settings) -> Vec<Finding> {
     const ABOUT: &str = "ledger";
     let database = &settings.database;
@@ -132,9 +138,88 @@ async fn ledger(settings: &Settings) -> Vec<Finding> {
     };
     let clock = Clock::new();
     let mut findings = ledger.examine(expected, || clock.now()).await;
-    findings.push(ledger.examine_instances().await);
+    findings.push(instances(settings, &ledger).await);
     ledger.close().await;
     findings
+}
+
+/// Whether everybody who is registered says that they know the revocation log as far as
+/// it went when they were asked.
+async fn instances(settings: &Settings, ledger: &Ledger) -> Finding {
+    const ABOUT: &str = "instances";
+    let looked = async {
+        let mut log = ledger.log_reader().await?;
+        let head = log.read(None).await?.head.number;
+        let heard_of = beats(settings).await;
+        Ok::<_, Unavailable>((head, heard_of, log.registered().await?))
+    };
+    match looked.await {
+        Ok((head, heard_of, registered)) => judge_instances(head, &heard_of, &registered),
+        Err(error) => Finding::unknown(ABOUT, error.to_string(), "see the ledger, above"),
+    }
+}
+
+/// What each instance says through Redis, in the time in which each says something.
+async fn beats(settings: &Settings) -> HashMap<InstanceId, LogNumber> {
+    let mut heard = HashMap::new();
+    let Ok(Some(redis)) = redis(&settings.redis) else {
+        return heard;
+    };
+    let Some((first, others)) = settings.secrets.keys.split_first() else {
+        return heard;
+    };
+    let keys = Arc::new(KeyRing::new(first, others));
+    let bus = Bus::new(redis, &settings.redis.key_prefix, keys);
+    let listening = async {
+        let mut listener = bus.listen().await?;
+        loop {
+            if let Signal::Beat(beat) = listener.next().await? {
+                heard.insert(beat.instance, beat.reached.number);
+            }
+        }
+    };
+    let patience = 2 * settings.session.poll_interval + settings.redis.command_timeout;
+    // It ends early if Redis does not answer: that is told elsewhere.
+    let _: Result<Result<Infallible, Unavailable>, _> = timeout(patience, listening).await;
+    heard
+}
+
+fn judge_instances(
+    head: LogNumber,
+    heard_of: &HashMap<InstanceId, LogNumber>,
+    registered: &[Registered],
+) -> Finding {
+    const ABOUT: &str = "instances";
+    let reached = |one: &Registered| {
+        let reported = one.report.map(|report| report.reached.number);
+        heard_of.get(&one.instance).copied().max(reported)
+    };
+    // Who is alone has nobody to tell.
+    if let [one] = registered
+        && !one.is_struck_off
+    {
+        return Finding::ok(ABOUT, "1");
+    }
+    let is_current =
+        |one: &&Registered| !one.is_struck_off && reached(one).is_some_and(|at| at >= head);
+    let (current, others): (Vec<_>, Vec<_>) = registered.iter().partition(is_current);
+    let count = current.len();
+    if others.is_empty() {
+        return Finding::ok(
+            ABOUT,
+            format!("{count}, all at {head} of the revocation log"),
+        );
+    }
+    let others: Vec<_> = others.iter().map(|one| one.instance.to_string()).collect();
+    Finding::warn(
+        ABOUT,
+        format!(
+            "{count} at {head} of the revocation log, and not or not yet: {}",
+            others.join(", ")
+        ),
+        "if that stays so, they are cut off or frozen, or have other secrets.keys; who crashed is \
+         forgotten after a minute",
+    )
 }
 
 async fn hot_store(settings: &Settings) -> Vec<Finding> {

@@ -312,14 +312,16 @@ fn origins_of_cors_are_exact() {
     }
 }
 
-/// After a change that is meant, `gatelodge config env > .env.example` and
-/// `gatelodge config reference > docs/configuration.md`.
+/// After a change that is meant, `gatelodge config env > .env.example`,
+/// `gatelodge config reference > docs/configuration.md` and
+/// `gatelodge config commands > docs/commands.md`.
 #[test]
 fn what_is_documented_is_what_is_read() {
     let folder = tempfile::tempdir().unwrap();
     for (command, file) in [
         ("env", ".env.example"),
         ("reference", "docs/configuration.md"),
+        ("commands", "docs/commands.md"),
     ] {
         let printed = run(folder.path(), &["config", command]).stdout;
         let written = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);

@@ -161,8 +161,8 @@ fn refusal(about: &'static str, error: &Unavailable) -> Finding {
     {
         "mend the user and the password in redis.url"
     } else if found.contains("NOPERM") {
-        "allow the user of redis.url: GET, SET, UNLINK, PUBLISH, SUBSCRIBE, on keys and channels \
-         that begin with redis.key_prefix"
+        "allow the user of redis.url GET, SET, UNLINK, PUBLISH, SUBSCRIBE and PING, on keys and \
+         channels that begin with redis.key_prefix"
     } else if found.contains("READONLY") {
         "this is a replica: name the master by redis.url, or use redis+sentinel"
     } else if found.contains("OOM") {
