@@ -57,10 +57,21 @@ fn add(page: &mut String, command: &Command, parent: &str) {
 
 fn add_text(page: &mut String, command: &Command) {
     if let Some(about) = command.get_long_about().or_else(|| command.get_about()) {
-        let about = about.to_string();
-        let stop = if about.contains('\n') { "" } else { "." };
-        let _ = writeln!(page, "{about}{stop}\n");
+        for paragraph in paragraphs(&about.to_string()) {
+            let _ = writeln!(page, "{paragraph}\n");
+        }
     }
+}
+
+/// Each with a full stop, which help has none of after its first line.
+fn paragraphs(text: &str) -> Vec<String> {
+    let paragraphs = text.split("\n\n").filter(|paragraph| !paragraph.is_empty());
+    paragraphs
+        .map(|paragraph| {
+            let words: Vec<_> = paragraph.split_whitespace().collect();
+            format!("{}.", words.join(" ").trim_end_matches('.'))
+        })
+        .collect()
 }
 
 fn add_arguments(page: &mut String, arguments: &[&Arg]) {
@@ -68,7 +79,7 @@ fn add_arguments(page: &mut String, arguments: &[&Arg]) {
     for argument in arguments {
         let text = argument.get_long_help().or_else(|| argument.get_help());
         let text = text.map(ToString::to_string).unwrap_or_default();
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = paragraphs(&text).join(" ");
         let defaults = argument.get_default_values();
         let defaults: Vec<_> = defaults
             .iter()

@@ -65,8 +65,10 @@ pub(super) enum Command {
 
 #[derive(Args)]
 pub(super) struct Create {
+    /// What the user logs in with
     #[arg(long, value_parser = Email::parse)]
     email: Email,
+    /// What the user is called
     #[arg(long, value_parser = UserName::parse)]
     name: UserName,
     /// user or admin

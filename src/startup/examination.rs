@@ -240,7 +240,7 @@ async fn hot_store(settings: &Settings) -> Vec<Finding> {
     let (prefix, clock) = (&settings.redis.key_prefix, Clock::new());
     let names = Names {
         key: format!(
-            "{prefix}:doctor:{}",
+            "{prefix}:s:doctor-{}",
             InstanceId::new(clock.now(), entropy::random())
         ),
         channel: format!("{prefix}:signals"),

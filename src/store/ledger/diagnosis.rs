@@ -267,7 +267,7 @@ impl Server {
             i64::from(self.connections - self.reserved),
         );
         let found =
-            format!("{instances} × {each} may be used of {there}, instances times connections");
+            format!("{instances} × {each} at most, of {there}: instances times connections");
         if needed > there {
             return Finding::warn(
                 ABOUT,

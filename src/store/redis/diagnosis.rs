@@ -150,22 +150,16 @@ impl Redis {
 /// What an error means, and how to mend it.
 fn refusal(about: &'static str, error: &Unavailable) -> Finding {
     let found = error.to_string();
-    let mend = if [
-        "NOAUTH",
-        "WRONGPASS",
-        "AuthenticationFailed",
-        "authentication failed",
-    ]
-    .iter()
-    .any(|sign| found.contains(sign))
-    {
+    let text = found.to_lowercase();
+    let says = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
+    let mend = if says(&["noauth", "wrongpass", "authentication"]) {
         "mend the user and the password in redis.url"
-    } else if found.contains("NOPERM") {
-        "allow the user of redis.url GET, SET, UNLINK, PUBLISH, SUBSCRIBE and PING, on keys and \
-         channels that begin with redis.key_prefix"
-    } else if found.contains("READONLY") {
+    } else if says(&["noperm"]) {
+        "give the user of redis.url the commands, keys and channel that SECURITY.md names, with \
+         your redis.key_prefix"
+    } else if says(&["readonly"]) {
         "this is a replica: name the master by redis.url, or use redis+sentinel"
-    } else if found.contains("OOM") {
+    } else if says(&["used memory"]) {
         "it is full: set maxmemory-policy allkeys-lru, or give it more memory"
     } else {
         "start Redis, or mend redis.url; until then sessions are checked against the ledger"
