@@ -195,6 +195,9 @@ async fn what_is_no_list_of_users_creates_nobody() {
         let refused = failed(&beside.import(name, content, &[]));
         assert!(refused.contains(mistake), "{name}: {refused}");
     }
+    let cut = format!("{}x,\"{}", rows(500), "x".repeat(1 << 20));
+    let cut = failed(&beside.import("cut.csv", &cut, &["--dry-run"]));
+    assert!(cut.contains("the import has ended after line 501"), "{cut}");
     let lost = beside.run(&["users", "import", "nowhere.csv"]);
     assert!(failed(&lost).contains("cannot read nowhere.csv"));
     for (line, mistake) in [

@@ -99,6 +99,18 @@ struct Batch {
     bytes: u64,
 }
 
+impl Batch {
+    /// What is in it; the next goes on from there.
+    fn complete(&mut self) -> Self {
+        let next = Self {
+            line: self.line,
+            bytes: self.bytes,
+            ..Self::default()
+        };
+        std::mem::replace(self, next)
+    }
+}
+
 /// What has become of all that was read so far.
 #[derive(Default)]
 struct Tally {
@@ -227,7 +239,7 @@ fn send(
     while let Some(row) = input.next() {
         match row {
             Err(error) => {
-                to.blocking_send(Ok(std::mem::take(&mut batch)))?;
+                to.blocking_send(Ok(batch.complete()))?;
                 return to.blocking_send(Err(error));
             }
             Ok(Row { line, user }) => {
@@ -239,7 +251,7 @@ fn send(
             }
         }
         if batch.users.len() + batch.refused.len() == AT_ONCE {
-            to.blocking_send(Ok(std::mem::take(&mut batch)))?;
+            to.blocking_send(Ok(batch.complete()))?;
         }
     }
     to.blocking_send(Ok(batch))
