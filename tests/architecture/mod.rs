@@ -61,6 +61,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("argon2", &["domain/password"]),
     ("scrypt", &["domain/password"]),
     ("clap", &["cli"]),
+    ("csv", &["cli/import"]),
+    ("indicatif", &["cli/progress.rs"]),
     ("utoipa", &["http"]),
     ("askama", &["http"]),
 ];
