@@ -6,6 +6,7 @@
 
 mod events;
 mod hasher;
+mod import;
 mod links;
 mod login;
 mod password;
@@ -31,6 +32,7 @@ use crate::telemetry::metrics::Reading;
 use events::Refusals;
 
 pub use hasher::{Busy, Hasher, time_of_one_hash};
+pub use import::{Imported, ImportedUser};
 pub use links::{Earlier, FirstAdmin, IssuedLink, SetUp};
 pub use login::LogIn;
 pub use register::Register;

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 
 use super::print::{print, print_json};
+use super::reference;
 use crate::config::{Settings, env_example, reference_page};
 use crate::http::openapi;
 use crate::telemetry::metrics;
@@ -19,11 +20,14 @@ pub(super) enum Command {
     Openapi,
     /// Print what GET /metrics tells, in Markdown
     Metrics,
+    /// Print what commands there are, in Markdown
+    Commands,
 }
 
 pub(super) fn run(
     command: &Command,
     settings: impl FnOnce() -> anyhow::Result<Settings>,
+    program: impl FnOnce() -> clap::Command,
 ) -> anyhow::Result<()> {
     match command {
         Command::Check => {
@@ -34,5 +38,6 @@ pub(super) fn run(
         Command::Env => print(env_example().trim_end()),
         Command::Openapi => print_json(&openapi()),
         Command::Metrics => print(metrics::reference_page().trim_end()),
+        Command::Commands => print(reference::page(program()).trim_end()),
     }
 }

@@ -1,14 +1,19 @@
 //! The commands. Each reads the same configuration as the service, and works
 //! beside it.
 
+mod backup;
 mod config;
+mod doctor;
 mod effect;
 mod events;
 mod hash;
 mod healthcheck;
+mod import;
 mod keys;
 mod password;
 mod print;
+mod progress;
+mod reference;
 mod serve;
 mod sessions;
 mod users;
@@ -20,13 +25,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::accounts::Earlier;
 use crate::config::{Mistakes, Settings};
 use crate::domain::audit::{Actor, Source};
 use crate::startup::{self, Operator};
 use print::print;
+use progress::{Progress, Voice};
 
 /// Sessions you can revoke, as fast as a JWT.
 ///
@@ -44,6 +50,9 @@ struct Cli {
     /// The configuration file [default: gatelodge.toml, if there is one]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Tell nothing of the progress of long work
+    #[arg(long, short, global = true)]
+    quiet: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -61,9 +70,25 @@ enum Command {
     SetupLink,
     /// Ask the service on this machine whether it is ready
     Healthcheck,
+    /// Look at everything that the service stands on, and say what to mend
+    ///
+    /// Changes nothing, and works whether or not the service runs. The exit status is 1
+    /// if something must be mended.
+    Doctor(doctor::Doctor),
     /// Create, find, lock and delete users
     #[command(subcommand)]
     Users(users::Command),
+    /// Write the SQLite database to a file, while the service runs or not
+    ///
+    /// The file is whole or not there at all. The keys are not in it: a restore logs
+    /// everyone out, and needs none of the old ones. PostgreSQL has `pg_dump` and
+    /// `pg_basebackup`.
+    Backup(backup::Backup),
+    /// Put a backup in the place of the SQLite database, while the service is stopped
+    ///
+    /// Everyone is logged out, for the backup may know sessions that have ended since.
+    /// The database that was there is kept beside it.
+    Restore(backup::Restore),
     /// Find and end sessions
     #[command(subcommand)]
     Sessions(sessions::Command),
@@ -82,19 +107,32 @@ enum Command {
 /// failed, or 2 if the arguments are not those of a command.
 #[must_use]
 pub fn run() -> ExitCode {
-    let Cli { config, command } = Cli::parse();
-    let settings = || settings(config.as_deref());
+    let Cli {
+        config,
+        quiet,
+        command,
+    } = Cli::parse();
+    let voice = if quiet { Voice::Quiet } else { Voice::Telling };
+    let read = || settings(config.as_deref());
+    let settings = || Ok(read()??);
     let done = match command.unwrap_or(Command::Serve) {
         Command::Serve => settings().and_then(|settings| block_on(serve::serve(settings))),
-        Command::Migrate => settings().and_then(|settings| block_on(migrate(settings))),
-        Command::Config(command) => config::run(&command, settings),
+        Command::Migrate => settings().and_then(|settings| block_on(migrate(settings, voice))),
+        Command::Config(command) => config::run(&command, settings, Cli::command),
+        Command::Backup(backup) => {
+            settings().and_then(|settings| block_on(backup.run(settings, voice)))
+        }
+        Command::Restore(restore) => {
+            settings().and_then(|settings| block_on(restore.run(settings, voice)))
+        }
         Command::SetupLink => operate(settings(), setup_link),
+        Command::Doctor(doctor) => read().and_then(|settings| block_on(doctor.run(settings))),
         Command::Healthcheck => settings().and_then(|settings| healthcheck::run(&settings)),
         Command::Users(command) => operate(settings(), async |operator| {
-            users::run(command, operator).await
+            users::run(command, operator, voice).await
         }),
         Command::Sessions(command) => operate(settings(), async |operator| {
-            sessions::run(command, operator).await
+            sessions::run(command, operator, voice).await
         }),
         Command::Events(command) => operate(settings(), async |operator| {
             events::run(command, operator).await
@@ -112,7 +150,7 @@ pub fn run() -> ExitCode {
 }
 
 /// What `.env` in this folder says, and over it the environment.
-fn settings(file: Option<&Path>) -> anyhow::Result<Settings> {
+fn settings(file: Option<&Path>) -> anyhow::Result<Result<Settings, Mistakes>> {
     let mut environment = BTreeMap::new();
     if let Ok(file) = dotenvy::from_path_iter(".env") {
         for (number, variable) in (1..).zip(file) {
@@ -126,7 +164,7 @@ fn settings(file: Option<&Path>) -> anyhow::Result<Settings> {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
     environment.extend(std::env::vars_os().filter_map(text));
-    Settings::load(file, environment).map_err(Mistakes::into)
+    Ok(Settings::load(file, environment))
 }
 
 fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
@@ -150,9 +188,19 @@ fn operate(
     })
 }
 
-async fn migrate(settings: Settings) -> anyhow::Result<()> {
-    let ledger = startup::migrated_ledger(&settings).await?;
-    ledger.close().await;
+async fn migrate(settings: Settings, voice: Voice) -> anyhow::Result<()> {
+    let mut progress = Progress::begin(voice, None);
+    progress.tell(0, || "migrating".to_owned());
+    let done = startup::migrate(&settings, |made| {
+        progress.note(&format!(
+            "migration {} ({}): {:.1} s",
+            made.version,
+            made.description,
+            made.took.as_secs_f64()
+        ));
+    });
+    done.await?;
+    drop(progress);
     print("the schema is up to date")
 }
 

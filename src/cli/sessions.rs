@@ -1,32 +1,54 @@
 //! `gatelodge sessions`.
 
-use anyhow::bail;
-use clap::{Args, Subcommand};
+use anyhow::ensure;
+use clap::{ArgGroup, Args, Subcommand};
 use serde_json::json;
 
 use super::print::{print, print_json, print_table};
+use super::progress::{Answer, Progress, Voice, ask, is_attended};
 use super::{effect, users};
-use crate::domain::audit::{Actor, Source};
-use crate::domain::id::SessionId;
+use crate::domain::audit::{Act, Actor, Source};
+use crate::domain::id::{SessionId, UserId};
 use crate::domain::network::Network;
 use crate::domain::page::{Limit, PageOf};
 use crate::domain::session::{Selection, Session, SessionFilter};
 use crate::domain::text::{Fragment, Line};
 use crate::domain::time::Timestamp;
 use crate::http::SessionView;
-use crate::sessions::Revoked;
+use crate::sessions::{Revoked, Swept};
 use crate::startup::Operator;
+
+/// What names more than one user's sessions.
+const MANY: [&str; 6] = [
+    "everyone",
+    "ip",
+    "user_agent",
+    "issued_after",
+    "issued_before",
+    "last_seen_before",
+];
 
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// List sessions in use, the newest first: those that all that is given holds for
     List(List),
-    /// End sessions, on every instance within a second
+    /// End sessions, on every instance within a second: one, everyone's, or those that all
+    /// that is given holds for
     Revoke(Revoke),
 }
 
 #[derive(Args)]
 pub(super) struct List {
+    #[command(flatten)]
+    filter: Filter,
+    /// As JSON, like the API
+    #[arg(long)]
+    json: bool,
+}
+
+/// Sessions that all that is given holds for.
+#[derive(Args)]
+struct Filter {
     /// Of one user, by e-mail address or id
     #[arg(long)]
     user: Option<String>,
@@ -45,57 +67,65 @@ pub(super) struct List {
     /// Not seen since a time of RFC 3339
     #[arg(long, value_parser = Timestamp::parse, value_name = "TIME")]
     last_seen_before: Option<Timestamp>,
-    /// As JSON, like the API
-    #[arg(long)]
-    json: bool,
 }
 
+/// Which sessions: one, everyone's, or those of a filter.
 #[derive(Args)]
+#[command(
+    group = ArgGroup::new("target").required(true).multiple(true).args(["id", "user"]).args(MANY),
+    group = ArgGroup::new("many").multiple(true).args(MANY),
+)]
 pub(super) struct Revoke {
+    /// One session
+    #[arg(long, conflicts_with_all = ["user"].iter().chain(&MANY))]
+    id: Option<SessionId>,
+    /// All there are
+    #[arg(long, conflicts_with_all = ["user"].iter().chain(&MANY[1..]))]
+    everyone: bool,
     #[command(flatten)]
-    target: Target,
+    filter: Filter,
     /// Only say what would be ended
     #[arg(long)]
     dry_run: bool,
-    /// For the audit log; with --everyone
-    #[arg(long, value_parser = Line::parse, conflicts_with_all = ["id", "user"])]
+    /// End the sessions of a filter without asking. Who is not at a terminal is not asked
+    #[arg(long)]
+    yes: bool,
+    /// For the audit log; with --everyone or a filter of more than a user
+    #[arg(long, value_parser = Line::parse, requires = "many")]
     reason: Option<Line>,
 }
 
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-struct Target {
-    /// One session
-    #[arg(long)]
-    id: Option<SessionId>,
-    /// All of one user, by e-mail address or id
-    #[arg(long)]
-    user: Option<String>,
-    /// All there are
-    #[arg(long)]
-    everyone: bool,
+impl Filter {
+    async fn parse(&self, operator: &Operator) -> anyhow::Result<SessionFilter> {
+        let user = match &self.user {
+            Some(whom) => Some(users::find(operator, whom).await?.id),
+            None => None,
+        };
+        let filter = SessionFilter {
+            user,
+            network: self.ip,
+            user_agent: self.user_agent.clone(),
+            issued_after: self.issued_after,
+            issued_before: self.issued_before,
+            last_seen_before: self.last_seen_before,
+        };
+        ensure!(
+            !filter.contradicts_itself(),
+            "no session can be of both times"
+        );
+        Ok(filter)
+    }
 }
 
-pub(super) async fn run(command: Command, operator: &Operator) -> anyhow::Result<()> {
+pub(super) async fn run(command: Command, operator: &Operator, voice: Voice) -> anyhow::Result<()> {
     match command {
         Command::List(asked) => list(asked, operator).await,
-        Command::Revoke(asked) => revoke(asked, operator).await,
+        Command::Revoke(asked) => revoke(asked, operator, voice).await,
     }
 }
 
 async fn list(asked: List, operator: &Operator) -> anyhow::Result<()> {
-    let user = match &asked.user {
-        Some(whom) => Some(users::find(operator, whom).await?.id),
-        None => None,
-    };
-    let filter = SessionFilter {
-        user,
-        network: asked.ip,
-        user_agent: asked.user_agent,
-        issued_after: asked.issued_after,
-        issued_before: asked.issued_before,
-        last_seen_before: asked.last_seen_before,
-    };
+    let filter = asked.filter.parse(operator).await?;
     let (mut sessions, mut page) = (Vec::new(), PageOf::first(Limit::MAX));
     loop {
         let found = operator.sessions.list_all(&filter, page).await?;
@@ -126,44 +156,106 @@ async fn list(asked: List, operator: &Operator) -> anyhow::Result<()> {
     print_table(["ID", "USER", "LAST SEEN", "IP", "DEVICE"], &rows)
 }
 
-async fn revoke(asked: Revoke, operator: &Operator) -> anyhow::Result<()> {
-    let sessions = &operator.sessions;
-    let act = sessions.act(Actor::Operator, Source::default());
-    let would_have = if asked.dry_run { "would have " } else { "" };
-    if let Some(id) = asked.target.id {
-        let is_there = if asked.dry_run {
-            sessions.find(id).await?.is_some()
-        } else {
-            sessions.revoke_anyones(id, act).await? == Revoked::Done
-        };
-        if !is_there {
-            bail!("there is no session {id}, or not any more");
+async fn revoke(asked: Revoke, operator: &Operator, voice: Voice) -> anyhow::Result<()> {
+    let filter = asked.filter.parse(operator).await?;
+    let of_a_user = SessionFilter {
+        user: filter.user,
+        ..SessionFilter::default()
+    };
+    match (asked.id, Selection::of(filter.clone()), filter.user) {
+        (Some(id), _, _) => revoke_one(id, &asked, operator).await?,
+        (None, Some(_), Some(user)) if filter == of_a_user => {
+            revoke_all_of(user, &asked, operator).await?;
         }
-        print(&format!("{would_have}ended 1 session"))?;
-    } else if let Some(whom) = &asked.target.user {
-        let user = users::find(operator, whom).await?.id;
-        let count = if asked.dry_run {
-            let of_user = SessionFilter {
-                user: Some(user),
-                ..SessionFilter::default()
-            };
-            match Selection::of(of_user) {
-                Some(selection) => sessions.count_matching(&selection).await?,
-                None => 0,
+        (None, Some(selection), _) => {
+            if revoke_matching(selection, &asked, operator, voice).await? == Answer::No {
+                return print("ended nothing");
             }
-        } else {
-            sessions.revoke_all(user, act).await?
-        };
-        let noun = if count == 1 { "session" } else { "sessions" };
-        print(&format!("{would_have}ended {count} {noun} of {whom}"))?;
-    } else {
-        if !asked.dry_run {
-            sessions.revoke_everyone(asked.reason, act).await?;
         }
-        print(&format!("{would_have}ended everyone's sessions"))?;
+        (None, None, _) => revoke_everyone(&asked, operator).await?,
     }
     if asked.dry_run {
         return Ok(());
     }
     effect::wait(operator).await
+}
+
+async fn revoke_one(id: SessionId, asked: &Revoke, operator: &Operator) -> anyhow::Result<()> {
+    let sessions = &operator.sessions;
+    let is_there = if asked.dry_run {
+        sessions.find(id).await?.is_some()
+    } else {
+        sessions.revoke_anyones(id, act(operator)).await? == Revoked::Done
+    };
+    ensure!(is_there, "there is no session {id}, or not any more");
+    asked.tell("1 session")
+}
+
+/// All of a user's sessions end at once, however many there are.
+async fn revoke_all_of(user: UserId, asked: &Revoke, operator: &Operator) -> anyhow::Result<()> {
+    let sessions = &operator.sessions;
+    let of_user = Selection::of(SessionFilter {
+        user: Some(user),
+        ..SessionFilter::default()
+    });
+    let count = match of_user {
+        Some(selection) if asked.dry_run => sessions.count_matching(&selection).await?,
+        _ => sessions.revoke_all(user, act(operator)).await?,
+    };
+    let whom = asked.filter.user.as_deref().unwrap_or_default();
+    asked.tell(&format!("{} of {whom}", counted(count)))
+}
+
+async fn revoke_matching(
+    selection: Selection,
+    asked: &Revoke,
+    operator: &Operator,
+    voice: Voice,
+) -> anyhow::Result<Answer> {
+    let sessions = &operator.sessions;
+    if asked.dry_run {
+        let count = sessions.count_matching(&selection).await?;
+        asked.tell(&counted(count))?;
+        return Ok(Answer::Yes);
+    }
+    let whole = sessions.count_matching(&selection).await?;
+    if whole > 0 && !asked.yes && is_attended() {
+        let question = format!("End {} ({})?", counted(whole), selection.filter());
+        if ask(&question)? == Answer::No {
+            return Ok(Answer::No);
+        }
+    }
+    let mut progress = Progress::begin(voice, whole.try_into().ok());
+    let told = move |swept: Swept| {
+        let at = swept.matched.try_into().unwrap_or(u64::MAX);
+        progress.tell(at, || format!("ended {}", counted(swept.revoked)));
+    };
+    let (reason, act) = (asked.reason.clone(), act(operator));
+    let swept = sessions.revoke_matching(selection, reason, act, told);
+    asked.tell(&counted(swept.await?.revoked))?;
+    Ok(Answer::Yes)
+}
+
+async fn revoke_everyone(asked: &Revoke, operator: &Operator) -> anyhow::Result<()> {
+    if !asked.dry_run {
+        let (sessions, reason) = (&operator.sessions, asked.reason.clone());
+        sessions.revoke_everyone(reason, act(operator)).await?;
+    }
+    asked.tell("everyone's sessions")
+}
+
+impl Revoke {
+    fn tell(&self, what: &str) -> anyhow::Result<()> {
+        let would_have = if self.dry_run { "would have " } else { "" };
+        print(&format!("{would_have}ended {what}"))
+    }
+}
+
+fn act(operator: &Operator) -> Act {
+    operator.sessions.act(Actor::Operator, Source::default())
+}
+
+fn counted(count: usize) -> String {
+    let noun = if count == 1 { "session" } else { "sessions" };
+    format!("{count} {noun}")
 }

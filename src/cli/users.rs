@@ -4,7 +4,8 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::print::{print, print_json, print_table};
-use super::{effect, password};
+use super::progress::Voice;
+use super::{effect, import, password};
 use crate::accounts::{self, IssuedLink, NewAccount};
 use crate::domain::audit::{Actor, Source};
 use crate::domain::email::Email;
@@ -23,6 +24,16 @@ pub(super) enum Command {
     /// The password is asked for twice on a terminal, and otherwise read from the
     /// first line of standard input.
     Create(Create),
+    /// Create many users, from a CSV file or JSON lines of another system
+    ///
+    /// The columns are email, name, role (user or admin), status (active or locked),
+    /// `password_hash` and `created_at` (RFC 3339). email and name are required. Who has no
+    /// `password_hash` sets a password by a link (`users password-link`). Hashes are taken
+    /// as `users create --password-hash` takes them.
+    ///
+    /// Users who are there already, by e-mail address, are left as they are. So an import
+    /// that was interrupted is run again as it was, and goes on. It needs no other memory.
+    Import(import::Import),
     /// List users, the newest first
     List {
         /// Those in whose name or e-mail address this is found
@@ -54,8 +65,10 @@ pub(super) enum Command {
 
 #[derive(Args)]
 pub(super) struct Create {
+    /// What the user logs in with
     #[arg(long, value_parser = Email::parse)]
     email: Email,
+    /// What the user is called
     #[arg(long, value_parser = UserName::parse)]
     name: UserName,
     /// user or admin
@@ -78,11 +91,12 @@ pub(super) struct Whom {
     user: String,
 }
 
-pub(super) async fn run(command: Command, operator: &Operator) -> anyhow::Result<()> {
+pub(super) async fn run(command: Command, operator: &Operator, voice: Voice) -> anyhow::Result<()> {
     let act = operator.sessions.act(Actor::Operator, Source::default());
     let accounts = &operator.accounts;
     match command {
         Command::Create(new) => create(new, operator).await,
+        Command::Import(asked) => import::run(asked, operator, voice).await,
         Command::List { search, json } => list(search.as_ref(), json, operator).await,
         Command::Lock(whom) => {
             let user = find(operator, &whom.user).await?;

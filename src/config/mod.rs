@@ -8,6 +8,7 @@ mod cookie;
 mod cors;
 mod database;
 mod docs;
+mod examination;
 mod log;
 mod metrics;
 mod origin;

@@ -57,6 +57,10 @@ impl Mistakes {
         Self(vec![format!("{key} {what}")])
     }
 
+    pub fn each(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
     /// For a log.
     #[must_use]
     pub fn on_one_line(&self) -> String {
@@ -384,6 +388,14 @@ impl Reader {
             .map(|text| text.trim().to_owned())
             .map_err(|error| self.mistake(&format!("{key}_file"), &format!("is {path:?}: {error}")))
             .ok()
+    }
+
+    /// The file that a secret is to be read from, if it is to be.
+    pub(super) fn file_of(&self, key: &str) -> Option<PathBuf> {
+        match self.given.get(&format!("{key}_file"))? {
+            Given::Text(path) if !path.is_empty() => Some(path.into()),
+            Given::Text(_) | Given::List(_) | Given::Tables(_) => None,
+        }
     }
 
     fn text(&mut self, key: &str) -> Option<String> {

@@ -1,6 +1,6 @@
 //! `secrets.*`: the key ring.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,11 +13,14 @@ use crate::domain::keys::SecretKey;
 pub struct Secrets {
     /// The first signs and seals, all verify.
     pub keys: Vec<SecretKey>,
+    /// Where they were read, if not in the environment.
+    pub file: Option<PathBuf>,
     source: Source,
 }
 
 impl Secrets {
     pub(super) fn read(from: &mut Reader) -> Self {
+        let file = from.file_of("secrets.keys");
         let keys: Vec<_> = from.secret_list(
             "secrets.keys",
             "Required with PostgreSQL: `gatelodge keys generate` prints one. The \
@@ -34,6 +37,7 @@ impl Secrets {
         }
         Self {
             keys,
+            file,
             source: from.source().clone(),
         }
     }

@@ -43,6 +43,13 @@ impl Timestamp {
         self.0
     }
 
+    /// How far this lies outside of two times at least: how wrong a clock is that has
+    /// answered between them.
+    #[must_use]
+    pub fn skew_between(self, before: Self, after: Self) -> Duration {
+        before.since(self).max(self.since(after))
+    }
+
     /// Time passed since `earlier`; zero if that lies in the future.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -183,6 +190,15 @@ mod tests {
         ] {
             assert_eq!(Timestamp::parse(text), Err(InvalidTime), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_clock_is_wrong_by_no_more_than_the_way_to_it_leaves() {
+        let at = Timestamp::from_millis;
+        let skew = |answer, before, after| at(answer).skew_between(at(before), at(after));
+        assert_eq!(skew(1500, 1000, 2000), Duration::ZERO);
+        assert_eq!(skew(4100, 1000, 2000), Duration::from_millis(2100));
+        assert_eq!(skew(1000, 5000, 5001), Duration::from_secs(4));
     }
 
     #[test]

@@ -164,7 +164,8 @@ impl Sessions {
         .await
     }
 
-    /// Ends the sessions that a filter is for, step by step.
+    /// Ends the sessions that a filter is for, step by step, and tells after each how
+    /// far it has come.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer, or the process ends; some may
@@ -175,6 +176,7 @@ impl Sessions {
         selection: Selection,
         reason: Option<Line>,
         act: Act,
+        mut told: impl FnMut(Swept) + Send + 'static,
     ) -> Result<Swept, Unavailable> {
         let this = Arc::clone(self);
         self.uncut(async move {
@@ -195,6 +197,7 @@ impl Sessions {
                 swept.matched += batch.matched;
                 swept.revoked += committed.ended.len();
                 this.publish(committed).await;
+                told(swept);
                 after = batch.next;
                 if after.is_none() {
                     return Ok(swept);

@@ -1,6 +1,8 @@
 //! The composition root: puts the parts together, in production and in tests
 //! alike.
 
+mod backup;
+mod examination;
 mod keys;
 mod port;
 mod stop;
@@ -30,9 +32,11 @@ use crate::http::{Capacity, Links, Services, serve, serve_metrics};
 use crate::sessions::{Clock, Policy, Sessions};
 use crate::store::bus::Bus;
 use crate::store::hot::HotStore;
-use crate::store::ledger::Ledger;
+use crate::store::ledger::{Applied, Ledger};
 use crate::store::redis::{MAX_CONNECTIONS, Redis};
 
+pub use backup::{Copied, Existing, back_up, restore};
+pub use examination::examine;
 pub use keys::{generate_key, write_key};
 pub use stop::{Handle, Stop};
 
@@ -244,6 +248,20 @@ fn connections(workers: usize) -> usize {
     usize::try_from(each.max(1)).unwrap_or(usize::MAX)
 }
 
+/// Resolves at SIGTERM or SIGINT.
+pub async fn stop_signal() {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => terminate.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = terminated => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
 /// Creates the first admin as configured, or makes a link to set one up.
 async fn first_admin(services: &Services, settings: &Settings) -> anyhow::Result<Option<String>> {
     let (accounts, act) = (
@@ -282,14 +300,15 @@ pub async fn connect(settings: &Settings) -> anyhow::Result<Services> {
     services(settings, Clock::new(), None).await
 }
 
-/// Connects to the ledger and brings its schema up to date.
+/// Brings the ledger's schema up to date, and tells of each migration when it is made.
 ///
 /// # Errors
 /// If the ledger does not answer, or a migration fails.
-pub async fn migrated_ledger(settings: &Settings) -> anyhow::Result<Ledger> {
+pub async fn migrate(settings: &Settings, told: impl FnMut(&Applied)) -> anyhow::Result<()> {
     let ledger = open_ledger(&settings.database).await?;
-    ledger.migrate().await?;
-    Ok(ledger)
+    let migrated = ledger.migrate_telling(told).await;
+    ledger.close().await;
+    migrated
 }
 
 async fn open_ledger(database: &config::Database) -> anyhow::Result<Ledger> {
@@ -332,6 +351,12 @@ pub struct Operator {
 /// If a store does not answer, or there is no SQLite database yet: made in the
 /// wrong folder, it would look like an empty one.
 pub async fn operate(settings: &Settings) -> anyhow::Result<Operator> {
+    require_database(settings)?;
+    let ledger = open_ledger(&settings.database).await?;
+    assemble(ledger, settings, &Keys::read(settings)?, Clock::new()).await
+}
+
+fn require_database(settings: &Settings) -> anyhow::Result<()> {
     if let Some(file) = settings.database.file() {
         ensure!(
             file.exists(),
@@ -340,8 +365,7 @@ pub async fn operate(settings: &Settings) -> anyhow::Result<Operator> {
             file.display()
         );
     }
-    let ledger = open_ledger(&settings.database).await?;
-    assemble(ledger, settings, &Keys::read(settings)?, Clock::new()).await
+    Ok(())
 }
 
 async fn assemble(

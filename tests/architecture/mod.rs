@@ -79,6 +79,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("argon2", &["domain/password"]),
     ("scrypt", &["domain/password"]),
     ("clap", &["cli"]),
+    ("csv", &["cli/import"]),
+    ("indicatif", &["cli/progress.rs"]),
     ("utoipa", &["http"]),
     ("askama", &["http"]),
     ("tracing_subscriber", &["telemetry", "config/log.rs"]),

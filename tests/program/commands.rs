@@ -14,38 +14,38 @@ use crate::support::app::{ADMIN, PASSWORD};
 use crate::support::{Browser, TestApp, within};
 
 /// A service, and a way to run commands beside it.
-struct Beside {
-    app: TestApp,
-    folder: TempDir,
+pub(super) struct Beside {
+    pub(super) app: TestApp,
+    pub(super) folder: TempDir,
 }
 
 impl Beside {
-    async fn a_service(stack: Stack) -> Self {
+    pub(super) async fn a_service(stack: Stack) -> Self {
         Self {
             app: TestApp::spawn(stack).await,
             folder: tempfile::tempdir().unwrap(),
         }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = command(self.folder.path());
         command.envs(self.app.environment()).args(arguments);
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(super) fn run(&self, arguments: &[&str]) -> Output {
         outcome(&mut self.command(arguments))
     }
 
     /// What a command that must succeed prints.
     #[track_caller]
-    fn says(&self, arguments: &[&str]) -> String {
+    pub(super) fn says(&self, arguments: &[&str]) -> String {
         said(self.run(arguments))
     }
 }
 
 #[track_caller]
-fn said(output: Output) -> String {
+pub(super) fn said(output: Output) -> String {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
     String::from_utf8(output.stdout)
@@ -55,12 +55,12 @@ fn said(output: Output) -> String {
 }
 
 #[track_caller]
-fn failed(output: &Output) -> String {
+pub(super) fn failed(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1));
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-async fn is_refused_in_time(browser: &mut Browser) {
+pub(super) async fn is_refused_in_time(browser: &mut Browser) {
     within(
         Duration::from_secs(1),
         "the session is refused",
@@ -293,6 +293,57 @@ async fn sessions_are_listed_and_ended(#[values(Embedded, Scaled)] stack: Stack)
     assert_eq!(bob.whoami().await.status, 200);
     beside.says(&["sessions", "revoke", "--everyone", "--reason", "drill"]);
     is_refused_in_time(&mut bob).await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sessions_of_a_filter_are_ended(#[values(Embedded, Scaled)] stack: Stack) {
+    let beside = Beside::a_service(stack).await;
+    let mut ada = beside.app.registered("ada@example.com").await;
+    let mut bob = beside.app.registered("bob@example.com").await;
+    let revoke = |filter: &[&str]| {
+        let arguments = [&["sessions", "revoke"], filter].concat();
+        beside.says(&arguments)
+    };
+    let later = "9999-12-31T00:00:00Z";
+    let of_ada = ["--ip", "127.0.0.0/8", "--user", "ada@example.com"];
+    let would = revoke(&[&of_ada[..], &["--dry-run"]].concat());
+    assert_eq!(would, "would have ended 1 session");
+    assert_eq!(revoke(&["--ip", "192.0.2.0/24"]), "ended 0 sessions");
+    assert_eq!(revoke(&["--issued-after", later]), "ended 0 sessions");
+    assert_eq!(ada.whoami().await.status, 200);
+    assert_eq!(revoke(&of_ada), "ended 1 session");
+    is_refused_in_time(&mut ada).await;
+    assert_eq!(bob.whoami().await.status, 200);
+    let all = revoke(&["--issued-before", later, "--reason", "drill", "--yes"]);
+    assert_eq!(all, "ended 1 session");
+    is_refused_in_time(&mut bob).await;
+    let mut root = beside.app.admin().await;
+    let path = "/api/admin/events?action=matching_sessions_revoked";
+    let events = root.get(path).await.json();
+    assert_eq!(events["events"][0]["reason"], "drill");
+
+    let mut ada = beside.app.logged_in("ada@example.com").await;
+    let id = ada.session_id().await;
+    for misuse in [
+        &["--id", &id, "--ip", "127.0.0.1"][..],
+        &["--id", &id, "--reason", "because"],
+        &["--everyone", "--ip", "127.0.0.1"],
+        &["--ip", "nonsense"],
+        &["--yes"],
+    ] {
+        let output = beside.run(&[&["sessions", "revoke"], misuse].concat());
+        assert_eq!(output.status.code(), Some(2), "{misuse:?}");
+    }
+    let never = [
+        "--issued-before",
+        "2026-01-01T00:00:00Z",
+        "--issued-after",
+        later,
+    ];
+    let never = beside.run(&[&["sessions", "revoke"], &never[..]].concat());
+    assert!(failed(&never).contains("no session can be of both times"));
+    assert_eq!(ada.whoami().await.status, 200);
 }
 
 /// What an export has printed: each line an event.
@@ -564,6 +615,9 @@ fn help_teaches() {
         "healthcheck",
         "users",
         "sessions",
+        "backup",
+        "restore",
+        "doctor",
         "events",
         "hash",
         "keys",

@@ -313,8 +313,9 @@ fn origins_of_cors_are_exact() {
 }
 
 /// After a change that is meant, `gatelodge config env > .env.example`,
-/// `gatelodge config reference > docs/configuration.md` and
-/// `gatelodge config metrics > docs/metrics.md`.
+/// `gatelodge config reference > docs/configuration.md`,
+/// `gatelodge config metrics > docs/metrics.md` and
+/// `gatelodge config commands > docs/commands.md`.
 #[test]
 fn what_is_documented_is_what_is_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -322,6 +323,7 @@ fn what_is_documented_is_what_is_read() {
         ("env", ".env.example"),
         ("reference", "docs/configuration.md"),
         ("metrics", "docs/metrics.md"),
+        ("commands", "docs/commands.md"),
     ] {
         let printed = run(folder.path(), &["config", command]).stdout;
         let written = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);

@@ -1,11 +1,15 @@
 //! The program itself, with its commands.
 
+mod backup;
 mod canaries;
 mod commands;
 mod configuration;
+mod doctor;
+mod import;
 mod keys;
 mod logs;
 mod serve;
+mod terminal;
 mod traces;
 
 use std::io::Write as _;

@@ -9,8 +9,10 @@
 
 mod accounts;
 mod attempts;
+mod backup;
 mod columns;
 mod connection;
+mod diagnosis;
 mod ending;
 mod events;
 mod instances;
@@ -39,10 +41,13 @@ use crate::telemetry::metrics::{self, Failure, STORE_DURATION, STORE_ERRORS};
 
 pub use accounts::ChangedEmail;
 pub use attempts::Reserved;
+pub use backup::{Copied, Existing};
+pub use diagnosis::Expected;
 pub use ending::Opened;
 pub use issue::{Issue, Proof};
 pub use links::{Earlier, FirstAdmin, NewLink};
 pub use log::{LogPage, LogReader};
+pub use schema::Applied;
 pub use sessions::{Batch, Touched};
 pub use users::Administered;
 
@@ -119,9 +124,25 @@ impl Ledger {
     /// # Errors
     /// If a migration fails.
     pub async fn migrate(&self) -> anyhow::Result<()> {
+        self.migrate_telling(|applied| {
+            tracing::info!(
+                migration = applied.version,
+                description = applied.description,
+                took_ms = applied.took.as_millis(),
+                "the schema is changed"
+            );
+        })
+        .await
+    }
+
+    /// The same, and tells of each migration when it is made.
+    ///
+    /// # Errors
+    /// If a migration fails.
+    pub async fn migrate_telling(&self, told: impl FnMut(&Applied)) -> anyhow::Result<()> {
         match self {
-            Self::Postgres(database) => database.migrate().await,
-            Self::Sqlite(database) => database.migrate().await,
+            Self::Postgres(database) => database.migrate(told).await,
+            Self::Sqlite(database) => database.migrate(told).await,
         }
     }
 

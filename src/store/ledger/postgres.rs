@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::connection::Link;
 use super::pool::{self, Lent, Pool};
 use super::rows::{AppendedRow, RevocationColumns};
-use super::schema;
+use super::schema::{self, Applied};
 use crate::domain::revocation::{Appended, Entry, Revocation};
 use crate::store::Standing;
 
@@ -73,21 +73,20 @@ impl Database {
 
     /// Of instances that start at once, one migrates: sqlx takes an advisory lock. Who
     /// lacks nothing takes none, and need not wait for what a later version does.
-    pub(super) async fn migrate(&self) -> anyhow::Result<()> {
-        let (migrator, begun) = (migrator(), Instant::now());
+    pub(super) async fn migrate(&self, mut told: impl FnMut(&Applied)) -> anyhow::Result<()> {
+        let migrator = migrator();
         let applied = schema::patiently(async || self.applied(&migrator).await).await?;
-        let lacking = schema::lacking(&migrator, &applied)?;
-        if lacking.is_empty() {
-            return Ok(());
+        for migration in schema::lacking(&migrator, &applied)? {
+            let begun = Instant::now();
+            schema::patiently(async || {
+                let options = self.options.clone().options(MIGRATION_LIMITS);
+                let mut connection = PgConnection::connect_with(&options).await?;
+                schema::apply(&migrator, migration, &mut connection).await?;
+                Ok(connection.close().await?)
+            })
+            .await?;
+            told(&Applied::now(migration, begun));
         }
-        schema::patiently(async || {
-            let options = self.options.clone().options(MIGRATION_LIMITS);
-            let mut connection = PgConnection::connect_with(&options).await?;
-            migrator.run(&mut connection).await?;
-            Ok(connection.close().await?)
-        })
-        .await?;
-        schema::report(&lacking, begun);
         Ok(())
     }
 

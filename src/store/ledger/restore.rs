@@ -1,14 +1,39 @@
 //! After a restore, or a failover that lost commits: what the log has lost is
-//! ended again, from what an instance remembers.
+//! ended again, from what an instance remembers; or all there is, where none does.
 
 use super::ending::Ending;
+use super::sessions::SKEW;
 use super::{Ledger, statements};
+use crate::domain::audit::{Act, Action};
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::revocation::LogNumber;
 use crate::domain::time::Timestamp;
 use crate::store::Unavailable;
 
+/// For the audit log.
+const RESTORED: &str = "restored from a backup";
+
 impl Ledger {
+    /// Ends all sessions and links, and forgets the instances that there were.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn end_what_was_restored(&self, act: Act) -> Result<(), Unavailable> {
+        self.bounded(async {
+            let mut tx = self.begin().await?;
+            statements::links::delete_all(tx.link()).await?;
+            statements::instances::delete_all(tx.link()).await?;
+            let first_alive = SessionId::first_at(act.at - SKEW);
+            statements::sessions::set_first_alive(tx.link(), first_alive).await?;
+            let mut ending = Ending::default();
+            ending.everyone();
+            let event = act.did_to_nobody(Action::EveryoneRevoked).with(RESTORED);
+            statements::log::insert_event(tx.link(), &event).await?;
+            ending.commit(tx).await.map(drop)
+        })
+        .await
+    }
+
     /// Ends sessions again, those that are back.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use sqlx::migrate::{AppliedMigration, MigrateError, Migration, Migrator};
+use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migration, Migrator};
 use tokio::time::{Instant, sleep};
 
 /// How long a migration is tried again that waits for somebody else: another instance's
@@ -12,6 +12,24 @@ const PATIENCE: Duration = Duration::from_mins(5);
 
 /// In between, those who were kept waiting get their turn.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// A migration just made.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    pub version: i64,
+    pub description: String,
+    pub took: Duration,
+}
+
+impl Applied {
+    pub(super) fn now(migration: &Migration, begun: Instant) -> Self {
+        Self {
+            version: migration.version,
+            description: migration.description.to_string(),
+            took: begun.elapsed(),
+        }
+    }
+}
 
 /// Passes over migrations of a later version: during a rolling deploy the
 /// schema may already be ahead.
@@ -55,6 +73,17 @@ pub(super) fn lacking<'a>(
     Ok(lacking)
 }
 
+/// Makes one migration, a transaction of its own, unless somebody else just has.
+pub(super) async fn apply(
+    migrator: &Migrator,
+    migration: &Migration,
+    connection: &mut impl Migrate,
+) -> Result<(), MigrateError> {
+    migrator
+        .run_direct(Some(migration.version), connection, false)
+        .await
+}
+
 pub(super) fn require_migrations(
     migrator: &Migrator,
     applied: &[AppliedMigration],
@@ -87,21 +116,6 @@ pub(super) async fn patiently<T>(
             done => return done,
         }
     }
-}
-
-/// Says what has been done, and how long it took.
-pub(super) fn report(done: &[&Migration], begun: Instant) {
-    for migration in done {
-        tracing::info!(
-            migration = migration.version,
-            description = &*migration.description,
-            "the schema is changed"
-        );
-    }
-    tracing::info!(
-        took_ms = begun.elapsed().as_millis(),
-        "the schema is up to date"
-    );
 }
 
 fn has_code(error: &MigrateError, codes: &[&str]) -> bool {

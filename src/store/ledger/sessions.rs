@@ -24,7 +24,7 @@ const COUNTED: i64 = 10_000;
 const LOOKED_OVER: i64 = 1000;
 /// How far behind the others the clock of an instance may have been that has
 /// issued a session.
-const SKEW: Duration = Duration::from_mins(1);
+pub(super) const SKEW: Duration = Duration::from_mins(1);
 
 /// One step through the sessions of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,8 +14,9 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Sqlite, SqliteConnection, Transaction};
 use tokio::time::Instant;
 
+use super::DEADLINE;
 use super::rows::{AppendedRow, RevocationColumns};
-use super::{DEADLINE, schema};
+use super::schema::{self, Applied};
 use crate::domain::revocation::{Appended, Entry, Revocation};
 use crate::store::Standing;
 
@@ -29,8 +30,20 @@ pub struct Database {
 
 impl Database {
     pub(super) async fn open(url: &str, max_connections: u32) -> anyhow::Result<Self> {
-        let options = SqliteConnectOptions::from_str(url)
-            .context("database.url is not a SQLite URL")?
+        let options =
+            SqliteConnectOptions::from_str(url).context("database.url is not a SQLite URL")?;
+        Self::open_with(options, max_connections).await
+    }
+
+    pub(super) async fn open_file(file: &Path, max_connections: u32) -> anyhow::Result<Self> {
+        Self::open_with(SqliteConnectOptions::new().filename(file), max_connections).await
+    }
+
+    async fn open_with(
+        options: SqliteConnectOptions,
+        max_connections: u32,
+    ) -> anyhow::Result<Self> {
+        let options = options
             .create_if_missing(true)
             .foreign_keys(true)
             .journal_mode(SqliteJournalMode::Wal)
@@ -68,32 +81,19 @@ impl Database {
     /// Locks the database for this process's sessions, which are in its memory
     /// and cannot be served by two. Commands beside it need no claim.
     pub(super) fn claim(&mut self) -> anyhow::Result<()> {
-        let database = self.options.get_filename();
-        let path = database.with_extension("lock");
-        let lock = create_private(&path)?;
-        match lock.try_lock() {
-            Ok(()) => {
-                self.claim = Some(Arc::new(lock));
-                Ok(())
-            }
-            Err(TryLockError::WouldBlock) => anyhow::bail!(
-                "another gatelodge serves from {}: stop it, or use PostgreSQL to run several",
-                database.display()
-            ),
-            Err(TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("cannot lock {}", path.display()))
-            }
-        }
+        self.claim = Some(Arc::new(claim(self.options.get_filename())?));
+        Ok(())
     }
 
-    pub(super) async fn migrate(&self) -> anyhow::Result<()> {
+    pub(super) async fn migrate(&self, mut told: impl FnMut(&Applied)) -> anyhow::Result<()> {
         let _alone = alone(self.options.get_filename()).await?;
-        let (migrator, begun) = (migrator(), Instant::now());
+        let migrator = migrator();
         let applied = self.applied(&migrator).await?;
-        let lacking = schema::lacking(&migrator, &applied)?;
-        if !lacking.is_empty() {
-            migrator.run(&self.writer).await?;
-            schema::report(&lacking, begun);
+        for migration in schema::lacking(&migrator, &applied)? {
+            let begun = Instant::now();
+            let mut connection = self.writer.acquire().await?;
+            schema::apply(&migrator, migration, &mut *connection).await?;
+            told(&Applied::now(migration, begun));
         }
         Ok(())
     }
@@ -102,6 +102,10 @@ impl Database {
         let migrator = migrator();
         let applied = self.applied(&migrator).await?;
         schema::require_migrations(&migrator, &applied)
+    }
+
+    pub(super) fn file(&self) -> &Path {
+        self.options.get_filename()
     }
 
     async fn applied(&self, migrator: &Migrator) -> Result<Vec<AppliedMigration>, MigrateError> {
@@ -144,6 +148,22 @@ impl Database {
     }
 }
 
+/// Held until it is dropped, so that no other process serves from the database.
+pub(super) fn claim(database: &Path) -> anyhow::Result<File> {
+    let path = database.with_extension("lock");
+    let lock = create_private(&path)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => anyhow::bail!(
+            "another gatelodge serves from {}: stop it, or use PostgreSQL to run several",
+            database.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}
+
 /// Waits until no other process sets the database up; none begins until this is
 /// dropped.
 async fn alone(database: &Path) -> anyhow::Result<File> {
@@ -155,7 +175,7 @@ async fn alone(database: &Path) -> anyhow::Result<File> {
 }
 
 /// SQLite gives its other files the mode of this one. It holds password hashes.
-fn create_private(path: &Path) -> anyhow::Result<File> {
+pub(super) fn create_private(path: &Path) -> anyhow::Result<File> {
     let mut file = File::options();
     file.write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -166,6 +186,11 @@ fn create_private(path: &Path) -> anyhow::Result<File> {
 
 fn migrator() -> Migrator {
     schema::tolerant(sqlx::migrate!("migrations/sqlite"))
+}
+
+pub(super) fn newest_migration() -> i64 {
+    let versions = migrator().iter().map(|migration| migration.version).max();
+    versions.unwrap_or(0)
 }
 
 pub(super) async fn commit(

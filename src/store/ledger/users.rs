@@ -1,12 +1,15 @@
 //! Use cases of administration: finding, creating, locking and deleting users.
 //! There is always an admin left who can log in.
 
+use std::collections::HashSet;
+
 use super::connection::Transaction;
 use super::ending::Ending;
 use super::links::NewLink;
 use super::statements::links::Bearer;
 use super::{Committed, Ledger, NewUser, Refusal, statements};
 use crate::domain::audit::{Act, Action};
+use crate::domain::email::Email;
 use crate::domain::id::UserId;
 use crate::domain::page::{Page, PageOf};
 use crate::domain::text::Fragment;
@@ -70,6 +73,39 @@ impl Ledger {
             Ok(true)
         })
         .await
+    }
+
+    /// Creates users, all in one transaction, but those whose e-mail address is taken:
+    /// how many.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer; it may or may not have been
+    /// done, and can be asked for again.
+    pub async fn create_users(&self, new: &[NewUser], act: Act) -> Result<usize, Unavailable> {
+        self.bounded(async {
+            let mut tx = self.begin().await?;
+            let created = statements::users::insert_users(tx.link(), new).await?;
+            let created: HashSet<UserId> = created.into_iter().collect();
+            let told = new.iter().filter(|new| created.contains(&new.user.id));
+            let told = told.map(|NewUser { user, .. }| {
+                let event = act.did(Action::UserCreated, user.id, None);
+                event.with(format!("{}, imported", user.role.as_str()))
+            });
+            let events: Vec<_> = told.collect();
+            statements::log::insert_events(tx.link(), &events).await?;
+            tx.commit(&[]).await?;
+            Ok(created.len())
+        })
+        .await
+    }
+
+    /// Those of the e-mail addresses that somebody has.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn taken_among(&self, emails: &[&Email]) -> Result<HashSet<Email>, Unavailable> {
+        let taken = self.read(async |link| statements::users::emails_among(link, emails).await);
+        Ok(taken.await?.into_iter().collect())
     }
 
     /// Locks an account and ends its sessions and its link, or unlocks it, which

@@ -7,6 +7,7 @@
 
 mod address;
 mod connections;
+mod diagnosis;
 mod failure;
 mod sentinels;
 mod subscription;
@@ -22,6 +23,7 @@ use tracing::{Instrument as _, Span, field};
 use self::address::Address;
 use self::connections::Generation;
 pub use self::connections::MAX_CONNECTIONS;
+pub use self::diagnosis::Names;
 use self::failure::Failure;
 pub use self::subscription::Subscription;
 use crate::store::Unavailable;

@@ -127,7 +127,8 @@ impl Body {
                 (Some(sessions.count_matching(&selection).await?), Some(0))
             }
             Target::Matching(selection) => {
-                let swept = sessions.revoke_matching(selection, reason, act).await?;
+                let swept = sessions.revoke_matching(selection, reason, act, |_| ());
+                let swept = swept.await?;
                 (Some(swept.matched), Some(swept.revoked))
             }
         };

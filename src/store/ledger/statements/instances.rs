@@ -89,6 +89,10 @@ pub(in crate::store::ledger) async fn delete_instance(
     execute!(link, "delete from instances where id = $1", instance)
 }
 
+pub(in crate::store::ledger) async fn delete_all(link: Link<'_>) -> Result<u64> {
+    execute!(link, "delete from instances")
+}
+
 /// Those that were struck off a minute ago.
 pub(in crate::store::ledger) async fn delete_struck_off(link: Link<'_>) -> Result<u64> {
     execute!(

@@ -84,3 +84,7 @@ pub(in crate::store::ledger) async fn delete_expired_links(
         now
     )
 }
+
+pub(in crate::store::ledger) async fn delete_all(link: Link<'_>) -> Result<u64> {
+    execute!(link, "delete from password_links")
+}

@@ -1,5 +1,7 @@
 //! Users.
 
+use sqlx::{Postgres, QueryBuilder, Sqlite};
+
 use super::{Result, user_columns};
 use crate::domain::email::Email;
 use crate::domain::id::UserId;
@@ -73,6 +75,66 @@ pub(in crate::store::ledger) async fn insert_user(
         password_hash.as_ref(),
         user.created_at,
     )
+}
+
+/// Inserts those whose e-mail address nobody has: their ids.
+pub(in crate::store::ledger) async fn insert_users(
+    link: Link<'_>,
+    users: &[NewUser],
+) -> Result<Vec<UserId>> {
+    macro_rules! insert {
+        ($database:ty, $connection:ident) => {{
+            let mut insert = QueryBuilder::<$database>::new(
+                "insert into users (id, email, name, role, status, password_hash, created_at) ",
+            );
+            insert.push_values(users, |mut row, new| {
+                row.push_bind(new.user.id)
+                    .push_bind(&new.user.email)
+                    .push_bind(&new.user.name)
+                    .push_bind(new.user.role)
+                    .push_bind(new.user.status)
+                    .push_bind(new.password_hash.as_ref())
+                    .push_bind(new.user.created_at);
+            });
+            insert.push(" on conflict (email) do nothing returning id");
+            let inserted = insert.build_query_scalar().persistent(false);
+            inserted.fetch_all($connection).await
+        }};
+    }
+    if users.is_empty() {
+        return Ok(Vec::new());
+    }
+    match link {
+        Link::Postgres(connection) => insert!(Postgres, connection),
+        Link::Sqlite(connection) => insert!(Sqlite, connection),
+    }
+}
+
+/// Those of the addresses that somebody has.
+pub(in crate::store::ledger) async fn emails_among(
+    link: Link<'_>,
+    emails: &[&Email],
+) -> Result<Vec<Email>> {
+    macro_rules! select {
+        ($database:ty, $connection:ident) => {{
+            let mut select =
+                QueryBuilder::<$database>::new("select email from users where email in (");
+            let mut list = select.separated(", ");
+            for email in emails {
+                list.push_bind(*email);
+            }
+            select.push(")");
+            let found = select.build_query_scalar().persistent(false);
+            found.fetch_all($connection).await
+        }};
+    }
+    if emails.is_empty() {
+        return Ok(Vec::new());
+    }
+    match link {
+        Link::Postgres(connection) => select!(Postgres, connection),
+        Link::Sqlite(connection) => select!(Sqlite, connection),
+    }
 }
 
 pub(in crate::store::ledger) async fn set_password(

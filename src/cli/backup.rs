@@ -1,0 +1,96 @@
+//! `gatelodge backup` and `gatelodge restore`, of the embedded default.
+
+use std::path::PathBuf;
+
+use anyhow::ensure;
+use clap::Args;
+
+use super::print::print;
+use super::progress::{Answer, Progress, Voice, ask, is_attended};
+use crate::config::Settings;
+use crate::startup::{self, Existing};
+
+#[derive(Args)]
+pub(super) struct Backup {
+    /// The file to write
+    file: PathBuf,
+    /// Replace a file that is there already
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Restore {
+    /// What `gatelodge backup` has written
+    file: PathBuf,
+    /// Do not ask. Who is not at a terminal is not asked
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Backup {
+    pub(super) async fn run(self, settings: Settings, voice: Voice) -> anyhow::Result<()> {
+        ensure!(
+            settings.database.is_sqlite(),
+            "the ledger is PostgreSQL: back it up with pg_dump or pg_basebackup. After a restore, \
+             run `gatelodge sessions revoke --everyone`: some sessions that it brings back had \
+             ended"
+        );
+        let existing = if self.force {
+            Existing::Replaced
+        } else {
+            Existing::Kept
+        };
+        let mut progress = Progress::begin(voice, None);
+        let told = |copied: startup::Copied| {
+            progress.tell(0, || megabytes("copied", copied));
+        };
+        startup::back_up(&settings, &self.file, existing, told).await?;
+        drop(progress);
+        print(&format!(
+            "wrote {}: all but the keys. It holds password hashes: keep it as safe as the database",
+            self.file.display()
+        ))
+    }
+}
+
+impl Restore {
+    pub(super) async fn run(self, settings: Settings, voice: Voice) -> anyhow::Result<()> {
+        let Some(database) = settings.database.file() else {
+            anyhow::bail!(
+                "the ledger is PostgreSQL: restore it with its own tools, then run `gatelodge \
+                 sessions revoke --everyone`: some sessions that it brings back had ended"
+            );
+        };
+        let question = format!(
+            "Put {} in the place of {}? It logs everyone out.",
+            self.file.display(),
+            database.display()
+        );
+        if !self.yes && is_attended() && ask(&question)? == Answer::No {
+            return print("restored nothing");
+        }
+        let mut progress = Progress::begin(voice, None);
+        let told = |copied: startup::Copied| {
+            progress.tell(0, || megabytes("copied", copied));
+        };
+        let aside = startup::restore(&settings, &self.file, told).await?;
+        drop(progress);
+        print("restored. Everyone is logged out, and links that set a password are dead")?;
+        if let Some(aside) = aside {
+            print(&format!(
+                "the database that was there is {}: remove it when you need it no more",
+                aside.display()
+            ))?;
+        }
+        Ok(())
+    }
+}
+
+fn megabytes(done: &str, copied: startup::Copied) -> String {
+    format!(
+        "{done} {} of about {} MiB",
+        copied.done >> 20,
+        copied.whole >> 20
+    )
+}

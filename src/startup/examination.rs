@@ -1,0 +1,249 @@
+//! Whether a deployment can do what it is configured to: a look at everything that the
+//! service would stand on, whether or not it runs.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit};
+use tokio::time::timeout;
+
+use super::{OTHER_FILES, redis};
+use crate::accounts::time_of_one_hash;
+use crate::config::Settings;
+use crate::domain::finding::Finding;
+use crate::domain::id::InstanceId;
+use crate::domain::instance::Registered;
+use crate::domain::keys::KeyRing;
+use crate::domain::revocation::LogNumber;
+use crate::entropy;
+use crate::sessions::Clock;
+use crate::store::Unavailable;
+use crate::store::bus::{Bus, Signal};
+use crate::store::ledger::{Expected, Ledger};
+use crate::store::redis::Names;
+
+/// Between these a hash is an obstacle to who guesses, and none to who logs in.
+const HASH_TIME: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(50)..=Duration::from_secs(1);
+
+/// Few clients at once are fewer than these.
+const FEW_FILES: u64 = 4096;
+
+/// Looks at everything, and changes nothing.
+pub async fn examine(settings: &Settings) -> Vec<Finding> {
+    let mut findings = settings.examine();
+    findings.push(private_files(settings));
+    findings.push(open_files());
+    findings.push(password_cost(settings));
+    findings.extend(ledger(settings).await);
+    findings.extend(hot_store(settings).await);
+    findings
+}
+
+/// Whether nobody else on this machine can read keys and hashes.
+fn private_files(settings: &Settings) -> Finding {
+    const ABOUT: &str = "files";
+    let database = &settings.database;
+    let folder = database.data_directory();
+    let made_here = folder.as_ref().map(|folder| folder.join("gatelodge.key"));
+    let files = [
+        folder,
+        made_here,
+        database.file(),
+        settings.secrets.file.clone(),
+    ];
+    let open = files.into_iter().flatten();
+    let open = open.filter(|path| is_open_to_others(path));
+    let open: Vec<_> = open.map(|path| path.display().to_string()).collect();
+    if open.is_empty() {
+        return Finding::ok(ABOUT, "only their owner reads keys and hashes");
+    }
+    let open = open.join(" ");
+    Finding::warn(
+        ABOUT,
+        format!("others on this machine can read {open}"),
+        format!("chmod go= {open}"),
+    )
+}
+
+fn is_open_to_others(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o077 != 0)
+}
+
+fn open_files() -> Finding {
+    const ABOUT: &str = "open files";
+    let Some(files) = getrlimit(Resource::Nofile).maximum else {
+        return Finding::ok(ABOUT, "no limit");
+    };
+    let found = format!(
+        "{files} at most: {} clients",
+        files.saturating_sub(OTHER_FILES)
+    );
+    if files < FEW_FILES {
+        return Finding::warn(ABOUT, found, "raise ulimit -n (LimitNOFILE in systemd)");
+    }
+    Finding::ok(ABOUT, found)
+}
+
+fn password_cost(settings: &Settings) -> Finding {
+    const ABOUT: &str = "password cost";
+    let cost = settings.password.bcrypt_cost;
+    let taken = time_of_one_hash(cost);
+    let found = format!("{}: {} ms here", cost.get(), taken.as_millis());
+    if taken < *HASH_TIME.start() {
+        return Finding::warn(
+            ABOUT,
+            format!("{found}, which is little to who guesses"),
+            "raise password.bcrypt_cost: `gatelodge hash calibrate` names one",
+        );
+    }
+    if taken > *HASH_TIME.end() {
+        return Finding::warn(
+            ABOUT,
+            format!("{found}, which every log-in waits for"),
+            "lower password.bcrypt_cost: `gatelodge hash calibrate` names one",
+        );
+    }
+    Finding::ok(ABOUT, found)
+}
+
+/// The ledger, and the instances that it knows.
+async fn ledger(settings: &Settings) -> Vec<Finding> {
+    const ABOUT: &str = "ledger";
+    let database = &settings.database;
+    if let Some(file) = database.file().filter(|file| !file.exists()) {
+        return vec![Finding::ok(
+            ABOUT,
+            format!("SQLite, {} is made at the first start", file.display()),
+        )];
+    }
+    let ledger = match Ledger::connect(&database.url, database.max_connections).await {
+        Ok(ledger) => ledger,
+        Err(error) => {
+            return vec![Finding::fail(
+                ABOUT,
+                format!("{error:#}"),
+                "start the database, or mend database.url",
+            )];
+        }
+    };
+    let expected = Expected {
+        max_connections: database.max_connections,
+        migrates: database.migrate,
+    };
+    let clock = Clock::new();
+    let mut findings = ledger.examine(expected, || clock.now()).await;
+    findings.push(instances(settings, &ledger).await);
+    ledger.close().await;
+    findings
+}
+
+/// Whether everybody who is registered says that they know the revocation log as far as
+/// it went when they were asked.
+async fn instances(settings: &Settings, ledger: &Ledger) -> Finding {
+    const ABOUT: &str = "instances";
+    let looked = async {
+        let mut log = ledger.log_reader().await?;
+        let head = log.read(None).await?.head.number;
+        let heard_of = beats(settings).await;
+        Ok::<_, Unavailable>((head, heard_of, log.registered().await?))
+    };
+    match looked.await {
+        Ok((head, heard_of, registered)) => judge_instances(head, &heard_of, &registered),
+        Err(error) => Finding::unknown(ABOUT, error.to_string(), "see the ledger, above"),
+    }
+}
+
+/// What each instance says through Redis, in the time in which each says something.
+async fn beats(settings: &Settings) -> HashMap<InstanceId, LogNumber> {
+    let mut heard = HashMap::new();
+    let Ok(Some(redis)) = redis(&settings.redis) else {
+        return heard;
+    };
+    let Some((first, others)) = settings.secrets.keys.split_first() else {
+        return heard;
+    };
+    let keys = Arc::new(KeyRing::new(first, others));
+    let bus = Bus::new(redis, &settings.redis.key_prefix, keys);
+    let listening = async {
+        let mut listener = bus.listen().await?;
+        loop {
+            if let Signal::Beat(beat) = listener.next().await? {
+                heard.insert(beat.instance, beat.reached.number);
+            }
+        }
+    };
+    let patience = 2 * settings.session.poll_interval + settings.redis.command_timeout;
+    // It ends early if Redis does not answer: that is told elsewhere.
+    let _: Result<Result<Infallible, Unavailable>, _> = timeout(patience, listening).await;
+    heard
+}
+
+fn judge_instances(
+    head: LogNumber,
+    heard_of: &HashMap<InstanceId, LogNumber>,
+    registered: &[Registered],
+) -> Finding {
+    const ABOUT: &str = "instances";
+    let reached = |one: &Registered| {
+        let reported = one.report.map(|report| report.reached.number);
+        heard_of.get(&one.instance).copied().max(reported)
+    };
+    // Who is alone has nobody to tell.
+    if let [one] = registered
+        && !one.is_struck_off
+    {
+        return Finding::ok(ABOUT, "1");
+    }
+    let is_current =
+        |one: &&Registered| !one.is_struck_off && reached(one).is_some_and(|at| at >= head);
+    let (current, others): (Vec<_>, Vec<_>) = registered.iter().partition(is_current);
+    let count = current.len();
+    if others.is_empty() {
+        return Finding::ok(
+            ABOUT,
+            format!("{count}, all at {head} of the revocation log"),
+        );
+    }
+    let others: Vec<_> = others.iter().map(|one| one.instance.to_string()).collect();
+    Finding::warn(
+        ABOUT,
+        format!(
+            "{count} at {head} of the revocation log, and not or not yet: {}",
+            others.join(", ")
+        ),
+        "if that stays so, they are cut off or frozen, or have other secrets.keys; who crashed is \
+         forgotten after a minute",
+    )
+}
+
+async fn hot_store(settings: &Settings) -> Vec<Finding> {
+    const ABOUT: &str = "redis";
+    let redis = match redis(&settings.redis) {
+        Ok(Some(redis)) => redis,
+        Ok(None) if settings.database.is_sqlite() => return Vec::new(),
+        Ok(None) => {
+            return vec![Finding::ok(
+                ABOUT,
+                "none: what an instance does not remember it asks the ledger",
+            )];
+        }
+        Err(error) => {
+            return vec![Finding::fail(ABOUT, format!("{error:#}"), "mend redis.url")];
+        }
+    };
+    let (prefix, clock) = (&settings.redis.key_prefix, Clock::new());
+    let names = Names {
+        key: format!(
+            "{prefix}:s:doctor-{}",
+            InstanceId::new(clock.now(), entropy::random())
+        ),
+        channel: format!("{prefix}:signals"),
+    };
+    redis.examine(&names, || clock.now()).await
+}
