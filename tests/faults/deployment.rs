@@ -106,6 +106,20 @@ impl Deployment {
         &mut self.instances[at as usize]
     }
 
+    /// The instances reach the ledger there from now on, if they connect anew.
+    pub fn lead_to(&self, server: &OwnPostgres) {
+        for instance in &self.instances {
+            instance.to_ledger.lead_to(server.address());
+        }
+    }
+
+    pub fn primary(&self) -> &OwnPostgres {
+        match &self.ledger {
+            Ledger::Own(postgres) => postgres,
+            Ledger::Shared(_) => panic!("the server is everybody's"),
+        }
+    }
+
     pub fn own_postgres(&mut self) -> &mut OwnPostgres {
         match &mut self.ledger {
             Ledger::Own(postgres) => postgres,

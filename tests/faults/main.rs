@@ -20,6 +20,7 @@ mod revocation;
 mod rotation;
 mod scene;
 mod slow;
+mod standby;
 
 #[path = "../support/mod.rs"]
 #[expect(

@@ -1,0 +1,225 @@
+//! PostgreSQL fails over to a standby, and the address that the instances know follows
+//! it. What was answered holds, as far as the standby has it or an instance remembers.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use rstest::rstest;
+
+use crate::deployment::{A, At, C, Deployment, EVERYWHERE, LEASE, RECOVERY};
+use crate::oracle::{Bounds, Leave};
+use crate::scene::{PROMISED, Scene, Session};
+use crate::support::app::PASSWORD;
+use crate::support::proxy::FaultProxy;
+use crate::support::servers::OwnPostgres;
+use crate::support::{Browser, within};
+
+/// What becomes of the primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Killed,
+    /// It takes connections and says nothing; and once it has a successor, it wakes up.
+    Frozen,
+    /// It goes on, and takes no writes: what is connected to it stays so.
+    Retired,
+}
+
+use Fate::{Frozen, Killed, Retired};
+
+impl Fate {
+    async fn strike(self, deployment: &Deployment) {
+        let primary = deployment.primary();
+        match self {
+            Killed => primary.kill().await,
+            Frozen => primary.freeze(),
+            Retired => primary.retire().await,
+        }
+    }
+}
+
+/// Between two revocations.
+const PAUSE: Duration = Duration::from_millis(50);
+
+#[rstest]
+#[tokio::test]
+async fn a_failover_to_a_synchronous_standby_loses_no_revocation(
+    #[values(Killed, Frozen, Retired)] fate: Fate,
+) {
+    let scene = Scene::begin_with_own_postgres(&[]).await;
+    let standby = scene.deployment.primary().with_synchronous_standby().await;
+    let kept = one_on_each(&scene).await;
+    let doomed = scene.log_in_several(A, "ada@example.com", 12).await;
+    for session in kept.iter().chain(&doomed) {
+        is_known_everywhere(&scene, session).await;
+    }
+
+    let (first, others) = doomed.split_at(4);
+    let before = end_each(&scene, first).await;
+    assert!(before.iter().all(|status| *status == Some(204)));
+    scene.oracle.allow(&EVERYWHERE, Leave::CannotTellOfTheDead);
+    let fails_over = async {
+        tokio::time::sleep(2 * PAUSE).await;
+        scene.oracle.note(format!("the primary is {fate:?}"));
+        fate.strike(&scene.deployment).await;
+        // Some of those who revoke are told so.
+        tokio::time::sleep(PROMISED).await;
+        fail_over(&scene, &standby).await
+    };
+    let (during, taken) = tokio::join!(end_each(&scene, others), fails_over);
+    let lost = during.iter().filter(|status| **status != Some(204)).count();
+    println!(
+        "{fate:?}: as before after {taken:?}; {lost} of {} not answered",
+        others.len()
+    );
+    if fate == Frozen {
+        scene.deployment.primary().thaw();
+        scene.oracle.note("the old primary wakes up");
+        scene.recovers_within(RECOVERY, &EVERYWHERE).await;
+    }
+
+    for (session, status) in first.iter().zip(before).chain(others.iter().zip(during)) {
+        if status == Some(204) {
+            is_refused_everywhere(&scene, session).await;
+        } else {
+            // It is not known whether it was done; but it was, or it was not.
+            all_agree(&scene, session).await;
+        }
+    }
+    for session in &kept {
+        is_known_everywhere(&scene, session).await;
+    }
+    scene.ends().await;
+}
+
+/// Nobody waited for this standby, and what was answered last never reached it.
+#[tokio::test]
+async fn what_an_asynchronous_standby_has_lost_is_ended_again() {
+    let mut scene = Scene::begin_with_own_postgres(&[]).await;
+    let primary = scene.deployment.primary();
+    let line = FaultProxy::before(primary.address());
+    let standby = primary.with_standby(line.address);
+    let kept = one_on_each(&scene).await;
+    let doomed = scene.log_in_several(A, "ada@example.com", 4).await;
+    for session in kept.iter().chain(&doomed) {
+        is_known_everywhere(&scene, session).await;
+    }
+    scene.deployment.primary().is_followed().await;
+    line.cut();
+    scene.oracle.note("the standby is cut off");
+    let ended = end_each(&scene, &doomed).await;
+    assert!(ended.iter().all(|status| *status == Some(204)));
+    for session in &doomed {
+        is_refused_everywhere(&scene, session).await;
+    }
+
+    // Until they know what was lost, they know nothing.
+    scene.may_not_tell(&EVERYWHERE);
+    scene.deployment.primary().kill().await;
+    let taken = fail_over(&scene, &standby).await;
+    println!("as before after {taken:?}");
+    // Who begins now knows what the ledger says, and nothing else.
+    scene.oracle.allow(&[C], Leave::Silence);
+    let newcomer = scene.deployment.instance_mut(C);
+    newcomer.signal("TERM");
+    newcomer.program().ends_within(RECOVERY).await;
+    newcomer.start_again();
+    scene.deployment[C].is_ready().await;
+    scene.oracle.expect_all(&[C]);
+    for session in &doomed {
+        is_refused_everywhere(&scene, session).await;
+    }
+    for session in &kept {
+        is_known_everywhere(&scene, session).await;
+    }
+    scene.ends().await;
+}
+
+/// It would be a promise that only one server has heard.
+#[tokio::test]
+async fn while_the_synchronous_standby_is_away_nothing_is_promised() {
+    let scene = Scene::begin_with_own_postgres(&[]).await;
+    let standby = scene.deployment.primary().with_synchronous_standby().await;
+    let kept = one_on_each(&scene).await;
+    let doomed = scene.log_in_several(A, "ada@example.com", 3).await;
+    for session in kept.iter().chain(&doomed) {
+        is_known_everywhere(&scene, session).await;
+    }
+    standby.freeze();
+    scene.oracle.note("the standby is frozen");
+    for (at, session) in EVERYWHERE.into_iter().zip(&doomed) {
+        let status = scene.end_at(at, session, Bounds::all(LEASE)).await;
+        assert_eq!(status, Some(503), "{at:?} promises what may be lost");
+        let mut browser = scene.deployment[at].browser();
+        let answer = browser.log_in("ada@example.com", PASSWORD).await;
+        answer.assert_problem(503, "unavailable");
+    }
+    standby.thaw();
+    scene.oracle.note("the standby is back");
+    let thawed_at = Instant::now();
+    scene.recovers_within(RECOVERY, &EVERYWHERE).await;
+    println!("as before after {:?}", thawed_at.elapsed());
+    for session in &doomed {
+        all_agree(&scene, session).await;
+    }
+    for session in &kept {
+        is_known_everywhere(&scene, session).await;
+    }
+    scene.ends().await;
+}
+
+async fn one_on_each(scene: &Scene) -> Vec<Session> {
+    let mut sessions = Vec::new();
+    for at in EVERYWHERE {
+        sessions.push(scene.log_in(at, "ada@example.com").await);
+    }
+    sessions
+}
+
+/// Makes the standby the primary, and has the instances led there; how long it takes
+/// from then on until all is as it was.
+async fn fail_over(scene: &Scene, standby: &OwnPostgres) -> Duration {
+    standby.promote().await;
+    scene.deployment.lead_to(standby);
+    scene.oracle.note("the standby is the primary");
+    let promoted_at = Instant::now();
+    scene.recovers_within(RECOVERY, &EVERYWHERE).await;
+    promoted_at.elapsed()
+}
+
+/// One after the other, each on another instance.
+async fn end_each(scene: &Scene, sessions: &[Session]) -> Vec<Option<u16>> {
+    let mut answers = Vec::new();
+    for (at, session) in EVERYWHERE.into_iter().cycle().zip(sessions) {
+        answers.push(scene.end_at(at, session, Bounds::all(LEASE)).await);
+        tokio::time::sleep(PAUSE).await;
+    }
+    answers
+}
+
+async fn is_known_everywhere(scene: &Scene, session: &Session) {
+    for at in EVERYWHERE {
+        scene.says(at, session.watch, 200).await;
+    }
+}
+
+async fn is_refused_everywhere(scene: &Scene, session: &Session) {
+    for at in EVERYWHERE {
+        scene.says(at, session.watch, 401).await;
+    }
+}
+
+async fn all_agree(scene: &Scene, session: &Session) {
+    within(PROMISED, "all agree", async || {
+        let asked = EVERYWHERE.map(|at| status_at(scene, at, &session.browser));
+        let answers = join_all(asked).await;
+        answers
+            .iter()
+            .all(|status| *status == answers[0] && *status != 503)
+    })
+    .await;
+}
+
+async fn status_at(scene: &Scene, at: At, browser: &Browser) -> u16 {
+    let mut there = browser.at(scene.deployment[at].address());
+    there.whoami().await.status
+}
