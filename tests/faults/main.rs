@@ -10,6 +10,7 @@
 )]
 
 mod deployment;
+mod failover;
 mod instances;
 mod ledger;
 mod network;

@@ -88,6 +88,11 @@ async fn a_failover_to_a_synchronous_standby_loses_no_revocation(
     for session in &kept {
         is_known_everywhere(&scene, session).await;
     }
+    assert_eq!(
+        have_seen_another_log(&scene),
+        [false; 3],
+        "nothing was lost"
+    );
     scene.ends().await;
 }
 
@@ -117,6 +122,7 @@ async fn what_an_asynchronous_standby_has_lost_is_ended_again() {
     scene.deployment.primary().kill().await;
     let taken = fail_over(&scene, &standby).await;
     println!("as before after {taken:?}");
+    assert_eq!(have_seen_another_log(&scene), [true; 3]);
     // Who begins now knows what the ledger says, and nothing else.
     scene.oracle.allow(&[C], Leave::Silence);
     let newcomer = scene.deployment.instance_mut(C);
@@ -217,6 +223,11 @@ async fn all_agree(scene: &Scene, session: &Session) {
             .all(|status| *status == answers[0] && *status != 503)
     })
     .await;
+}
+
+/// Whether the log was not the one that an instance knew.
+fn have_seen_another_log(scene: &Scene) -> [bool; 3] {
+    EVERYWHERE.map(|at| scene.deployment[at].log().contains("not the one it was"))
 }
 
 async fn status_at(scene: &Scene, at: At, browser: &Browser) -> u16 {
