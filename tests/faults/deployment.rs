@@ -1,6 +1,7 @@
 //! Three instances of the program, A, B and C, each with a network of its own to
 //! PostgreSQL and another to a Redis that nobody else uses.
 
+use std::net::SocketAddr;
 use std::ops::Index;
 use std::time::Duration;
 
@@ -107,9 +108,9 @@ impl Deployment {
     }
 
     /// The instances reach the ledger there from now on, if they connect anew.
-    pub fn lead_to(&self, server: &OwnPostgres) {
+    pub fn lead_to(&self, address: SocketAddr) {
         for instance in &self.instances {
-            instance.to_ledger.lead_to(server.address());
+            instance.to_ledger.lead_to(address);
         }
     }
 
@@ -195,7 +196,7 @@ impl Instance {
         &mut self.program
     }
 
-    pub fn address(&self) -> std::net::SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.program.address
     }
 

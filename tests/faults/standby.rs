@@ -1,17 +1,20 @@
 //! PostgreSQL fails over to a standby, and the address that the instances know follows
 //! it. What was answered holds, as far as the standby has it or an instance remembers.
 
+use std::net::SocketAddr;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use rstest::rstest;
+use sqlx::{Connection as _, PgConnection};
 
 use crate::deployment::{A, At, C, Deployment, EVERYWHERE, LEASE, RECOVERY};
 use crate::oracle::{Bounds, Leave};
 use crate::scene::{PROMISED, Scene, Session};
 use crate::support::app::PASSWORD;
 use crate::support::proxy::FaultProxy;
-use crate::support::servers::OwnPostgres;
+use crate::support::servers::{OwnPostgres, Process, executable, installed, no_way, started};
 use crate::support::{Browser, within};
 
 /// What becomes of the primary.
@@ -102,7 +105,7 @@ async fn what_an_asynchronous_standby_has_lost_is_ended_again() {
     let mut scene = Scene::begin_with_own_postgres(&[]).await;
     let primary = scene.deployment.primary();
     let line = FaultProxy::before(primary.address());
-    let standby = primary.with_standby(line.address);
+    let standby = OwnPostgres::standby_of(line.address);
     let kept = one_on_each(&scene).await;
     let doomed = scene.log_in_several(A, "ada@example.com", 4).await;
     for session in kept.iter().chain(&doomed) {
@@ -173,6 +176,83 @@ async fn while_the_synchronous_standby_is_away_nothing_is_promised() {
     scene.ends().await;
 }
 
+/// With the file in `deploy/`, but for the addresses: nobody tells it who the primary is.
+#[tokio::test]
+async fn haproxy_follows_the_primary_and_leads_nobody_to_one_of_two() {
+    let mut scene = Scene::begin_with_own_postgres(&[]).await;
+    let primary = scene.deployment.primary();
+    let standby = primary.with_synchronous_standby().await;
+    primary.run("create role haproxy login").await;
+    let haproxy = haproxy_before([primary.address(), standby.address()]);
+    let kept = one_on_each(&scene).await;
+    let doomed = scene.log_in_several(A, "ada@example.com", 3).await;
+    for session in kept.iter().chain(&doomed) {
+        is_known_everywhere(&scene, session).await;
+    }
+    let url = format!("postgres://postgres@{}/postgres", haproxy.address);
+    within(RECOVERY, "it leads to the primary", async || {
+        takes_writes(&url).await
+    })
+    .await;
+    scene.deployment.lead_to(haproxy.address);
+    end_each(&scene, &doomed).await;
+
+    scene.oracle.allow(&EVERYWHERE, Leave::CannotTellOfTheDead);
+    scene.deployment.primary().kill().await;
+    scene.oracle.note("the primary is killed");
+    standby.promote().await;
+    let promoted_at = Instant::now();
+    scene.recovers_within(RECOVERY, &EVERYWHERE).await;
+    println!(
+        "as before after {:?}, through HAProxy",
+        promoted_at.elapsed()
+    );
+    for session in &doomed {
+        is_refused_everywhere(&scene, session).await;
+    }
+    for session in &kept {
+        is_known_everywhere(&scene, session).await;
+    }
+
+    // As nobody should have it.
+    scene.deployment.own_postgres().come_back().await;
+    within(RECOVERY, "nobody is led anywhere", async || {
+        !takes_writes(&url).await
+    })
+    .await;
+    scene.ends().await;
+}
+
+async fn takes_writes(url: &str) -> bool {
+    let Ok(mut connection) = PgConnection::connect(url).await else {
+        return false;
+    };
+    let answer = sqlx::query_scalar::<_, bool>("select not pg_is_in_recovery()");
+    answer
+        .fetch_one(&mut connection)
+        .await
+        .is_ok_and(|is_so| is_so)
+}
+
+fn haproxy_before(servers: [SocketAddr; 2]) -> Process {
+    const FILE: &str = include_str!("../../deploy/haproxy/postgres.cfg");
+    let binary = || executable(&["haproxy"]);
+    let binary = binary().or_else(|| installed("haproxy", binary));
+    let binary = binary.unwrap_or_else(|| no_way("HAProxy", "nothing else, for this one"));
+    started("HAProxy", "TERM", |directory, port| {
+        let [one, two] = servers.map(|server| server.to_string());
+        let text = FILE
+            .replace("127.0.0.1:5432", &format!("127.0.0.1:{port}"))
+            .replace("10.0.0.1:5432", &one)
+            .replace("10.0.0.2:5432", &two);
+        let file = directory.join("postgres.cfg");
+        std::fs::write(&file, text).expect("a file");
+        let mut command = Command::new(&binary);
+        command.arg("-f").arg(file);
+        command
+    })
+}
+
 async fn one_on_each(scene: &Scene) -> Vec<Session> {
     let mut sessions = Vec::new();
     for at in EVERYWHERE {
@@ -185,7 +265,7 @@ async fn one_on_each(scene: &Scene) -> Vec<Session> {
 /// from then on until all is as it was.
 async fn fail_over(scene: &Scene, standby: &OwnPostgres) -> Duration {
     standby.promote().await;
-    scene.deployment.lead_to(standby);
+    scene.deployment.lead_to(standby.address());
     scene.oracle.note("the standby is the primary");
     let promoted_at = Instant::now();
     scene.recovers_within(RECOVERY, &EVERYWHERE).await;

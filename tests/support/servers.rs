@@ -471,6 +471,10 @@ impl OwnRedis {
         redis_url(&self.0)
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
     /// Runs a command that it must be able to run.
     pub async fn command(&self, words: &[&str]) -> redis::Value {
         let mut connection = connection_to(&self.url()).await;
@@ -555,7 +559,7 @@ impl OwnPostgres {
 
     /// A standby, without which this one commits nothing from now on.
     pub async fn with_synchronous_standby(&self) -> Self {
-        let standby = self.with_standby(self.address());
+        let standby = Self::standby_of(self.address());
         for statement in [
             "alter system set synchronous_standby_names = '*'",
             "select pg_reload_conf()",
@@ -570,9 +574,8 @@ impl OwnPostgres {
         standby
     }
 
-    /// A standby that follows this one, which it reaches there, and for which nobody
-    /// waits.
-    pub fn with_standby(&self, reached_at: SocketAddr) -> Self {
+    /// A standby for which nobody waits, of a primary that it reaches there.
+    pub fn standby_of(reached_at: SocketAddr) -> Self {
         let bin = postgres_directory().expect("it has started one");
         // A link to `postgres` need not have the others beside it.
         let tools = fs::canonicalize(bin.join("postgres")).expect("a path");
@@ -626,7 +629,7 @@ impl OwnPostgres {
         self.run("checkpoint").await;
     }
 
-    async fn run(&self, statement: &'static str) {
+    pub async fn run(&self, statement: &'static str) {
         let connection = PgConnection::connect(&self.url()).await;
         let mut connection = connection.expect("PostgreSQL answers");
         let done = sqlx::raw_sql(statement).execute(&mut connection).await;
