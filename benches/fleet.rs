@@ -253,10 +253,13 @@ async fn heard_by_all(audience: &Audience, from: usize, least: usize) -> usize {
 /// it proves, as is done while the ledger is silent.
 fn cost_to_listener(beats: &[Beat]) -> (f64, f64) {
     const BEATS: usize = 1000;
+    const AHEAD: usize = 20;
     let (redis, keys) = (OwnRedis::start(), keys());
     let (url, listener_keys) = (redis.url(), Arc::clone(&keys));
     let (own, instances) = (id(beats.len()), beats.len());
     let (ready, is_ready) = std::sync::mpsc::channel();
+    let opened = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&opened);
     let listens = thread::spawn(move || {
         let mut roster = Roster::new(own);
         let at = Uptime::from_start(Duration::from_secs(1));
@@ -270,6 +273,7 @@ fn cost_to_listener(beats: &[Beat]) -> (f64, f64) {
                     unreachable!()
                 };
                 roster.hear(&beat, at);
+                counter.fetch_add(1, Ordering::Relaxed);
             }
             let to_hear = thread_cpu() - begun;
             let head = Head {
@@ -294,18 +298,21 @@ fn cost_to_listener(beats: &[Beat]) -> (f64, f64) {
     is_ready.recv().unwrap();
     run(async {
         let bus = bus(&redis.url(), &keys);
-        for round in 1.. {
-            for beat in beats {
-                if listens.is_finished() {
-                    return;
-                }
-                let number = BeatNumber::new(AGE + round);
-                let beat = Beat {
-                    number,
-                    ..beat.clone()
-                };
-                bus.tell(&Signal::Beat(beat)).await.unwrap();
+        let mut numbers = AGE..;
+        for (told, beat) in beats.iter().cycle().enumerate() {
+            // Redis ends connections on which too much waits.
+            while told > opened.load(Ordering::Relaxed) + AHEAD && !listens.is_finished() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
+            if listens.is_finished() {
+                break;
+            }
+            let number = BeatNumber::new(numbers.next().unwrap());
+            let beat = Beat {
+                number,
+                ..beat.clone()
+            };
+            bus.tell(&Signal::Beat(beat)).await.unwrap();
         }
     });
     listens.join().unwrap()
@@ -315,7 +322,7 @@ fn cost_to_listener(beats: &[Beat]) -> (f64, f64) {
 fn answer(number: usize, beat: &Beat) -> Beat {
     Beat {
         instance: id(number),
-        number: BeatNumber::new(2 * AGE),
+        number: BeatNumber::new(3 * AGE),
         heard: vec![(beat.instance, beat.number)],
         ..beat.clone()
     }
