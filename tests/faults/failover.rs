@@ -101,6 +101,9 @@ async fn a_failover_of_redis_under_load_is_noticed_by_nobody(#[case] redis: Redi
     }
     let last = scene.log_in(B, "ada@example.com").await;
     scene.ends_effectively(A, &last).await;
+    for at in EVERYWHERE {
+        scene.says(at, last.watch, 401).await;
+    }
     scene.ends().await;
 }
 
