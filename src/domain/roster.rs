@@ -103,6 +103,12 @@ impl Roster {
         self.own
     }
 
+    /// How many there are, this one included.
+    #[must_use]
+    pub fn instances(&self) -> u32 {
+        u32::try_from(self.others.len() + 1).unwrap_or(u32::MAX)
+    }
+
     /// Whether there is nobody who could have to hear of this instance.
     #[must_use]
     pub fn is_alone(&self, since: Uptime) -> bool {

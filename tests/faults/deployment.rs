@@ -1,6 +1,7 @@
 //! Three instances of the program, A, B and C, each with a network of its own to
 //! PostgreSQL and another to a Redis that nobody else uses.
 
+use std::net::SocketAddr;
 use std::ops::Index;
 use std::time::Duration;
 
@@ -106,6 +107,20 @@ impl Deployment {
         &mut self.instances[at as usize]
     }
 
+    /// The instances reach the ledger there from now on, if they connect anew.
+    pub fn lead_to(&self, address: SocketAddr) {
+        for instance in &self.instances {
+            instance.to_ledger.lead_to(address);
+        }
+    }
+
+    pub fn primary(&self) -> &OwnPostgres {
+        match &self.ledger {
+            Ledger::Own(postgres) => postgres,
+            Ledger::Shared(_) => panic!("the server is everybody's"),
+        }
+    }
+
     pub fn own_postgres(&mut self) -> &mut OwnPostgres {
         match &mut self.ledger {
             Ledger::Own(postgres) => postgres,
@@ -182,7 +197,7 @@ impl Instance {
         &mut self.program
     }
 
-    pub fn address(&self) -> std::net::SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.program.address
     }
 

@@ -10,6 +10,7 @@
 )]
 
 mod deployment;
+mod failover;
 mod instances;
 mod ledger;
 mod network;
@@ -20,6 +21,7 @@ mod revocation;
 mod rotation;
 mod scene;
 mod slow;
+mod standby;
 
 #[path = "../support/mod.rs"]
 #[expect(

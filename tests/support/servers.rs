@@ -471,6 +471,10 @@ impl OwnRedis {
         redis_url(&self.0)
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
     /// Runs a command that it must be able to run.
     pub async fn command(&self, words: &[&str]) -> redis::Value {
         let mut connection = connection_to(&self.url()).await;
@@ -555,19 +559,7 @@ impl OwnPostgres {
 
     /// A standby, without which this one commits nothing from now on.
     pub async fn with_synchronous_standby(&self) -> Self {
-        let bin = postgres_directory().expect("it has started one");
-        // A link to `postgres` need not have the others beside it.
-        let tools = fs::canonicalize(bin.join("postgres")).expect("a path");
-        let copy = tools.with_file_name("pg_basebackup");
-        let port = self.0.address.port().to_string();
-        let standby = start_postgres_with(&bin, |as_user, data| {
-            let mut backup = as_user(copy.as_os_str());
-            backup
-                .args(["-h", "127.0.0.1", "-U", "postgres", "-p", &port])
-                .args(["--no-sync", "--checkpoint=fast", "-X", "stream", "-R", "-D"])
-                .arg(data);
-            backup
-        });
+        let standby = Self::standby_of(self.address());
         for statement in [
             "alter system set synchronous_standby_names = '*'",
             "select pg_reload_conf()",
@@ -579,7 +571,43 @@ impl OwnPostgres {
                 .await
         })
         .await;
-        Self(standby)
+        standby
+    }
+
+    /// A standby for which nobody waits, of a primary that it reaches there.
+    pub fn standby_of(reached_at: SocketAddr) -> Self {
+        let bin = postgres_directory().expect("it has started one");
+        // A link to `postgres` need not have the others beside it.
+        let tools = fs::canonicalize(bin.join("postgres")).expect("a path");
+        let copy = tools.with_file_name("pg_basebackup");
+        let port = reached_at.port().to_string();
+        Self(start_postgres_with(&bin, |as_user, data| {
+            let mut backup = as_user(copy.as_os_str());
+            backup
+                .args(["-h", "127.0.0.1", "-U", "postgres", "-p", &port])
+                .args(["--no-sync", "--checkpoint=fast", "-X", "stream", "-R", "-D"])
+                .arg(data);
+            backup
+        }))
+    }
+
+    /// Waits until all standbys have all that this one has.
+    pub async fn is_followed(&self) {
+        within(PROMPT, "the standby has everything", async || {
+            self.is("select bool_and(replay_lsn = pg_current_wal_lsn()) from pg_stat_replication")
+                .await
+        })
+        .await;
+    }
+
+    /// From now on it takes no writes, as a careful operator would have it.
+    pub async fn retire(&self) {
+        for statement in [
+            "alter system set default_transaction_read_only = on",
+            "select pg_reload_conf()",
+        ] {
+            self.run(statement).await;
+        }
     }
 
     /// Makes a primary of a standby.
@@ -601,20 +629,29 @@ impl OwnPostgres {
         self.run("checkpoint").await;
     }
 
-    async fn run(&self, statement: &'static str) {
+    pub async fn run(&self, statement: &'static str) {
         let connection = PgConnection::connect(&self.url()).await;
         let mut connection = connection.expect("PostgreSQL answers");
         let done = sqlx::raw_sql(statement).execute(&mut connection).await;
         done.expect("PostgreSQL does as told");
     }
 
-    async fn is(&self, question: &'static str) -> bool {
+    pub async fn is(&self, question: &'static str) -> bool {
         let connection = PgConnection::connect(&self.url()).await;
         let mut connection = connection.expect("PostgreSQL answers");
         let answer = sqlx::query_scalar(question)
             .fetch_one(&mut connection)
             .await;
         answer.expect("an answer")
+    }
+
+    /// All of it at once, as if the power had failed.
+    pub async fn kill(&self) {
+        // The first of them would see that the others are gone.
+        self.0.signal("STOP");
+        self.0.signal_children("KILL");
+        self.0.signal("KILL");
+        within(PROMPT, "PostgreSQL is gone", async || !self.0.accepts()).await;
     }
 
     /// Without a checkpoint, as a crash would end it: what was committed is in its

@@ -1,5 +1,6 @@
 //! What is measured, in sections that can be run alone.
 
+mod capacity;
 mod check;
 mod pages;
 mod peers;
@@ -17,21 +18,29 @@ pub enum Section {
     Scale,
     Storm,
     Pages,
+    Capacity,
     Proxy,
     Peers,
 }
 
 impl Section {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Check,
         Self::Scale,
         Self::Storm,
         Self::Pages,
+        Self::Capacity,
         Self::Proxy,
         Self::Peers,
     ];
     /// What runs if none is named: the proxy needs nginx, the peers what their packages do.
-    pub const USUAL: [Self; 4] = [Self::Check, Self::Scale, Self::Storm, Self::Pages];
+    pub const USUAL: [Self; 5] = [
+        Self::Check,
+        Self::Scale,
+        Self::Storm,
+        Self::Pages,
+        Self::Capacity,
+    ];
 
     pub fn parse(name: &str) -> Result<Self> {
         let section = Self::ALL.into_iter().find(|section| section.name() == name);
@@ -44,6 +53,7 @@ impl Section {
             Self::Scale => "scale",
             Self::Storm => "storm",
             Self::Pages => "pages",
+            Self::Capacity => "capacity",
             Self::Proxy => "proxy",
             Self::Peers => "peers",
         }
@@ -55,6 +65,7 @@ impl Section {
             Self::Scale => "A million sessions",
             Self::Storm => "Checks in a storm of log-ins",
             Self::Pages => "Pages",
+            Self::Capacity => "What an instance costs what it shares",
             Self::Proxy => "Forward-auth through nginx",
             Self::Peers => "What users would pick instead",
         }
@@ -66,6 +77,7 @@ impl Section {
             Self::Scale => scale::ABOUT,
             Self::Storm => storm::ABOUT,
             Self::Pages => pages::ABOUT,
+            Self::Capacity => capacity::ABOUT,
             Self::Proxy => proxy::ABOUT,
             Self::Peers => peers::ABOUT,
         }
@@ -77,6 +89,7 @@ impl Section {
             Self::Scale => scale::run(),
             Self::Storm => storm::run(),
             Self::Pages => pages::run(),
+            Self::Capacity => capacity::run(),
             Self::Proxy => proxy::run(),
             Self::Peers => peers::run(),
         }

@@ -15,6 +15,10 @@ use crate::telemetry::metrics::Arrival;
 /// Between two beats, however many revocations there are.
 const PAUSE: Duration = Duration::from_millis(2);
 
+/// What all may have Redis bring by beating after revocations, in beats a second times
+/// those who hear them.
+const BROUGHT: u32 = 25_000;
+
 /// Between two tries to listen.
 const LISTEN_AGAIN: Duration = Duration::from_millis(100);
 
@@ -36,10 +40,22 @@ pub(super) fn beat_forever(shared: &Arc<Shared>) -> impl Future<Output = ()> + S
                     shared.note(told);
                 }
             }
-            tokio::time::sleep(PAUSE).await;
-            let _ = tokio::time::timeout(interval, beat_now.notified()).await;
+            let Some(pause) = present().map(|shared| pause(shared.roster().instances())) else {
+                break;
+            };
+            let pause = pause.min(interval);
+            tokio::time::sleep(pause).await;
+            let rest = interval.saturating_sub(pause);
+            let _ = tokio::time::timeout(rest, beat_now.notified()).await;
         }
     }
+}
+
+/// Everybody beats after a revocation, and everybody hears it: the more there are, the
+/// longer the pause.
+fn pause(instances: u32) -> Duration {
+    let all = Duration::from_secs(1) / BROUGHT * instances.saturating_pow(2);
+    PAUSE.max(all)
 }
 
 pub(super) fn listen_forever(shared: &Arc<Shared>) -> impl Future<Output = ()> + Send + use<> {
@@ -171,5 +187,25 @@ impl Shared {
             self.poll_now.notify_one();
         }
         self.judge();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_beat_after_revocations_redis_is_not_crowded() {
+        for instances in 1..=2000_u32 {
+            let pause = pause(instances);
+            let brought = f64::from(instances.pow(2)) / pause.as_secs_f64();
+            assert!(
+                brought <= f64::from(BROUGHT) + 1.0,
+                "{instances}: {brought}"
+            );
+        }
+        assert_eq!(pause(3), PAUSE, "a few answer at once");
+        assert_eq!(pause(100), Duration::from_millis(400));
+        assert!(pause(u32::MAX) > Duration::from_hours(1));
     }
 }
