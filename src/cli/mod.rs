@@ -11,6 +11,7 @@ mod password;
 mod print;
 mod serve;
 mod sessions;
+mod supervisor;
 mod users;
 
 use std::collections::BTreeMap;
