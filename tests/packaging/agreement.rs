@@ -140,7 +140,9 @@ fn no_pod_gets_the_variables_of_services_which_would_be_mistakes() {
 #[test]
 fn whoever_stops_the_service_waits_for_longer_than_it_takes() {
     let keys = Settings::keys();
-    let grace = keys.iter().find(|known| known.key == "server.shutdown_grace");
+    let grace = keys
+        .iter()
+        .find(|known| known.key == "server.shutdown_grace");
     let grace = duration(grace.unwrap().default.unwrap()).unwrap();
     for service in instances(&compose()) {
         let waits = service["stop_grace_period"].as_str().unwrap();
@@ -198,7 +200,10 @@ fn all_find_the_port_that_the_image_binds() {
     assert_eq!(instructions("EXPOSE"), [port]);
     let balancer = text("deploy/nginx.conf");
     for name in ["gatelodge-1", "gatelodge-2"] {
-        assert!(balancer.contains(&format!("server {name}:{port}")), "{name}");
+        assert!(
+            balancer.contains(&format!("server {name}:{port}")),
+            "{name}"
+        );
     }
     let number: Value = port.parse::<u16>().unwrap().into();
     let manifests = manifests(Migration::AtTheStart);
@@ -228,8 +233,7 @@ fn the_host_that_browsers_see_is_the_one_with_the_certificate() {
 async fn the_probes_ask_for_what_is_there() {
     let app = TestApp::spawn(Stack::Embedded).await;
     let manifests = manifests(Migration::AtTheStart);
-    let container =
-        &of_kind(&manifests, "Deployment")["spec"]["template"]["spec"]["containers"][0];
+    let container = &of_kind(&manifests, "Deployment")["spec"]["template"]["spec"]["containers"][0];
     for (probe, path) in [
         ("startupProbe", "/health/alive"),
         ("livenessProbe", "/health/alive"),
@@ -280,7 +284,12 @@ fn no_container_has_rights() {
     let namespace = &of_kind(&manifests, "Namespace")["metadata"];
     let enforced = "pod-security.kubernetes.io/enforce";
     assert_eq!(namespace["labels"][enforced], "restricted");
-    let user: Value = instructions("USER")[0].split(':').next().unwrap().parse().unwrap();
+    let user: Value = instructions("USER")[0]
+        .split(':')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
     for pod in pods(&manifests) {
         let pod = &pod["spec"];
         assert_eq!(pod["automountServiceAccountToken"], false);
@@ -310,8 +319,12 @@ fn every_secret_is_mounted_where_the_settings_look_for_it() {
     let manifests = manifests(Migration::ByAJob);
     for pod in pods(&manifests) {
         let environment = of_pod(pod, &manifests);
-        let mounts = pod["spec"]["containers"][0]["volumeMounts"].as_array().unwrap();
-        let files = environment.iter().filter(|(name, _)| name.ends_with("_FILE"));
+        let mounts = pod["spec"]["containers"][0]["volumeMounts"]
+            .as_array()
+            .unwrap();
+        let files = environment
+            .iter()
+            .filter(|(name, _)| name.ends_with("_FILE"));
         for (name, file) in files {
             let folder = Path::new(file).parent().unwrap().to_str().unwrap();
             let mount = mounts.iter().find(|mount| mount["mountPath"] == folder);
@@ -326,6 +339,9 @@ fn every_secret_is_mounted_where_the_settings_look_for_it() {
         assert_eq!(made.last().unwrap(), &Value::from(key.as_str()));
         let folder = Path::new(&key).parent().unwrap().to_str().unwrap();
         let volume = &service["volumes"][0];
-        assert_eq!((&volume["target"], &volume["read_only"]), (&folder.into(), &true.into()));
+        assert_eq!(
+            (&volume["target"], &volume["read_only"]),
+            (&folder.into(), &true.into())
+        );
     }
 }

@@ -36,7 +36,12 @@ pub enum Migration {
 pub fn built(migration: Migration) -> String {
     let folder = tempfile::tempdir().unwrap();
     let all = folder.path().join("all");
-    output(std::process::Command::new("cp").arg("-r").arg(path("deploy/kubernetes")).arg(&all));
+    output(
+        std::process::Command::new("cp")
+            .arg("-r")
+            .arg(path("deploy/kubernetes"))
+            .arg(&all),
+    );
     if let Migration::ByAJob = migration {
         let file = all.join("kustomization.yaml");
         let commented = fs::read_to_string(&file).unwrap();
@@ -64,7 +69,9 @@ pub fn of_kind<'a>(manifests: &'a [Value], kind: &str) -> &'a Value {
 
 /// The pods that are made of those manifests.
 pub fn pods(manifests: &[Value]) -> Vec<&Value> {
-    let templates = manifests.iter().map(|manifest| &manifest["spec"]["template"]);
+    let templates = manifests
+        .iter()
+        .map(|manifest| &manifest["spec"]["template"]);
     templates.filter(|template| template.is_object()).collect()
 }
 

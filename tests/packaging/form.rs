@@ -25,7 +25,7 @@ fn the_manifests_have_the_form_of_kubernetes(
     #[values(Migration::AtTheStart, Migration::ByAJob)] migration: Migration,
 ) {
     let mut validate = wheel("kubernetes-validate");
-    validate.args(["--strict", "--kubernetes-version", version, "-"]);
+    validate.args(["--strict", "-k", version, "-"]);
     output_of_input(&mut validate, &built(migration));
 }
 
@@ -38,7 +38,11 @@ fn systemd_reads_the_unit_and_finds_little_exposed() {
     let unit = folder.path().join("gatelodge.service");
     let program = env!("CARGO_BIN_EXE_gatelodge");
     let installed = text("deploy/systemd/gatelodge.service");
-    fs::write(&unit, installed.replace("/usr/local/bin/gatelodge", program)).unwrap();
+    fs::write(
+        &unit,
+        installed.replace("/usr/local/bin/gatelodge", program),
+    )
+    .unwrap();
     let dropped_in = folder.path().join("gatelodge.service.d");
     fs::create_dir(&dropped_in).unwrap();
     fs::copy(
@@ -47,7 +51,11 @@ fn systemd_reads_the_unit_and_finds_little_exposed() {
     )
     .unwrap();
     let analyze = debian("systemd-analyze", "systemd");
-    output(Command::new(&analyze).args(["verify", "--man=no"]).arg(&unit));
+    output(
+        Command::new(&analyze)
+            .args(["verify", "--man=no"])
+            .arg(&unit),
+    );
     let threshold = format!("--threshold={EXPOSURE}");
     let security = ["security", "--no-pager", "--offline=true", &threshold];
     output(Command::new(&analyze).args(security).arg(&unit));

@@ -97,7 +97,9 @@ fn base(folder: &Path) -> PathBuf {
         fs::create_dir_all(root.join(place)).unwrap();
     }
     let linked = output(Command::new("ldd").arg(PROGRAM));
-    let files = linked.split_whitespace().filter(|word| word.starts_with('/'));
+    let files = linked
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'));
     for file in files {
         let there = root.join(file.trim_start_matches('/'));
         fs::create_dir_all(there.parent().unwrap()).unwrap();
@@ -133,11 +135,20 @@ fn build(podman: &Podman) {
         panic!("two stages: {bases:?}");
     };
     let rust = rust.strip_suffix(" AS build").unwrap();
-    podman.make(&format!("docker.io/library/{rust}"), &builder(folder), "ENV PATH=/bin\n");
+    podman.make(
+        &format!("docker.io/library/{rust}"),
+        &builder(folder),
+        "ENV PATH=/bin\n",
+    );
     podman.make(distroless, &base(folder), "");
     let context = path("").display().to_string();
     // A step of the build in a chroot, for which no cgroup is needed.
-    let how = ["build", "--format=docker", "--isolation=chroot", "--pull-never"];
+    let how = [
+        "build",
+        "--format=docker",
+        "--isolation=chroot",
+        "--pull-never",
+    ];
     podman.says(&[&how, &["--tag=gatelodge", context.as_str()][..]].concat());
 }
 
@@ -146,13 +157,25 @@ async fn the_image_runs_without_rights_on_a_root_that_cannot_be_written() {
     let podman = Podman::new();
     build(&podman);
     let image: Value = serde_json::from_str(&podman.says(&["inspect", "gatelodge"])).unwrap();
-    let check = &image[0]["HealthCheck"]["Test"];
-    let check: Vec<&str> = check.as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+    let check = &image[0]["Healthcheck"]["Test"];
+    let check: Vec<&str> = check
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|word| word.as_str().unwrap())
+        .collect();
     let ["CMD", check @ ..] = &check[..] else {
         panic!("a check without a shell: {check:?}");
     };
 
-    podman.run(&["--detach", "--name=alone", "--volume=data:/var/lib/gatelodge"], &[]);
+    podman.run(
+        &[
+            "--detach",
+            "--name=alone",
+            "--volume=data:/var/lib/gatelodge",
+        ],
+        &[],
+    );
     within(Duration::from_secs(20), "it is healthy", async || {
         let exec = [&["exec", "alone"], check].concat();
         podman.command(&exec).output().unwrap().status.success()
@@ -166,18 +189,33 @@ async fn the_image_runs_without_rights_on_a_root_that_cannot_be_written() {
     assert!(has("CapBnd:\t0000000000000000"), "{status}");
     assert!(has("NoNewPrivs:\t1") && has("Seccomp:\t2"), "{status}");
     let mounts = fs::read_to_string(format!("/proc/{id}/mounts")).unwrap();
-    let root = mounts.lines().find(|line| line.split(' ').nth(1) == Some("/"));
+    let root = mounts
+        .lines()
+        .find(|line| line.split(' ').nth(1) == Some("/"));
     assert!(root.unwrap().contains(" ro,"), "{mounts}");
-    let shell = podman.command(&["exec", "alone", "sh", "-c", "true"]).output();
+    let shell = podman
+        .command(&["exec", "alone", "sh", "-c", "true"])
+        .output();
     assert!(!shell.unwrap().status.success(), "there is no shell");
 
     // Users are there after another start, on the same volume.
-    let ada = ["users", "create", "--email", "ada@example.com", "--name", "Ada", "--invite"];
+    let ada = [
+        "users",
+        "create",
+        "--email",
+        "ada@example.com",
+        "--name",
+        "Ada",
+        "--invite",
+    ];
     podman.says(&[&["exec", "alone", "gatelodge"][..], &ada].concat());
     podman.says(&["stop", "alone"]);
     let state: Value = serde_json::from_str(&podman.says(&["inspect", "alone"])).unwrap();
     assert_eq!(state[0]["State"]["ExitCode"], 0, "SIGTERM ends it: {state}");
-    let users = podman.run(&["--rm", "--volume=data:/var/lib/gatelodge"], &["users", "list"]);
+    let users = podman.run(
+        &["--rm", "--volume=data:/var/lib/gatelodge"],
+        &["users", "list"],
+    );
     assert!(users.contains("ada@example.com"), "{users}");
 
     // As the Compose file makes its key: once.

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::files::path;
 use crate::support::within;
@@ -16,12 +17,17 @@ pub struct Machine {
     nspawn: Child,
     enter: PathBuf,
     folder: TempDir,
+    _turn: MutexGuard<'static, ()>,
 }
+
+/// Two would have one tree of control groups, and end each other's services.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 impl Machine {
     /// With the files that a stranger has after a build, in `/src`, and this machine's
     /// network.
     pub async fn boot() -> Self {
+        let turn = ONE_AT_A_TIME.lock().await;
         let nspawn = debian("systemd-nspawn", "systemd-container");
         let folder = tempfile::tempdir().unwrap();
         let console = File::create(folder.path().join("console")).unwrap();
@@ -34,7 +40,11 @@ impl Machine {
             .args(["--register=no", "--keep-unit", "--link-journal=no"])
             .args(["--console=pipe", &format!("--machine=gatelodge-{name}")])
             .args([&deploy, &built])
-            .args(["--boot", "systemd.unit=basic.target", "systemd.firstboot=off"])
+            .args([
+                "--boot",
+                "systemd.unit=basic.target",
+                "systemd.firstboot=off",
+            ])
             .stdin(Stdio::null())
             .stdout(console.try_clone().unwrap())
             .stderr(console)
@@ -44,6 +54,7 @@ impl Machine {
             nspawn,
             enter: debian("nsenter", "util-linux"),
             folder,
+            _turn: turn,
         };
         let limit = Duration::from_secs(60);
         within(limit, "systemd has booted", async || {
@@ -70,7 +81,11 @@ impl Machine {
         let first = self.first_process();
         let first = first.unwrap_or_else(|| panic!("no machine: {:?}", console()));
         let mut command = Command::new(&self.enter);
-        command.args(["--all", "--target", &first, "--wd=/src", "sh", "-ec", script]);
+        let script = format!("cd /src\n{script}");
+        command
+            .args(["--all", "--target", &first, "sh", "-ec", &script])
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/sbin:/usr/bin");
         command
     }
 

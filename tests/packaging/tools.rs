@@ -12,8 +12,7 @@ use crate::support::servers::{executable, installed, no_way};
 /// One of those that come as wheels.
 pub fn wheel(name: &str) -> Command {
     static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(|| {
-        let list =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packaging/requirements.txt");
+        let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/packaging/requirements.txt");
         python::environment("packaging", &list)
     });
     let mut command = Command::new(ENVIRONMENT.join("bin").join(name));
