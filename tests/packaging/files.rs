@@ -88,7 +88,8 @@ pub fn variables(text: &str) -> Environment {
 pub fn set_in_unit<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
     let lines = unit.lines().filter_map(|line| line.split_once('='));
     lines
-        .filter_map(|(name, value)| (name == key).then_some(value))
+        .filter(|(name, _)| *name == key)
+        .map(|(_, value)| value)
         .collect()
 }
 
@@ -97,6 +98,7 @@ pub fn instructions(word: &str) -> Vec<String> {
     let whole = text("Dockerfile").replace("\\\n", "");
     let lines = whole.lines().filter_map(|line| line.split_once(' '));
     lines
-        .filter_map(|(first, rest)| (first == word).then(|| rest.to_owned()))
+        .filter(|(first, _)| *first == word)
+        .map(|(_, rest)| rest.to_owned())
         .collect()
 }

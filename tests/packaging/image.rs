@@ -20,7 +20,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_gatelodge");
 
 /// Podman with a store of its own.
 struct Podman {
-    podman: PathBuf,
+    program: PathBuf,
     runtime: PathBuf,
     folder: TempDir,
 }
@@ -28,14 +28,14 @@ struct Podman {
 impl Podman {
     fn new() -> Self {
         Self {
-            podman: debian("podman", "podman"),
+            program: debian("podman", "podman"),
             runtime: debian("runc", "runc"),
             folder: tempfile::tempdir().unwrap(),
         }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.podman);
+        let mut command = Command::new(&self.program);
         command
             .arg("--root")
             .arg(self.folder.path().join("store"))

@@ -56,7 +56,7 @@ impl Machine {
             folder,
             _turn: turn,
         };
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_mins(1);
         within(limit, "systemd has booted", async || {
             machine.first_process().is_some()
                 && machine
