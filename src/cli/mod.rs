@@ -16,6 +16,7 @@ mod progress;
 mod reference;
 mod serve;
 mod sessions;
+mod supervisor;
 mod users;
 
 use std::collections::BTreeMap;

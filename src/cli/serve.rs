@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::print::print;
+use super::supervisor;
 use crate::config::Settings;
 use crate::startup::Application;
 use crate::telemetry;
@@ -36,6 +37,9 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<()> {
     }
     if address.ip().is_loopback() && !public_url.is_loopback() {
         tracing::warn!(%address, public_url = public_url.origin(), "only this machine reaches the address bound");
+    }
+    if let Err(error) = supervisor::tell_it_is_ready() {
+        tracing::warn!(%error, "nobody at NOTIFY_SOCKET could be told that the service is ready");
     }
     let ran = application.run().await;
     if let Some(traces) = traces {
