@@ -1,0 +1,182 @@
+//! In a browser: in pages of the service's own origin and of an allowed one.
+
+use std::path::PathBuf;
+
+use actix_web::web::{Bytes, Data, get, to};
+use actix_web::{App, HttpRequest, HttpResponse, HttpResponseBuilder, HttpServer};
+use reqwest::Client;
+use reqwest::redirect::Policy;
+use serde_json::{Value, json};
+
+use super::PACKAGE;
+use crate::site;
+use crate::support::app::{PASSWORD, Stack, TestApp};
+use crate::support::chromium::Visitor;
+use crate::support::servers::free_port;
+
+const EMAIL: &str = "ada@example.com";
+
+/// An app that shows who is logged in.
+const PAGE: &str = include_str!("page.html");
+
+/// Serves the app at an origin; what is not of the app, the service answers, if it is
+/// there.
+fn app(origin_port: u16, base: &str, service: Option<String>) {
+    let page = PAGE.replace("BASE", base);
+    let client = Client::builder().redirect(Policy::none()).build().unwrap();
+    let server = HttpServer::new(move || {
+        let page = page.clone();
+        let module = async |name: actix_web::web::Path<PathBuf>| {
+            let module = std::fs::read(PACKAGE.join("dist").join(&*name)).unwrap();
+            HttpResponse::Ok()
+                .content_type("text/javascript")
+                .body(module)
+        };
+        App::new()
+            .app_data(Data::new((client.clone(), service.clone())))
+            .route("/client/{module}", get().to(module))
+            .route(
+                "/",
+                get().to(move || {
+                    let page = page.clone();
+                    async { HttpResponse::Ok().content_type("text/html").body(page) }
+                }),
+            )
+            .default_service(to(pass_on))
+    });
+    let server = server.workers(1).disable_signals();
+    tokio::spawn(server.bind(("127.0.0.1", origin_port)).unwrap().run());
+}
+
+/// As a proxy does.
+async fn pass_on(
+    request: HttpRequest,
+    body: Bytes,
+    onward: Data<(Client, Option<String>)>,
+) -> HttpResponse {
+    let (client, Some(service)) = &**onward else {
+        return HttpResponse::NotFound().finish();
+    };
+    let method = request
+        .method()
+        .as_str()
+        .parse::<reqwest::Method>()
+        .unwrap();
+    let mut asked = client
+        .request(method, format!("{service}{}", request.uri()))
+        .body(body);
+    for (name, value) in request.headers() {
+        asked = asked.header(name.as_str(), value.as_bytes());
+    }
+    let answered = asked.send().await.unwrap();
+    let status = answered.status().as_u16().try_into().unwrap();
+    let mut answer = HttpResponseBuilder::new(status);
+    for (name, value) in answered.headers() {
+        answer.append_header((name.as_str(), value.as_bytes()));
+    }
+    answer.body(answered.bytes().await.unwrap())
+}
+
+async fn log_in(visitor: &Visitor) -> Value {
+    let credentials = json!({ "email": EMAIL, "password": PASSWORD });
+    let logged_in = visitor
+        .promised(&format!("gatelodge.login({credentials})"))
+        .await;
+    assert_eq!(logged_in["user"]["email"], EMAIL, "{logged_in}");
+    logged_in["session"]["id"].clone()
+}
+
+/// Somebody with the app on a laptop and a phone, until they are logged out.
+async fn live(service: &TestApp, app: &str, auth: &str) {
+    service.registered(EMAIL).await;
+    let (laptop, phone) = tokio::join!(Visitor::to(app), Visitor::to(app));
+    laptop.go("/").await;
+    laptop.shows("logged_out").await;
+    let nobody = laptop.promised("gatelodge.whoami()").await;
+    assert_eq!(nobody, Value::Null);
+    let refused = "gatelodge.login({ email: 'ada@example.com', password: 'not the password' })";
+    let refused = laptop
+        .promised(&format!("{refused}.catch(({{ code }}) => code)"))
+        .await;
+    assert_eq!(refused, "invalid_credentials");
+    log_in(&laptop).await;
+    laptop.shows(EMAIL).await;
+    assert_eq!(laptop.run("return document.cookie").await, "");
+    let known = laptop.promised("gatelodge.whoami()").await;
+    assert_eq!(known["user"]["email"], EMAIL, "{known}");
+
+    // The phone's session is ended from the laptop, and the phone is sent to log in.
+    phone.go("/").await;
+    let on_phone = log_in(&phone).await;
+    let ended = format!("gatelodge.sessions.end({on_phone}, {{ wait: 'effective' }})");
+    assert_eq!(laptop.promised(&ended).await, Value::Null);
+    phone
+        .run("Promise.allSettled([gatelodge.sessions.list(), gatelodge.sessions.list()])")
+        .await;
+    let back = format!("{app}/");
+    let encoded: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
+    phone
+        .is_at(&format!("{auth}/login?return_to={encoded}"))
+        .await;
+    phone.shows("Your session has ended").await;
+    phone.fill("email", EMAIL).await;
+    phone.fill("password", PASSWORD).await;
+    phone.click("Log in").await;
+    phone.is_at(&back).await;
+    phone.shows(EMAIL).await;
+
+    // What one tab does, the other hears.
+    laptop.go("/").await;
+    laptop
+        .run(
+            "const tab = document.createElement('iframe');
+            tab.src = '/';
+            document.querySelector('main').append(tab);",
+        )
+        .await;
+    let heard = |said: &str| {
+        format!(
+            "new Promise((resolve) => {{
+                const look = () => {{
+                    const tab = document.querySelector('iframe').contentDocument;
+                    const text = tab?.querySelector('#who')?.textContent ?? '';
+                    text.includes('{said}') ? resolve(text) : setTimeout(look, 10);
+                }};
+                look();
+            }})"
+        )
+    };
+    laptop.promised(&heard(EMAIL)).await;
+    let logged_out = laptop.promised("gatelodge.logout()").await;
+    assert_eq!(logged_out, Value::Null);
+    laptop.promised(&heard("logged_out")).await;
+    laptop.shows("logged_out").await;
+    let known = phone.promised("gatelodge.whoami()").await;
+    assert_eq!(known["user"]["email"], EMAIL, "the other browser stays");
+    for visitor in [laptop, phone] {
+        visitor.leave().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_app_of_the_same_origin_logs_in_and_is_sent_to_log_in_when_it_has_ended() {
+    let port = free_port();
+    let origin = format!("http://localhost:{port}");
+    let settings = [("GATELODGE_SERVER__PUBLIC_URL", origin.as_str())];
+    let service = TestApp::spawn_with(Stack::Embedded, &settings).await;
+    app(port, "", Some(format!("http://{}", service.address)));
+    live(&service, &origin, &origin).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_does_an_app_of_an_allowed_origin() {
+    let port = free_port();
+    let origin = format!("http://localhost:{port}");
+    let settings = [
+        ("GATELODGE_CORS__ALLOWED_ORIGINS", origin.as_str()),
+        ("GATELODGE_AUTHZ__ALLOWED_RETURN_ORIGINS", origin.as_str()),
+    ];
+    let (service, auth) = site(Stack::Scaled, &settings).await;
+    app(port, &auth, None);
+    live(&service, &origin, &auth).await;
+}
