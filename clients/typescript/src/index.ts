@@ -72,10 +72,10 @@ export function createClient(options: ClientOptions = {}) {
     `${baseUrl}/login?return_to=${encodeURIComponent(returnTo)}`;
 
   /** What only those who are logged in can do. */
-  const call: Send = async (method, path, request) => {
+  const call: Send = async (method, path, ...request) => {
     const era = who.era();
     try {
-      return await ask(method, path, request);
+      return await ask(method, path, ...request);
     } catch (problem) {
       if (isUnauthenticated(problem) && who.end(era)) {
         if (onUnauthenticated === "redirect") {
@@ -143,8 +143,7 @@ export function createClient(options: ClientOptions = {}) {
       options?: EndingOptions,
     ): Promise<Pending | undefined> => {
       const answer = await call("post", "/api/password", { body: change, ...options });
-      who.become(who.get());
-      await whoami(options).catch(() => null);
+      who.renew();
       return answer;
     },
 

@@ -7,7 +7,7 @@ type PathOf<M extends Method> = {
   [P in keyof paths]: paths[P] extends Record<M, unknown> ? P : never;
 }[keyof paths];
 
-type Parameters<Operation, Place extends string> = Operation extends {
+type Given<Operation, Place extends string> = Operation extends {
   parameters: { [place in Place]?: infer P };
 }
   ? NonNullable<P>
@@ -15,31 +15,33 @@ type Parameters<Operation, Place extends string> = Operation extends {
 type Json<Part> = Part extends { content: { "application/json": infer J } } ? J : undefined;
 
 /** What a list can be asked for. */
-export type Query<P extends PathOf<"get">> = Parameters<paths[P]["get"], "query">;
+export type Query<P extends PathOf<"get">> = Given<paths[P]["get"], "query">;
 
 /** What an operation is sent, by the service's description. */
-type Request<Operation> = (Operation extends { parameters: { path: infer Path } }
+type RequestOf<Operation> = (Operation extends { parameters: { path: infer Path } }
   ? { path: Path }
   : unknown) &
   (Operation extends { requestBody: infer Body } ? { body: Json<Body> } : unknown) & {
-    query?: Omit<Parameters<Operation, "query">, "wait"> | undefined;
-    wait?: Parameters<Operation, "query"> extends { wait?: infer Wait } ? Wait | undefined : never;
+    query?: Omit<Given<Operation, "query">, "wait"> | undefined;
+    wait?: Given<Operation, "query"> extends { wait?: infer Wait } ? Wait | undefined : never;
     signal?: AbortSignal | undefined;
   };
 
+type Success = 200 | 201 | 202 | 204;
 /** What it answers when all is well. */
-type Answer<Operation> = Operation extends { responses: infer Answers }
-  ? { [Status in keyof Answers & (200 | 201 | 202 | 204)]: Json<Answers[Status]> }[keyof Answers &
-      (200 | 201 | 202 | 204)]
+type AnswerOf<Operation> = Operation extends { responses: infer Answers }
+  ? { [Status in keyof Answers & Success]: Json<Answers[Status]> }[keyof Answers & Success]
   : never;
 
 export type Send = <M extends Method, P extends PathOf<M>>(
   method: M,
   path: P,
-  request?: Request<paths[P][M]>,
-) => Promise<Answer<paths[P][M]>>;
+  ...request: object extends RequestOf<paths[P][M]>
+    ? [RequestOf<paths[P][M]>?]
+    : [RequestOf<paths[P][M]>]
+) => Promise<AnswerOf<paths[P][M]>>;
 
-/** The same, when it no longer matters which operation it is. */
+/** A request of any operation. */
 interface AnyRequest {
   path?: Record<string, string>;
   query?: Record<string, unknown>;

@@ -80,6 +80,12 @@ export function createWho(channelName: string, ask: () => Promise<unknown>) {
         set(next);
       }
     },
+    /** The session is another one now. */
+    renew(): void {
+      era += 1;
+      tellOthers();
+      refresh();
+    },
     /** The session has ended; says whether that is news. */
     end(asked: Era): boolean {
       if (asked !== era) {

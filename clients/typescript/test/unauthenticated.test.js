@@ -66,15 +66,21 @@ test("who asked for it is sent to log in, and back", async (context) => {
   assert.equal(address, `${SERVICE}/login?return_to=${encodeURIComponent(href)}`);
 });
 
+/** The next change of who is logged in. */
+const change = ({ who }) =>
+  new Promise((resolve) => {
+    const stop = who.subscribe(() => {
+      stop();
+      resolve();
+    });
+  });
+
 test("whoever looks hears who is logged in", async () => {
   const { email } = await registered();
   const { gatelodge } = browser();
   assert.deepEqual(gatelodge.who.get(), { state: "unknown" });
   const heard = [];
-  const first = new Promise((resolve) => {
-    gatelodge.who.subscribe(resolve);
-  });
-  await first;
+  await change(gatelodge);
   const stop = gatelodge.who.subscribe(() => {
     const who = gatelodge.who.get();
     heard.push(who.state === "logged_in" ? who.user.name : who.state);
@@ -88,8 +94,11 @@ test("whoever looks hears who is logged in", async () => {
   stop();
   await gatelodge.login({ email, password: PASSWORD });
   assert.equal(heard.length, 3);
-  const change = { current_password: PASSWORD, new_password: "a longer horse battery staple" };
+
   const before = gatelodge.who.get().session.id;
-  await gatelodge.changePassword(change);
+  const renewed = change(gatelodge);
+  const new_password = "a longer horse battery staple";
+  await gatelodge.changePassword({ current_password: PASSWORD, new_password });
+  await renewed;
   assert.notEqual(gatelodge.who.get().session.id, before);
 });

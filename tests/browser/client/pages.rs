@@ -125,6 +125,16 @@ async fn live(service: &TestApp, app: &str, auth: &str) {
     phone.is_at(&back).await;
     phone.shows(EMAIL).await;
 
+    // A page that is seen again finds out by itself.
+    let ended = laptop.promised("gatelodge.sessions.endOthers()").await;
+    assert_eq!(ended["revoked"], 1, "{ended}");
+    phone.shows(EMAIL).await;
+    phone
+        .run("document.dispatchEvent(new Event('visibilitychange'))")
+        .await;
+    phone.shows("logged_out").await;
+    log_in(&phone).await;
+
     // What one tab does, the other hears.
     laptop.go("/").await;
     laptop
