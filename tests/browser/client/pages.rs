@@ -1,11 +1,11 @@
 //! In a browser: in pages of the service's own origin and of an allowed one.
 
-use std::path::PathBuf;
+use std::sync::LazyLock;
 
-use actix_web::web::{Bytes, Data, get, to};
+use actix_web::web::{Bytes, Data, to};
 use actix_web::{App, HttpRequest, HttpResponse, HttpResponseBuilder, HttpServer};
-use reqwest::Client;
 use reqwest::redirect::Policy;
+use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use super::PACKAGE;
@@ -19,52 +19,53 @@ const EMAIL: &str = "ada@example.com";
 /// An app that shows who is logged in.
 const PAGE: &str = include_str!("page.html");
 
-/// Serves the app at an origin; what is not of the app, the service answers, if it is
-/// there.
-fn app(origin_port: u16, base: &str, service: Option<String>) {
-    let page = PAGE.replace("BASE", base);
-    let client = Client::builder().redirect(Policy::none()).build().unwrap();
-    let server = HttpServer::new(move || {
-        let page = page.clone();
-        let module = async |name: actix_web::web::Path<PathBuf>| {
-            let module = std::fs::read(PACKAGE.join("dist").join(&*name)).unwrap();
-            HttpResponse::Ok()
-                .content_type("text/javascript")
-                .body(module)
-        };
-        App::new()
-            .app_data(Data::new((client.clone(), service.clone())))
-            .route("/client/{module}", get().to(module))
-            .route(
-                "/",
-                get().to(move || {
-                    let page = page.clone();
-                    async { HttpResponse::Ok().content_type("text/html").body(page) }
-                }),
-            )
-            .default_service(to(pass_on))
-    });
-    let server = server.workers(1).disable_signals();
-    tokio::spawn(server.bind(("127.0.0.1", origin_port)).unwrap().run());
+/// What stands before an app: the app itself, and the service where it is of the same
+/// origin.
+struct Front {
+    page: String,
+    service: Option<String>,
+    client: Client,
 }
 
-/// As a proxy does.
+fn serve(port: u16, base: &str, service: Option<String>) {
+    // Not while a browser waits for it.
+    LazyLock::force(&PACKAGE);
+    let front = Data::new(Front {
+        page: PAGE.replace("BASE", base),
+        service,
+        client: Client::builder().redirect(Policy::none()).build().unwrap(),
+    });
+    let server = HttpServer::new(move || {
+        let app = App::new().app_data(front.clone());
+        app.default_service(to(answer))
+    });
+    let server = server.workers(1).disable_signals();
+    tokio::spawn(server.bind(("127.0.0.1", port)).unwrap().run());
+}
+
+async fn answer(request: HttpRequest, body: Bytes, front: Data<Front>) -> HttpResponse {
+    let module = request.path().strip_prefix("/client/");
+    match (request.path(), module, &front.service) {
+        ("/", _, _) => HttpResponse::Ok()
+            .content_type("text/html")
+            .body(front.page.clone()),
+        (_, Some(module), _) => HttpResponse::Ok()
+            .content_type("text/javascript")
+            .body(std::fs::read(PACKAGE.join("dist").join(module)).unwrap()),
+        (_, _, Some(service)) => pass_on(&request, body, &front.client, service).await,
+        _ => HttpResponse::NotFound().finish(),
+    }
+}
+
 async fn pass_on(
-    request: HttpRequest,
+    request: &HttpRequest,
     body: Bytes,
-    onward: Data<(Client, Option<String>)>,
+    client: &Client,
+    service: &str,
 ) -> HttpResponse {
-    let (client, Some(service)) = &**onward else {
-        return HttpResponse::NotFound().finish();
-    };
-    let method = request
-        .method()
-        .as_str()
-        .parse::<reqwest::Method>()
-        .unwrap();
-    let mut asked = client
-        .request(method, format!("{service}{}", request.uri()))
-        .body(body);
+    let method: Method = request.method().as_str().parse().unwrap();
+    let address = format!("{service}{}", request.uri());
+    let mut asked = client.request(method, address).body(body);
     for (name, value) in request.headers() {
         asked = asked.header(name.as_str(), value.as_bytes());
     }
@@ -88,7 +89,7 @@ async fn log_in(visitor: &Visitor) -> Value {
 
 /// Somebody with the app on a laptop and a phone, until they are logged out.
 async fn live(service: &TestApp, app: &str, auth: &str) {
-    service.registered(EMAIL).await;
+    service.registered(EMAIL).await.log_out().await;
     let (laptop, phone) = tokio::join!(Visitor::to(app), Visitor::to(app));
     laptop.go("/").await;
     laptop.shows("logged_out").await;
@@ -174,7 +175,7 @@ async fn an_app_of_the_same_origin_logs_in_and_is_sent_to_log_in_when_it_has_end
     let origin = format!("http://localhost:{port}");
     let settings = [("GATELODGE_SERVER__PUBLIC_URL", origin.as_str())];
     let service = TestApp::spawn_with(Stack::Embedded, &settings).await;
-    app(port, "", Some(format!("http://{}", service.address)));
+    serve(port, "", Some(format!("http://{}", service.address)));
     live(&service, &origin, &origin).await;
 }
 
@@ -187,6 +188,6 @@ async fn so_does_an_app_of_an_allowed_origin() {
         ("GATELODGE_AUTHZ__ALLOWED_RETURN_ORIGINS", origin.as_str()),
     ];
     let (service, auth) = site(Stack::Scaled, &settings).await;
-    app(port, &auth, None);
+    serve(port, &auth, None);
     live(&service, &origin, &auth).await;
 }
