@@ -15,17 +15,18 @@ fn the_types_are_those_of_the_description_and_what_the_readme_shows_fits_them() 
     run(npm_in(&PACKAGE).args(["run", "check"]));
 }
 
+async fn allow_ledger(app: Data<TestApp>, allowed: Path<bool>) -> HttpResponse {
+    app.allow_ledger(*allowed).await;
+    HttpResponse::NoContent().finish()
+}
+
 /// Where a test in Node takes the ledger from an instance, and gives it back.
 fn switch_of(app: Arc<TestApp>) -> String {
     let port = free_port();
     let server = HttpServer::new(move || {
-        let switch = async |app: Data<TestApp>, allowed: Path<bool>| {
-            app.allow_ledger(*allowed).await;
-            HttpResponse::NoContent()
-        };
         App::new()
             .app_data(Data::from(Arc::clone(&app)))
-            .route("/{allowed}", post().to(switch))
+            .route("/{allowed}", post().to(allow_ledger))
     });
     let server = server.workers(1).disable_signals();
     tokio::spawn(server.bind(("127.0.0.1", port)).unwrap().run());
