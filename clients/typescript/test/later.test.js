@@ -88,7 +88,8 @@ async function behindProxy(context, script, options) {
       return;
     }
     const { method, url, headers } = request;
-    const answer = await fetch(SERVICE + url, { method, headers: { cookie: headers.cookie ?? "" } });
+    const { cookie = "" } = headers;
+    const answer = await fetch(SERVICE + url, { method, headers: { cookie } });
     response.writeHead(answer.status, [...answer.headers].flat());
     response.end(Buffer.from(await answer.arrayBuffer()));
   });
@@ -134,7 +135,9 @@ test("a date to come back at is kept", async (context) => {
   assert.equal(asked.length, 2);
 });
 
-test("what cannot be done twice is sent once, and nothing for longer than patience lasts", LIMITED, async (context) => {
+test("what cannot be done twice is sent once, and nothing is waited for too long", LIMITED, async (
+  context,
+) => {
   const away = html(503, { "Retry-After": "0" });
   for (const [call, repeats] of [
     [({ whoami }) => whoami(), true],
@@ -167,6 +170,7 @@ test("a call can be given up before and while it is sent", async (context) => {
   const silent = () => {};
   const { gatelodge } = await behindProxy(context, [silent]);
   await assert.rejects(gatelodge.whoami({ signal: AbortSignal.abort() }), { name: "AbortError" });
-  await assert.rejects(gatelodge.whoami({ signal: AbortSignal.timeout(50) }), { name: "TimeoutError" });
+  const signal = AbortSignal.timeout(50);
+  await assert.rejects(gatelodge.whoami({ signal }), { name: "TimeoutError" });
   assert.equal(gatelodge.who.get().state, "unknown");
 });
