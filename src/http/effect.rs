@@ -41,7 +41,7 @@ pub(super) struct PendingBody {
     pending: usize,
     /// Which; for administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(required = false, value_type = Vec<String>)]
     instances: Option<Vec<InstanceId>>,
 }
 

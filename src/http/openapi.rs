@@ -1,9 +1,13 @@
 //! The API's description, written from the endpoints themselves.
 
+use actix_web::http::StatusCode;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Components, Content, ObjectBuilder, OpenApi, Ref, RefOr, Response};
+use utoipa::openapi::{
+    AllOfBuilder, Components, Content, ObjectBuilder, OpenApi, Ref, RefOr, Response, Responses,
+    Schema,
+};
 use utoipa::{Modify, OpenApi as _};
 
 use super::api::admin::{
@@ -20,6 +24,7 @@ use super::api::{
 use super::authz::{auth_request, ext_authz, forward_auth};
 use super::effect::PendingBody;
 use super::problem::{Document, Kind};
+use crate::domain::audit::Action;
 
 /// The API's description, as `OpenAPI` 3.1.
 #[must_use]
@@ -80,7 +85,7 @@ pub fn openapi() -> OpenApi {
         health::get_ready,
     ),
     components(schemas(Document, PendingBody)),
-    modifiers(&TheCookie, &Emptied, &Waiting, &Problems),
+    modifiers(&TheCookie, &OpenSets, &Emptied, &Waiting, &Problems),
 )]
 struct Description;
 
@@ -96,6 +101,28 @@ impl Modify for TheCookie {
         );
         let components = api.components.get_or_insert_with(Components::new);
         components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    }
+}
+
+/// What is in the sets that later versions may add to, for clients that have an answer to
+/// each. What is of them in an answer is any text, therefore.
+struct OpenSets;
+
+impl Modify for OpenSets {
+    fn modify(&self, api: &mut OpenApi) {
+        let codes: Vec<_> = Kind::ALL.iter().map(|kind| kind.code()).collect();
+        let actions: Vec<_> = Action::ALL.iter().map(|action| action.as_str()).collect();
+        let components = api.components.get_or_insert_with(Components::new);
+        for (name, description, texts) in [
+            ("ProblemCode", "The codes of problems there are.", codes),
+            ("Action", "What the audit log tells of.", actions),
+        ] {
+            let set = ObjectBuilder::new()
+                .schema_type(Type::String)
+                .description(Some(format!("{description} Later versions may have more.")))
+                .enum_values(Some(texts));
+            components.schemas.insert(name.to_owned(), set.into());
+        }
     }
 }
 
@@ -155,16 +182,31 @@ impl Modify for Waiting {
                 .get_or_insert_default()
                 .push(RefOr::T(parameter));
             let mut answer = Response::new(
-                "It is done, but with `wait=effective`: not all instances have said so yet. What \
-                 the call answers otherwise, if anything, stands beside this.",
+                "It is done, but with `wait=effective`: not all instances have said so yet.",
             );
-            let content = Content::new(Some(Ref::from_schema_name("Pending")));
+            let content = Content::new(Some(pending(&operation.responses)));
             answer
                 .content
                 .insert("application/json".to_owned(), RefOr::T(content));
             let answers = &mut operation.responses.responses;
             answers.insert("202".to_owned(), RefOr::T(answer));
         }
+    }
+}
+
+/// What the call answers otherwise, if anything, and how many are waited for.
+fn pending(answers: &Responses) -> RefOr<Schema> {
+    let pending = Ref::from_schema_name("Pending");
+    let otherwise = answers.responses.values().find_map(|answer| match answer {
+        RefOr::T(answer) => match answer.content.get("application/json")? {
+            RefOr::T(content) => content.schema.clone(),
+            RefOr::Ref(_) => None,
+        },
+        RefOr::Ref(_) => None,
+    });
+    match otherwise {
+        Some(otherwise) => AllOfBuilder::new().item(otherwise).item(pending).into(),
+        None => pending.into(),
     }
 }
 
@@ -234,15 +276,27 @@ fn complete(operation: &mut Operation, path: &str) {
         add(operation, Kind::StaleView);
     }
     for (status, response) in &mut operation.responses.responses {
-        if let RefOr::T(response) = response
-            && status.as_str() >= "400"
-        {
+        let RefOr::T(response) = response else {
+            continue;
+        };
+        if response.description.is_empty() {
+            response.description = reason(status).to_owned();
+        }
+        if status.as_str() >= "400" {
             let schema = Ref::from_schema_name("Problem");
             let content = RefOr::T(Content::new(Some(schema)));
             let media_type = "application/problem+json".to_owned();
             response.content.insert(media_type, content);
         }
     }
+}
+
+/// What a status says by itself: every answer has a description (`OpenAPI` 3.1, 4.8.17).
+fn reason(status: &str) -> &'static str {
+    let status = status.parse::<StatusCode>().ok();
+    status
+        .and_then(|it| it.canonical_reason())
+        .unwrap_or_default()
 }
 
 /// The first of what may be is nothing where a session is not needed.

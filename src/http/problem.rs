@@ -56,7 +56,7 @@ pub(super) struct Document<'a> {
     status: u16,
     #[schema(example = "The request has mistakes; see errors.")]
     detail: &'static str,
-    /// For programs to tell problems by.
+    /// For programs to tell problems by: one of `ProblemCode`, or of a later version.
     #[schema(example = "invalid_input")]
     code: &'static str,
     /// The mistakes in a request's body or query; with 422 only.

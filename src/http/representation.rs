@@ -40,7 +40,7 @@ pub(super) struct AttemptsBody {
     #[schema(example = 3)]
     failures: u32,
     /// Until when none is tried.
-    #[schema(value_type = Option<String>, format = DateTime, example = "2026-09-21T14:28:20.25Z")]
+    #[schema(required, value_type = Option<String>, format = DateTime, example = "2026-09-21T14:28:20.25Z")]
     blocked_until: Option<Timestamp>,
 }
 
@@ -69,6 +69,15 @@ pub(super) enum RoleName {
 pub(super) enum StatusName {
     Active,
     Locked,
+}
+
+/// Whether it was done.
+#[derive(ToSchema)]
+#[schema(as = Outcome, rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the domain's")]
+pub(super) enum OutcomeName {
+    Success,
+    Failure,
 }
 
 impl<'a> From<&'a Record> for UserView<'a> {
@@ -167,10 +176,11 @@ pub struct EventView<'a> {
     id: EventId,
     #[schema(value_type = String, format = DateTime, example = "2026-09-21T15:20:00Z")]
     at: Timestamp,
+    /// One of `Action`, or of a later version.
     #[schema(example = "role_changed")]
     action: &'a str,
     /// `failure`: it was refused, and changed nothing.
-    #[schema(value_type = String, example = "success")]
+    #[schema(value_type = OutcomeName)]
     outcome: &'static str,
     /// Who did it; null for an operator, and for who was not known yet.
     #[schema(required, value_type = Option<String>, format = Uuid)]

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use serde_json::Value;
+use gatelodge::domain::audit::Action;
+use serde_json::{Value, json};
 
 use crate::support::Stack::Embedded;
 use crate::support::TestApp;
@@ -130,12 +131,73 @@ async fn every_problem_leads_to_a_page() {
         .assert_problem(404, "not_found");
 }
 
+fn described_set(document: &Value, name: &str) -> BTreeSet<String> {
+    let texts = document["components"]["schemas"][name]["enum"].as_array();
+    let texts = texts.unwrap().iter().map(|text| text.as_str().unwrap());
+    texts.map(str::to_owned).collect()
+}
+
+/// A client's types are made of it.
+#[tokio::test]
+async fn the_description_says_what_each_answer_has_in_it() {
+    let app = TestApp::spawn(Embedded).await;
+    let document = app.browser().get("/openapi.json").await.json();
+    let mut ids = BTreeSet::new();
+    for item in document["paths"].as_object().unwrap().values() {
+        for operation in item.as_object().unwrap().values() {
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(ids.insert(id), "{id} is there twice");
+            let answers = operation["responses"].as_object().unwrap();
+            for (status, answer) in answers {
+                let said = answer["description"].as_str().unwrap_or_default();
+                assert!(!said.is_empty(), "{id}: {status} says nothing");
+            }
+            let schema = |status| {
+                let content = answers.get(status)?.get("content")?;
+                Some(&content["application/json"]["schema"])
+            };
+            let Some(pending) = schema("202") else {
+                continue;
+            };
+            let is_waited_for = json!({ "$ref": "#/components/schemas/Pending" });
+            let both = match schema("200").or(schema("201")) {
+                Some(otherwise) => json!({ "allOf": [otherwise, is_waited_for] }),
+                None => is_waited_for,
+            };
+            assert_eq!(*pending, both, "{id}");
+        }
+    }
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let required = schema["required"].as_array().into_iter().flatten();
+        let required: Vec<_> = required.map(|field| field.as_str().unwrap()).collect();
+        for (field, described) in schema["properties"].as_object().into_iter().flatten() {
+            let can_be_null = described["type"].is_array();
+            let is_there = required.contains(&field.as_str());
+            assert!(
+                is_there || !can_be_null,
+                "{name}.{field}: left out, or null"
+            );
+            assert_ne!(
+                described.get("default"),
+                Some(&Value::Null),
+                "{name}.{field}"
+            );
+        }
+    }
+    let codes = problem_codes().into_iter().collect();
+    assert_eq!(described_set(&document, "ProblemCode"), codes);
+    let actions = Action::ALL.iter().map(|action| action.as_str().to_owned());
+    assert_eq!(described_set(&document, "Action"), actions.collect());
+    let outcomes = ["failure", "success"].map(str::to_owned).into();
+    assert_eq!(described_set(&document, "Outcome"), outcomes);
+}
+
 /// Every action of the audit log is in the guide.
 #[test]
 fn every_action_is_documented() {
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md");
     let guide = std::fs::read_to_string(guide).unwrap();
-    for action in gatelodge::domain::audit::Action::ALL {
+    for action in Action::ALL {
         assert!(
             guide.contains(&format!("`{}`", action.as_str())),
             "{action:?}"

@@ -5,22 +5,18 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::site;
 use crate::support::app::{ADMIN, NO_ADMIN, PASSWORD, Stack};
 use crate::support::chromium::Visitor;
-use crate::support::servers::{executable, installed, no_way};
+use crate::{npm, site};
 
 const AXE: &str = "axe-core@4.14.1";
 
 /// The script of axe-core, from npm.
 fn axe() -> String {
-    let found = || executable(&["npm"]);
-    let npm = found().or_else(|| installed("npm", found));
-    let npm = npm.unwrap_or_else(|| no_way("npm", "put it into PATH"));
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(AXE);
     let script = folder.join("node_modules/axe-core/axe.min.js");
     if !script.exists() {
-        let fetched = Command::new(npm)
+        let fetched = Command::new(npm())
             .args([
                 "install",
                 "--no-save",

@@ -7,6 +7,7 @@
 )]
 
 mod barriers;
+mod client;
 mod cors;
 mod life;
 mod returning;
@@ -19,8 +20,10 @@ mod returning;
 )]
 mod support;
 
+use std::path::PathBuf;
+
 use support::app::{Stack, TestApp};
-use support::servers::free_port;
+use support::servers::{executable, free_port, installed, no_way};
 
 /// An instance that browsers find at its public URL.
 async fn site(stack: Stack, settings: &[(&str, &str)]) -> (TestApp, String) {
@@ -36,4 +39,10 @@ async fn site(stack: Stack, settings: &[(&str, &str)]) -> (TestApp, String) {
     all.extend(settings);
     let app = TestApp::spawn_with(stack, &all).await;
     (app, origin)
+}
+
+fn npm() -> PathBuf {
+    let found = || executable(&["npm"]);
+    let npm = found().or_else(|| installed("npm", found));
+    npm.unwrap_or_else(|| no_way("npm", "put it into PATH"))
 }

@@ -39,35 +39,35 @@ pub struct Body {
 /// The sessions that everything given holds for; or everyone's.
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = SessionFilter, min_properties = 1)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct Filter {
     /// Whose.
-    #[serde(deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(required = false, value_type = String, format = Uuid)]
     pub(in crate::http) user_id: Option<String>,
     /// An address, or a range such as `203.0.113.0/24`.
-    #[serde(deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(required = false, value_type = String)]
     pub(in crate::http) ip: Option<String>,
     /// What the user agent has in it, upper and lower case alike, three
     /// characters at least.
-    #[serde(deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(required = false, value_type = String)]
     pub(in crate::http) user_agent: Option<String>,
     /// RFC 3339.
-    #[serde(deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(required = false, value_type = String, format = DateTime)]
     pub(in crate::http) issued_before: Option<String>,
     /// RFC 3339.
-    #[serde(deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(required = false, value_type = String, format = DateTime)]
     pub(in crate::http) issued_after: Option<String>,
     /// RFC 3339. What the ledger knows of this is up to 5 % of the idle timeout old.
-    #[serde(deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(required = false, value_type = String, format = DateTime)]
     pub(in crate::http) last_seen_before: Option<String>,
     /// `true`, and nothing else: all sessions there are, the one that asks included.
-    #[serde(deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(required = false, value_type = bool)]
     pub(in crate::http) everyone: Option<bool>,
 }
