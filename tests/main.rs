@@ -10,6 +10,7 @@
 
 mod api;
 mod architecture;
+mod monitoring;
 mod program;
 mod protocol;
 mod proxies;

@@ -312,19 +312,42 @@ fn origins_of_cors_are_exact() {
     }
 }
 
-/// After a change that is meant, `gatelodge config env > .env.example` and
-/// `gatelodge config reference > docs/configuration.md`.
+/// After a change that is meant, `gatelodge config env > .env.example`,
+/// `gatelodge config reference > docs/configuration.md` and
+/// `gatelodge config metrics > docs/metrics.md`.
 #[test]
 fn what_is_documented_is_what_is_read() {
     let folder = tempfile::tempdir().unwrap();
     for (command, file) in [
         ("env", ".env.example"),
         ("reference", "docs/configuration.md"),
+        ("metrics", "docs/metrics.md"),
     ] {
         let printed = run(folder.path(), &["config", command]).stdout;
         let written = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         let written = std::fs::read_to_string(written).unwrap();
         assert_eq!(String::from_utf8(printed).unwrap(), written, "{file}");
+    }
+}
+
+#[test]
+fn metrics_are_not_told_where_the_service_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |metrics: &str| {
+        let mut command = command(folder.path());
+        command
+            .env("GATELODGE_SERVER__BIND", "127.0.0.1:8080")
+            .env("GATELODGE_METRICS__BIND", metrics);
+        outcome(command.args(["config", "check"]))
+    };
+    for wrong in ["127.0.0.1:8080", "0.0.0.0:8080", "nowhere"] {
+        let refused = check(wrong);
+        assert_eq!(refused.status.code(), Some(1), "{wrong}");
+        let error = String::from_utf8(refused.stderr).unwrap();
+        assert!(error.contains("metrics.bind is "), "{error}");
+    }
+    for right in ["127.0.0.1:9100", "127.0.0.2:8080", "[::1]:8080"] {
+        assert_eq!(check(right).status.code(), Some(0), "{right}");
     }
 }
 
