@@ -192,7 +192,8 @@ impl Edge {
     }
 }
 
-fn begin(request: &ServiceRequest) -> Option<UnderWay> {
+/// Has the request's connection know that its head has come.
+pub(super) fn begin(request: &ServiceRequest) -> Option<UnderWay> {
     request.conn_data::<Requests>().map(Requests::begin)
 }
 

@@ -6,11 +6,14 @@ use std::io;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_web::body::BoxBody;
+use actix_web::dev::{Server, ServiceRequest};
 use actix_web::http::header::{ALLOW, CONTENT_TYPE};
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{Data, resource, route, to};
 use actix_web::{App, HttpResponse, guard};
 
+use super::edge::begin;
 use super::server::{Capacity, Place, answer};
 use super::services::Services;
 use crate::telemetry::metrics;
@@ -44,6 +47,12 @@ pub fn serve_metrics(listener: TcpListener, services: Services) -> io::Result<Se
             .app_data(Data::new(services.clone()))
             .service(metrics)
             .default_service(to(async || HttpResponse::NotFound().finish()))
+            .wrap(from_fn(
+                async |request: ServiceRequest, next: Next<BoxBody>| {
+                    let _under_way = begin(&request);
+                    next.call(request).await
+                },
+            ))
     })
 }
 

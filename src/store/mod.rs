@@ -51,11 +51,21 @@ impl Unavailable {
 }
 
 /// How the connections of a pool stand.
-fn standing(pool: Pool, idle: usize, in_use: usize, limit: usize, waiting: usize) -> Vec<Reading> {
-    vec![
-        POOL_CONNECTIONS.shows((pool, Use::Idle), idle),
-        POOL_CONNECTIONS.shows((pool, Use::InUse), in_use),
-        POOL_SIZE.shows(pool, limit),
-        POOL_WAITING.shows(pool, waiting),
-    ]
+#[derive(Clone, Copy)]
+struct Standing {
+    idle: usize,
+    in_use: usize,
+    limit: usize,
+    waiting: usize,
+}
+
+impl Standing {
+    fn readings(self, of: Pool) -> Vec<Reading> {
+        vec![
+            POOL_CONNECTIONS.shows((of, Use::Idle), self.idle),
+            POOL_CONNECTIONS.shows((of, Use::InUse), self.in_use),
+            POOL_SIZE.shows(of, self.limit),
+            POOL_WAITING.shows(of, self.waiting),
+        ]
+    }
 }

@@ -13,13 +13,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use deadpool::Status;
 use deadpool::managed::{Manager, Metrics, Object, PoolError, QueueMode, RecycleResult};
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Row as _};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::store::Standing;
 use crate::telemetry::metrics::{self, CONNECTIONS_REPLACED};
 
 /// No connection is older, so that a pool follows its address to another server
@@ -105,8 +105,14 @@ impl Pool {
         self.0.close();
     }
 
-    pub(super) fn status(&self) -> Status {
-        self.0.status()
+    pub(super) fn standing(&self) -> Standing {
+        let status = self.0.status();
+        Standing {
+            idle: status.available,
+            in_use: status.size.saturating_sub(status.available),
+            limit: status.max_size,
+            waiting: status.waiting,
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use super::pool::{self, Lent, Pool};
 use super::rows::{AppendedRow, RevocationColumns};
 use super::schema;
 use crate::domain::revocation::{Appended, Entry, Revocation};
+use crate::store::Standing;
 
 /// How long each step of the start may take that is not a migration.
 const START_DEADLINE: Duration = Duration::from_secs(5);
@@ -144,8 +145,8 @@ impl Database {
         self.pool.close();
     }
 
-    pub(super) fn pool(&self) -> &Pool {
-        &self.pool
+    pub(super) fn standing(&self) -> Standing {
+        self.pool.standing()
     }
 }
 

@@ -16,6 +16,7 @@ use sqlx::{ConnectOptions as _, Sqlite, SqliteConnection, Transaction};
 use super::rows::{AppendedRow, RevocationColumns};
 use super::{DEADLINE, schema};
 use crate::domain::revocation::{Appended, Entry, Revocation};
+use crate::store::Standing;
 
 #[derive(Clone)]
 pub struct Database {
@@ -114,8 +115,16 @@ impl Database {
         self.writer.begin_with("begin immediate").await
     }
 
-    pub(super) const fn readers(&self) -> &SqlitePool {
-        &self.readers
+    /// Of those who read: there is one writer.
+    pub(super) fn standing(&self) -> Standing {
+        let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let idle = self.readers.num_idle();
+        Standing {
+            idle,
+            in_use: number(self.readers.size()).saturating_sub(idle),
+            limit: number(self.readers.options().get_max_connections()),
+            waiting: 0,
+        }
     }
 
     pub(super) async fn close(&self) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use deadpool_redis::{Hook, HookError, Manager, Pool, Runtime, Status, Timeouts};
+use deadpool_redis::{Hook, HookError, Manager, Pool, Runtime, Timeouts};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, join_all};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -20,6 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::address::{Address, Cluster, tcp_settings};
 use super::failure::Failure;
 use super::{Request, sentinels};
+use crate::store::Standing;
 
 const MAX_CONNECTIONS: usize = 16;
 
@@ -76,11 +77,17 @@ impl Generation {
         self.began.elapsed()
     }
 
-    pub(super) fn pool_status(&self) -> Option<Status> {
-        match self.link.peek()? {
-            Ok(Link::Server(server)) => Some(server.pool.status()),
-            Ok(Link::Cluster(_)) | Err(_) => None,
-        }
+    pub(super) fn standing(&self) -> Option<Standing> {
+        let Ok(Link::Server(server)) = self.link.peek()? else {
+            return None;
+        };
+        let status = server.pool.status();
+        Some(Standing {
+            idle: status.available,
+            in_use: status.size.saturating_sub(status.available),
+            limit: status.max_size,
+            waiting: status.waiting,
+        })
     }
 
     pub(super) async fn connection(&self, request: Request<'_>) -> Result<Connection, Failure> {

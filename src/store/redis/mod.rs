@@ -14,7 +14,6 @@ mod subscription;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use deadpool_redis::Status;
 use redis::{Cmd, FromRedisValue, Value};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -23,7 +22,7 @@ use self::address::Address;
 use self::connections::Generation;
 use self::failure::Failure;
 pub use self::subscription::Subscription;
-use crate::store::{Unavailable, standing};
+use crate::store::Unavailable;
 use crate::telemetry::metrics::{
     self, CONNECTIONS_REPLACED, Reading, STORE_DURATION, STORE_ERRORS,
 };
@@ -138,19 +137,8 @@ impl Redis {
     /// How the pool stands, if there is one: a cluster has none.
     #[must_use]
     pub fn readings(&self) -> Vec<Reading> {
-        let status = self.present().pool_status();
-        let of = |status: Status| {
-            let idle = status.available;
-            let in_use = status.size.saturating_sub(idle);
-            standing(
-                metrics::Pool::Redis,
-                idle,
-                in_use,
-                status.max_size,
-                status.waiting,
-            )
-        };
-        status.map(of).unwrap_or_default()
+        let standing = self.present().standing();
+        standing.map_or_else(Vec::new, |standing| standing.readings(metrics::Pool::Redis))
     }
 
     fn present(&self) -> Arc<Generation> {

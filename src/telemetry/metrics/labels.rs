@@ -196,23 +196,17 @@ impl Label for Route {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    labels! {
-        Colour "colour" { Red "red", Green "green" }
-        Size "size" { Small "small", Large "large", Huge "huge" }
-    }
+    use crate::telemetry::metrics::{CheckOutcome, CheckSource};
 
     #[test]
     fn each_combination_of_labels_has_a_position_of_its_own() {
-        type All = (Route, Colour, Size);
+        type All = (Route, CheckSource, CheckOutcome);
         for (route, name) in [(Route::OTHER, "other"), (Route::of("/a"), "/a")] {
-            let position = Labels::position((route, Colour::Green, Size::Large));
-            let expected = [("route", name), ("colour", "green"), ("size", "large")];
+            let position = Labels::position((route, CheckSource::Ledger, CheckOutcome::Ended));
+            let expected = [("route", name), ("source", "ledger"), ("outcome", "ended")];
             assert_eq!(All::values(position).unwrap(), expected);
         }
-        let position = Labels::position((Colour::Red, Size::Huge));
-        let expected = [("colour", "red"), ("size", "huge")];
-        assert_eq!(<(Colour, Size)>::values(position).unwrap(), expected);
-        assert_eq!(<(Colour, Size)>::WIDTH, 6);
+        let last = Labels::position((CheckSource::Ledger, CheckOutcome::Unavailable));
+        assert_eq!(last + 1, <(CheckSource, CheckOutcome)>::WIDTH);
     }
 }

@@ -47,9 +47,9 @@ labels! {
     }
     /// What was done in another's stead, or was left for later.
     Fallback "fallback" {
-        /// A check went on with the ledger, since the hot store did not answer.
+        /// The ledger was asked, since the hot store did not answer.
         HotStoreSilent "hot_store_silent",
-        /// A check went on with the ledger, since the view was not fresh.
+        /// The ledger was asked, since the view was not fresh.
         ViewStale "view_stale",
         /// A copy was not kept in the hot store.
         CopyNotKept "copy_not_kept",
@@ -83,7 +83,7 @@ labels! {
         EveryoneEnded "everyone_ended",
     }
     /// How an entry of the revocation log came into an instance's view.
-    Arrival "by" {
+    Arrival "via" {
         /// The instance itself has appended it.
         Own "own",
         Push "push",
