@@ -178,9 +178,9 @@ mod tests {
         let page = Page::default();
         let written = page.clone();
         let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
             .fmt_fields(one_line())
             .event_format(Line { time: Time::Whole })
-            .with_ansi(false)
             .with_writer(move || page.clone())
             .finish();
         let hostile =
