@@ -14,6 +14,7 @@ use crate::domain::session::Record;
 use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
 use crate::store::Unavailable;
+use crate::telemetry::traces::STEPS;
 
 /// Of each action. It keeps a flood from filling the disk; the log has a line for each
 /// request all the same.
@@ -43,6 +44,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn list_events(
         &self,
         filter: EventFilter,

@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::{Semaphore, oneshot};
+use tracing::Instrument as _;
 
 use crate::domain::password::{Cost, NewPassword, Password, PasswordHash, Scheme, spin};
 use crate::domain::user::Credentials;
 use crate::entropy;
+use crate::telemetry::traces::STEPS;
 
 /// How much work may wait.
 const QUEUED_WORK: Duration = Duration::from_secs(2);
@@ -150,7 +152,9 @@ impl Hasher {
             drop(place);
         });
         self.jobs.send(job).map_err(|_| Busy)?;
-        let answered = tokio::time::timeout(PATIENCE, answered).await;
+        let step = tracing::info_span!(target: STEPS, "hash");
+        let answered = tokio::time::timeout(PATIENCE, answered).instrument(step);
+        let answered = answered.await;
         answered.map_err(|_| Busy)?.map_err(|_| Busy)
     }
 }

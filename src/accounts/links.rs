@@ -15,6 +15,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::User;
 use crate::entropy;
 use crate::store::ledger::{NewLink, NewUser};
+use crate::telemetry::traces::STEPS;
 
 pub use crate::store::ledger::{Earlier, FirstAdmin};
 
@@ -51,6 +52,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::NotFound`] or [`Error::Unavailable`].
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn issue_password_link(&self, user: UserId, act: Act) -> Result<IssuedLink, Error> {
         let link = IssuedLink::mint(act.at);
         if self.ledger.issue_link(user, &link.to_be(), act).await? {
@@ -82,6 +84,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::InvalidLink`], [`Error::Busy`] or [`Error::Unavailable`].
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn redeem(
         &self,
         token: &LinkToken,
@@ -104,6 +107,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn is_setup_link(&self, token: &LinkToken) -> Result<bool, Error> {
         let now = self.sessions.clock().now();
         Ok(self.ledger.is_setup_link(&token.digest(), now).await?)
@@ -113,6 +117,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::InvalidLink`] or [`Error::Unavailable`].
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn link_holder(&self, token: &LinkToken) -> Result<User, Error> {
         let now = self.sessions.clock().now();
         let holder = self.ledger.find_link_holder(&token.digest(), now).await?;
@@ -124,6 +129,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::InvalidLink`], [`Error::EmailTaken`], [`Error::Busy`] or
     /// [`Error::Unavailable`].
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn set_up(&self, token: &LinkToken, by: SetUp, act: Act) -> Result<User, Error> {
         let digest = token.digest();
         if !self.ledger.is_setup_link(&digest, act.at).await? {

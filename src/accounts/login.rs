@@ -17,6 +17,7 @@ use crate::domain::user::{CredentialVersion, Status};
 use crate::sessions::Issued;
 use crate::store::Unavailable;
 use crate::store::ledger::Proof;
+use crate::telemetry::traces::STEPS;
 
 pub struct LogIn {
     pub email: Email,
@@ -57,6 +58,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::InvalidCredentials`], [`Error::TooManyAttempts`], [`Error::Busy`] or
     /// [`Error::Unavailable`].
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn log_in(self: &Arc<Self>, request: LogIn) -> Result<Issued, Error> {
         let LogIn {
             email,

@@ -9,6 +9,7 @@ use crate::domain::device::DeviceClaim;
 use crate::domain::password::{NewPassword, Password};
 use crate::domain::session::Record;
 use crate::sessions::Issued;
+use crate::telemetry::traces::STEPS;
 
 impl Accounts {
     /// Sets a new password, ends all the user's sessions, and issues a new one
@@ -17,6 +18,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::WrongPassword`], [`Error::TooManyAttempts`], [`Error::SessionEnded`],
     /// [`Error::CredentialChanged`], [`Error::Busy`] or [`Error::Unavailable`].
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn change_password(
         self: &Arc<Self>,
         by: &Record,

@@ -10,10 +10,12 @@ use crate::domain::password::Password;
 use crate::domain::session::Record;
 use crate::domain::user::{User, UserName};
 use crate::store::ledger::ChangedEmail;
+use crate::telemetry::traces::STEPS;
 
 impl Accounts {
     /// # Errors
     /// [`Error::SessionEnded`] or [`Error::Unavailable`].
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn change_name(
         &self,
         by: &Record,
@@ -39,6 +41,7 @@ impl Accounts {
     /// [`Error::WrongPassword`], [`Error::TooManyAttempts`], [`Error::EmailTaken`],
     /// [`Error::SessionEnded`], [`Error::CredentialChanged`], [`Error::Busy`] or
     /// [`Error::Unavailable`].
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn change_email(
         self: &Arc<Self>,
         by: &Record,
@@ -73,6 +76,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::WrongPassword`], [`Error::TooManyAttempts`], [`Error::SessionEnded`],
     /// [`Error::CredentialChanged`], [`Error::Busy`] or [`Error::Unavailable`].
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn delete_account(
         self: &Arc<Self>,
         by: &Record,

@@ -13,6 +13,7 @@ use crate::domain::password::NewPassword;
 use crate::domain::user::{Role, UserName};
 use crate::sessions::Issued;
 use crate::store::ledger::NewUser;
+use crate::telemetry::traces::STEPS;
 
 pub struct Register {
     pub email: Email,
@@ -33,6 +34,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::RegistrationClosed`], [`Error::EmailTaken`], [`Error::Busy`] or
     /// [`Error::Unavailable`].
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn register(&self, request: Register) -> Result<Issued, Error> {
         if !self.registration_is_open {
             return Err(Error::RegistrationClosed);

@@ -15,6 +15,7 @@ use crate::domain::user::{Role, Status, User, UserName};
 use crate::entropy;
 use crate::store::Unavailable;
 use crate::store::ledger::{Administered, NewUser};
+use crate::telemetry::traces::STEPS;
 
 pub struct NewAccount {
     pub email: Email,
@@ -47,6 +48,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn list_users(
         &self,
         search: Option<&Fragment>,
@@ -59,6 +61,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn users_among(
         &self,
         ids: impl IntoIterator<Item = UserId>,
@@ -74,6 +77,7 @@ impl Accounts {
 
     /// # Errors
     /// [`Error::NotFound`] or [`Error::Unavailable`].
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn user(&self, user: UserId) -> Result<User, Error> {
         let found = self.ledger.credentials_of(user).await?;
         found.map(|found| found.user).ok_or(Error::NotFound)
@@ -90,6 +94,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::EmailTaken`] or [`Error::Unavailable`].
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn invite(&self, account: NewAccount, act: Act) -> Result<Created, Error> {
         let invitation = IssuedLink::mint(act.at);
         let new = NewUser {
@@ -147,6 +152,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::LastAdmin`] or [`Error::Unavailable`].
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn set_status(&self, user: UserId, status: Status, act: Act) -> Result<User, Error> {
         let ledger = self.ledger.clone();
         self.administer(Box::new(async move {
@@ -157,6 +163,7 @@ impl Accounts {
 
     /// # Errors
     /// [`Error::NotFound`], [`Error::LastAdmin`] or [`Error::Unavailable`].
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn set_role(&self, user: UserId, role: Role, act: Act) -> Result<User, Error> {
         let ledger = self.ledger.clone();
         self.administer(Box::new(
@@ -169,6 +176,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::LastAdmin`] or [`Error::Unavailable`].
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn delete_user(&self, user: UserId, act: Act) -> Result<User, Error> {
         let ledger = self.ledger.clone();
         self.administer(Box::new(async move { ledger.delete_user(user, act).await }))

@@ -3,22 +3,16 @@
 use super::print::print;
 use crate::config::Settings;
 use crate::startup::Application;
-use crate::telemetry::logs;
+use crate::telemetry;
 
 pub(super) async fn serve(settings: Settings) -> anyhow::Result<()> {
-    logs::start(&settings.log);
+    let traces = telemetry::start(&settings);
     let public_url = settings.server.public_url.clone();
-    let ledger = if settings.database.is_sqlite() {
-        "SQLite"
-    } else {
-        "PostgreSQL"
-    };
-    let hot_store = if settings.redis.url.is_some() {
-        "Redis"
-    } else {
-        "none"
-    };
+    let (ledger, hot_store) = (settings.database.system(), settings.redis.system());
     let application = Application::build(settings).await?;
+    if let Some(traces) = &traces {
+        traces.begin(application.instance())?;
+    }
     let address = application.address();
     print(&format!(
         "gatelodge {} listens on http://{address}\n\
@@ -35,5 +29,9 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<()> {
     if address.ip().is_loopback() && !public_url.is_loopback() {
         tracing::warn!(%address, public_url = public_url.origin(), "only this machine reaches the address bound");
     }
-    application.run().await
+    let ran = application.run().await;
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    ran
 }

@@ -54,6 +54,16 @@ impl Database {
         self.url.starts_with("sqlite://")
     }
 
+    /// For people.
+    #[must_use]
+    pub fn system(&self) -> &'static str {
+        if self.is_sqlite() {
+            "SQLite"
+        } else {
+            "PostgreSQL"
+        }
+    }
+
     /// The folder of a SQLite database, where all of an embedded instance lies.
     #[must_use]
     pub fn data_directory(&self) -> Option<PathBuf> {

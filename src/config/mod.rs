@@ -19,6 +19,7 @@ mod secrets;
 mod server;
 mod session;
 mod throttle;
+mod traces;
 
 use std::path::Path;
 
@@ -38,6 +39,7 @@ pub use registration::Registration;
 pub use secrets::{Secrets, secret_key};
 pub use server::{PublicUrl, Server};
 pub use session::Session;
+pub use traces::Traces;
 
 use reader::{Reader, Source};
 
@@ -64,6 +66,7 @@ pub struct Settings {
     pub audit: Audit,
     pub docs: Docs,
     pub log: Log,
+    pub traces: Traces,
 }
 
 impl Settings {
@@ -107,6 +110,7 @@ impl Settings {
             audit: Audit::read(from),
             docs: Docs::read(from),
             log: Log::read(from),
+            traces: Traces::read(from),
         };
         settings.look_at_the_whole(from);
         settings

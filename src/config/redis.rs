@@ -59,6 +59,12 @@ impl Redis {
         }
     }
 
+    /// For people.
+    #[must_use]
+    pub const fn system(&self) -> &'static str {
+        if self.url.is_some() { "Redis" } else { "none" }
+    }
+
     /// Whether certificates are given that nothing is held against.
     pub(super) fn has_idle_ca(&self) -> bool {
         let has_tls = |url: &String| url.starts_with("rediss");

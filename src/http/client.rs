@@ -20,11 +20,21 @@ pub(super) fn address_of(request: &HttpRequest, services: &Services) -> Option<I
     )
 }
 
-/// As the request's span names it, if the app has spans.
+/// As the request's span names it, if the app has spans: as a trusted proxy has, or else
+/// by an id of its own.
 pub(super) fn id_of(request: &HttpRequest) -> Option<RequestId> {
     let extensions = request.extensions();
+    if let Some(given) = extensions.get::<RequestId>() {
+        return Some(*given);
+    }
     let id = extensions.get::<tracing_actix_web::RequestId>()?;
     Some(Uuid::from(*id).into())
+}
+
+/// Whether the request comes from a proxy that is believed.
+pub(super) fn is_of_trusted_proxy(request: &HttpRequest, services: &Services) -> bool {
+    let peer = request.peer_addr();
+    peer.is_some_and(|peer| services.trusted_proxies.contains(peer.ip()))
 }
 
 pub(super) fn source_of(request: &HttpRequest, services: &Services) -> Source {

@@ -14,7 +14,7 @@ use url::Origin;
 
 /// What a page may read beside what any page may (Fetch, "CORS-safelisted response-header
 /// name").
-const EXPOSED: HeaderValue = HeaderValue::from_static("retry-after");
+const EXPOSED: HeaderValue = HeaderValue::from_static("retry-after, x-request-id");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 const HEADERS: HeaderValue = HeaderValue::from_static("content-type");
 /// In seconds: an origin taken off the list is soon refused everywhere.

@@ -22,11 +22,12 @@ use super::client::id_of;
 use super::connection::{Requests, UnderWay};
 use super::cors::{Audience, Cors};
 use super::cross_site::OwnOrigins;
-use super::headers::{Transport, set_headers};
+use super::headers::{Transport, set_headers, set_request_id};
 use super::problem::{Kind, Problem};
-use super::span::report;
+use super::span::{named, report};
 use crate::config::Settings;
 use crate::domain::id::RequestId;
+use crate::telemetry::request::{unseen, within};
 
 const MAX_URI: usize = 8 * 1024;
 const MAX_HEADERS: usize = 16 * 1024;
@@ -74,7 +75,17 @@ impl Edge {
         }))
     }
 
-    pub(super) async fn guard<B: MessageBody + 'static>(
+    pub(super) fn guard<B: MessageBody + 'static>(
+        self,
+        deadline: Deadline,
+        request: ServiceRequest,
+        next: Next<B>,
+    ) -> impl Future<Output = Result<ServiceResponse, Error>> {
+        let named = named(request.request());
+        within(named, self.guard_named(deadline, request, next))
+    }
+
+    async fn guard_named<B: MessageBody + 'static>(
         self,
         deadline: Deadline,
         mut request: ServiceRequest,
@@ -98,7 +109,16 @@ impl Edge {
 
     /// For checks, which change nothing: method and origin are those of the request that
     /// is asked about, and so is a body that is announced, whether or not it comes.
-    pub(super) async fn guard_check<B: MessageBody + 'static>(
+    pub(super) fn guard_check<B: MessageBody + 'static>(
+        self,
+        request: ServiceRequest,
+        next: Next<B>,
+    ) -> impl Future<Output = Result<ServiceResponse, Error>> {
+        let named = named(request.request());
+        within(named, self.guard_named_check(request, next))
+    }
+
+    async fn guard_named_check<B: MessageBody + 'static>(
         self,
         mut request: ServiceRequest,
         next: Next<B>,
@@ -148,17 +168,24 @@ impl Edge {
         audience: Audience,
         request_id: Option<RequestId>,
     ) -> Result<ServiceResponse, Error> {
+        let set_headers = move |headers: &mut HeaderMap| {
+            self.set_headers(headers);
+            audience.set_headers(headers);
+            set_request_id(headers, request_id);
+        };
         match answered {
             Ok(mut response) => {
-                self.set_headers(response.headers_mut());
-                audience.set_headers(response.headers_mut());
+                set_headers(response.headers_mut());
                 Ok(response)
             }
             Err(mut error) => {
-                report(request_id, error.as_response_error().status_code());
+                // It becomes an answer outside of the request's span.
+                if let Some(problem) = error.as_error::<Problem>() {
+                    problem.tell();
+                }
+                report(unseen(), error.as_response_error().status_code());
                 error.add_response_mapper(move |mut response| {
-                    self.set_headers(response.headers_mut());
-                    audience.set_headers(response.headers_mut());
+                    set_headers(response.headers_mut());
                     response
                 });
                 Err(error)

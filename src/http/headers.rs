@@ -5,8 +5,10 @@ use actix_web::http::header::{
     REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use url::Origin;
+use uuid::Uuid;
 
 use crate::config::PublicUrl;
+use crate::domain::id::RequestId;
 
 macro_rules! page_policy {
     () => {
@@ -63,6 +65,18 @@ pub(super) fn set_headers(headers: &mut HeaderMap) {
     }
     for (name, value) in ALWAYS {
         headers.insert(name, value);
+    }
+}
+
+/// By which whoever asks and whoever looks it up speak of the same request.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+pub(super) fn set_request_id(headers: &mut HeaderMap, id: Option<RequestId>) {
+    let mut text = Uuid::encode_buffer();
+    if let Some(id) = id
+        && let Ok(value) = HeaderValue::from_str(id.as_uuid().hyphenated().encode_lower(&mut text))
+    {
+        headers.insert(X_REQUEST_ID, value);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Errors as clients see them: RFC 9457 problem details. The one file that maps
 //! errors to HTTP, and the one place where a failure is logged.
 
+use std::cell::RefCell;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -9,12 +10,14 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHEN
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use tracing::field;
 use utoipa::ToSchema;
 
 use super::headers::set_headers;
 pub(super) use super::kind::Kind;
 use crate::accounts;
 use crate::store::Unavailable;
+use crate::telemetry::request::unseen;
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Cookie realm=\"gatelodge\"");
@@ -26,7 +29,8 @@ pub(super) struct Problem {
     errors: Vec<FieldError>,
     /// If it is not the same for all of its kind.
     retry_after: Option<Duration>,
-    source: Option<anyhow::Error>,
+    /// Told once.
+    source: RefCell<Option<anyhow::Error>>,
 }
 
 /// One mistake in a request's body or query.
@@ -83,7 +87,7 @@ impl Problem {
     /// A failure of ours, with its cause for the log.
     pub(super) fn internal(source: impl Into<anyhow::Error>) -> Self {
         Self {
-            source: Some(source.into()),
+            source: RefCell::new(Some(source.into())),
             ..Kind::Internal.into()
         }
     }
@@ -91,7 +95,7 @@ impl Problem {
     /// A store that does not answer, with its cause for the log.
     pub(super) fn unavailable(source: impl Into<anyhow::Error>) -> Self {
         Self {
-            source: Some(source.into()),
+            source: RefCell::new(Some(source.into())),
             ..Kind::Unavailable.into()
         }
     }
@@ -116,6 +120,21 @@ impl Problem {
         }
     }
 
+    /// Writes down, inside the request's span, what it was.
+    pub(super) fn tell(&self) {
+        let code = self.kind.code();
+        tracing::Span::current().record("problem", field::display(code));
+        if let Some(source) = self.source.take() {
+            let request_id = unseen().map(field::display);
+            tracing::error!(
+                request_id,
+                code,
+                error = format!("{source:#}"),
+                "the request failed"
+            );
+        }
+    }
+
     pub(super) fn errors(&self) -> &[FieldError] {
         &self.errors
     }
@@ -127,7 +146,7 @@ impl From<Kind> for Problem {
             kind,
             errors: Vec::new(),
             retry_after: None,
-            source: None,
+            source: RefCell::default(),
         }
     }
 }
@@ -181,11 +200,8 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let (status, code) = (self.kind.status(), self.kind.code());
-        tracing::Span::current().record("problem", code);
-        if let Some(source) = &self.source {
-            tracing::error!(code, error = format!("{source:#}"), "the request failed");
-        }
+        self.tell();
+        let status = self.kind.status();
         let mut response = HttpResponse::build(status);
         response.insert_header((CONTENT_TYPE, PROBLEM_JSON));
         if status == StatusCode::UNAUTHORIZED {

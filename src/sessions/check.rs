@@ -16,6 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::token::Claim;
 use crate::domain::verdict::{Source, Verdict};
 use crate::store::Unavailable;
+use crate::telemetry::traces::STEPS;
 
 /// How long a check waits for its turn to ask the ledger.
 const LEDGER_TURN: Duration = Duration::from_millis(500);
@@ -78,6 +79,7 @@ impl Sessions {
         }
     }
 
+    #[tracing::instrument(name = "check", target = STEPS, skip_all)]
     async fn check_elsewhere(
         self: &Arc<Self>,
         digest: &TokenDigest,

@@ -14,6 +14,7 @@ use crate::domain::session::Record;
 use crate::domain::time::Uptime;
 use crate::domain::verdict::Source;
 use crate::store::Unavailable;
+use crate::telemetry::request::carried;
 
 type Outcome = Result<Option<Arc<Record>>, Unavailable>;
 
@@ -76,21 +77,19 @@ impl Sessions {
             sessions: Arc::clone(self),
             digest,
         };
-        self.tasks.spawn_on(
-            async move {
-                let read = this.read_ledger(&digest, known.as_ref()).await;
-                // Nobody boards any more: what is read from here on is newer.
-                drop(end);
-                landing.send_replace(Some(read.clone()));
-                // Nobody waits for this, which takes long if Redis hangs.
-                if let Ok(Some(record)) = read
-                    && this.is_alive(&record, Source::Ledger, this.clock.now())
-                {
-                    this.keep_for_others(&digest, &record).await;
-                }
-            },
-            &self.runtime,
-        );
+        let work = async move {
+            let read = this.read_ledger(&digest, known.as_ref()).await;
+            // Nobody boards any more: what is read from here on is newer.
+            drop(end);
+            landing.send_replace(Some(read.clone()));
+            // Nobody waits for this, which takes long if Redis hangs.
+            if let Ok(Some(record)) = read
+                && this.is_alive(&record, Source::Ledger, this.clock.now())
+            {
+                this.keep_for_others(&digest, &record).await;
+            }
+        };
+        self.tasks.spawn_on(carried(work), &self.runtime);
         flight
     }
 }

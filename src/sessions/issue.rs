@@ -12,6 +12,7 @@ use crate::domain::token::Token;
 use crate::domain::user::CredentialVersion;
 use crate::entropy;
 use crate::store::ledger::Issue;
+use crate::telemetry::traces::STEPS;
 
 /// A session just issued. The token is on its way to the cookie, and nowhere else.
 pub struct Issued {
@@ -44,6 +45,7 @@ impl Sessions {
 
     /// What follows the commit of a session's insertion: publishes what it has
     /// ended, and keeps a first copy of it.
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn issued(&self, token: Token, issue: Issue) -> Issued {
         let Issue {
             session,

@@ -5,12 +5,14 @@ use crate::domain::id::{SessionId, UserId};
 use crate::domain::page::{Page, PageOf};
 use crate::domain::session::{Session, SessionFilter};
 use crate::store::Unavailable;
+use crate::telemetry::traces::STEPS;
 
 impl Sessions {
     /// The user's live sessions, newest first.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn list(&self, user: UserId) -> Result<Vec<Session>, Unavailable> {
         self.ledger.list_sessions(user, self.clock.now()).await
     }
@@ -19,6 +21,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn list_all(
         &self,
         filter: &SessionFilter,
@@ -32,6 +35,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn find(&self, session: SessionId) -> Result<Option<Session>, Unavailable> {
         self.ledger.session(session, self.clock.now()).await
     }

@@ -23,12 +23,14 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::domain::audit::{Act, Actor, Source};
+use crate::domain::id::InstanceId;
 use crate::domain::keys::KeyRing;
 use crate::domain::session::Lifetime;
 use crate::store::Unavailable;
 use crate::store::bus::Bus;
 use crate::store::hot::HotStore;
 use crate::store::ledger::Ledger;
+use crate::telemetry::request::carried;
 
 pub use clock::Clock;
 pub use issue::Issued;
@@ -148,6 +150,12 @@ impl Sessions {
         &self.clock
     }
 
+    /// As which the other instances know this one.
+    #[must_use]
+    pub fn instance(&self) -> InstanceId {
+        self.tail.instance()
+    }
+
     /// Whether checks are answered: the view was confirmed within the lease.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -184,13 +192,13 @@ impl Sessions {
         E: From<Unavailable> + Send + 'static,
     {
         self.tasks
-            .spawn_on(work, &self.runtime)
+            .spawn_on(carried(work), &self.runtime)
             .await
             .unwrap_or_else(|error| Err(Unavailable::task(error).into()))
     }
 
     /// Begins `work` that no caller waits for; [`Sessions::stop`] does.
     pub fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn_on(work, &self.runtime);
+        self.tasks.spawn_on(carried(work), &self.runtime);
     }
 }

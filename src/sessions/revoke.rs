@@ -15,6 +15,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::verdict::{Source, Verdict};
 use crate::store::Unavailable;
 use crate::store::ledger::{Committed, Opened};
+use crate::telemetry::traces::STEPS;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -39,6 +40,7 @@ impl Sessions {
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer; it may or may not have
     /// been done, and can be asked for again.
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn log_out(
         self: &Arc<Self>,
         digest: TokenDigest,
@@ -81,6 +83,7 @@ impl Sessions {
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer; it may or may not have
     /// been done, and can be asked for again.
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn revoke(
         self: &Arc<Self>,
         user: UserId,
@@ -105,6 +108,7 @@ impl Sessions {
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer; it may or may not have
     /// been done, and can be asked for again.
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn revoke_anyones(
         self: &Arc<Self>,
         session: SessionId,
@@ -122,6 +126,7 @@ impl Sessions {
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer; it may or may not have
     /// been done, and can be asked for again.
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn revoke_others(
         self: &Arc<Self>,
         by: &Record,
@@ -144,6 +149,7 @@ impl Sessions {
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer; it may or may not have
     /// been done, and can be asked for again.
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn revoke_all(
         self: &Arc<Self>,
         user: UserId,
@@ -163,6 +169,7 @@ impl Sessions {
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer, or the process ends; some may
     /// have been ended, and it can be asked for again.
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn revoke_matching(
         self: &Arc<Self>,
         selection: Selection,
@@ -206,6 +213,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn count_matching(&self, selection: &Selection) -> Result<usize, Unavailable> {
         let now = self.clock.now();
         let (mut matched, mut after) = (0, None);
@@ -224,6 +232,7 @@ impl Sessions {
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer; it may or may not have
     /// been done, and can be asked for again.
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn revoke_everyone(
         self: &Arc<Self>,
         reason: Option<Line>,
@@ -248,6 +257,7 @@ impl Sessions {
     /// Makes a committed revocation hold on this instance at once, and drops the
     /// copies. The others hear of it from the log. A copy that cannot be dropped
     /// does no harm: the view speaks against it.
+    #[tracing::instrument(target = STEPS, skip_all)]
     pub async fn publish(&self, committed: Committed) {
         let Committed { appended, ended } = committed;
         self.tail.take_in(&appended).await;

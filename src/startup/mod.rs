@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::dev::Server;
 use anyhow::{Context as _, bail, ensure};
@@ -18,6 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::accounts::{Accounts, Earlier, FirstAdmin, Hasher, NewAccount, SetUp};
 use crate::config::{self, Settings};
 use crate::domain::audit::{Actor, Source};
+use crate::domain::id::InstanceId;
 use crate::domain::password::PasswordPolicy;
 use crate::domain::session::Lifetime;
 use crate::domain::user::{Role, UserName};
@@ -26,7 +28,7 @@ use crate::sessions::{Clock, Policy, Sessions};
 use crate::store::bus::Bus;
 use crate::store::hot::HotStore;
 use crate::store::ledger::Ledger;
-use crate::store::redis::Redis;
+use crate::store::redis::{MAX_CONNECTIONS, Redis};
 
 pub use keys::{generate_key, write_key};
 
@@ -84,12 +86,14 @@ impl Application {
         };
         let grace = settings.server.shutdown_grace;
         let server = serve(listener, services.clone(), &capacity, stop_signal(), grace)?;
-        Ok(Self {
+        let application = Self {
             server,
             address,
             services,
             setup_link,
-        })
+        };
+        tell_limits(application.instance(), &settings, &capacity);
+        Ok(application)
     }
 
     /// Where the first admin is set up, while there is none.
@@ -110,6 +114,12 @@ impl Application {
         self.address
     }
 
+    /// As which the other instances know this one.
+    #[must_use]
+    pub fn instance(&self) -> InstanceId {
+        self.services.sessions().instance()
+    }
+
     /// Answers requests until SIGTERM or SIGINT; then finishes those under way. At
     /// SIGHUP, and when their file has changed, reads the keys again.
     ///
@@ -119,8 +129,11 @@ impl Application {
         let Self {
             server, services, ..
         } = self;
+        let (instance, since) = (services.sessions().instance(), Instant::now());
         server.await?;
         services.stop().await;
+        let seconds = since.elapsed().as_secs();
+        tracing::info!(%instance, seconds, "stopped");
         Ok(())
     }
 
@@ -129,6 +142,43 @@ impl Application {
     pub fn handle(&self) -> actix_web::dev::ServerHandle {
         self.server.handle()
     }
+}
+
+/// Once, at the start: what runs here, on what, and within which limits.
+fn tell_limits(instance: InstanceId, settings: &Settings, capacity: &Capacity) {
+    let Settings {
+        server,
+        database,
+        redis,
+        session,
+        password,
+        throttle,
+        ..
+    } = settings;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        %instance,
+        address = %server.bind,
+        public_url = server.public_url.origin(),
+        ledger = database.system(),
+        ledger_connections = database.max_connections,
+        hot_store = redis.system(),
+        hot_store_connections = redis.url.as_ref().map(|_| MAX_CONNECTIONS),
+        workers = capacity.workers,
+        connections = capacity.workers * capacity.connections,
+        lease = ?session.lease,
+        poll_interval = ?session.poll_interval,
+        ledger_grace = ?session.ledger_grace,
+        ledger_reads = session.ledger_reads,
+        cache_capacity = session.cache_capacity,
+        view_capacity = session.view_capacity,
+        bcrypt_cost = password.bcrypt_cost.get(),
+        hash_concurrency = password.hash_concurrency,
+        max_attempts = throttle.per_account,
+        body_timeout = ?server.body_timeout,
+        shutdown_grace = ?server.shutdown_grace,
+        "started"
+    );
 }
 
 /// The system's own default is too short for a crowd that comes at once: who finds no

@@ -2,23 +2,30 @@
 
 use std::fmt::{self, Debug};
 use std::io::IsTerminal as _;
-use std::panic::{self, PanicHookInfo};
+use std::panic::PanicHookInfo;
 
 use tracing::field::Field;
-use tracing_subscriber::EnvFilter;
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::field::MakeExt as _;
-use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
+use super::Listener;
+use super::traces::STEPS;
 use crate::config::{Format, Log};
 
-/// Begins to log to standard error. Does nothing if logging has begun.
-pub fn start(log: &Log) {
-    // actix speaks of its workers, and of every scanner that sends no HTTP;
-    // whoever wants to hear it names it in the filter.
-    let filter = format!("actix_server=warn,actix_http=off,{}", log.level);
+/// Lines on standard error.
+pub(super) fn layer(log: &Log) -> Listener {
+    // actix speaks of its workers, and of every scanner that sends no HTTP; ureq of each
+    // batch of spans. Whoever wants to hear it names it in the filter. Steps are for
+    // traces alone: a line's span is the request.
+    let filter = format!(
+        "actix_server=warn,actix_http=off,ureq=warn,ureq_proto=warn,{},{STEPS}=off",
+        log.level
+    );
     let filter = EnvFilter::try_new(filter).unwrap_or_default();
     let is_terminal = std::io::stderr().is_terminal();
     let format = log.format.unwrap_or({
@@ -28,24 +35,94 @@ pub fn start(log: &Log) {
             Format::Json
         }
     });
-    let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer()
         .with_ansi(is_terminal)
         .with_writer(std::io::stderr);
-    let _ = match format {
-        Format::Text => registry
-            .with(layer.fmt_fields(one_line()).with_target(false))
-            .try_init(),
-        Format::Json => registry
-            .with(layer.json().flatten_event(true).with_span_list(false))
-            .try_init(),
-    };
-    panic::set_hook(Box::new(report));
+    match format {
+        Format::Text => {
+            let line = Line {
+                time: if is_terminal {
+                    Time::OfDay
+                } else {
+                    Time::Whole
+                },
+            };
+            let layer = layer.fmt_fields(one_line()).event_format(line);
+            layer.with_filter(filter).boxed()
+        }
+        Format::Json => {
+            let layer = layer.json().flatten_event(true).with_span_list(false);
+            layer.with_filter(filter).boxed()
+        }
+    }
 }
 
 /// A line like any other, which says in which request it was.
-fn report(panic: &PanicHookInfo) {
+pub(super) fn report(panic: &PanicHookInfo) {
     tracing::error!(error = %panic, "a thread has panicked");
+}
+
+/// An event as people read it: when, how bad, what; and dimmed, of which request.
+struct Line {
+    time: Time,
+}
+
+#[derive(Clone, Copy)]
+enum Time {
+    Whole,
+    /// For who sits before it.
+    OfDay,
+}
+
+impl<S, F> FormatEvent<S, F> for Line
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    F: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, F>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut now = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut now))?;
+        let now = match self.time {
+            Time::Whole => &now,
+            Time::OfDay => now.get(11..23).unwrap_or(&now),
+        };
+        let level = event.metadata().level();
+        let colour = match *level {
+            Level::ERROR => "31",
+            Level::WARN => "33",
+            Level::INFO => "32",
+            Level::DEBUG => "34",
+            Level::TRACE => "35",
+        };
+        painted(&mut writer, DIM, now)?;
+        writer.write_char(' ')?;
+        painted(&mut writer, colour, &format!("{level:>5}"))?;
+        writer.write_char(' ')?;
+        context.format_fields(writer.by_ref(), event)?;
+        for span in context.event_scope().into_iter().flatten() {
+            if let Some(fields) = span.extensions().get::<FormattedFields<F>>() {
+                writer.write_str("  ")?;
+                painted(&mut writer, DIM, &fields.fields)?;
+            }
+        }
+        writeln!(writer)
+    }
+}
+
+const DIM: &str = "2";
+
+/// In a colour or shade (ECMA-48, SGR), if there is somebody to see it.
+fn painted(writer: &mut Writer<'_>, how: &str, text: &str) -> fmt::Result {
+    if writer.has_ansi_escapes() {
+        write!(writer, "\x1b[{how}m{text}\x1b[0m")
+    } else {
+        writer.write_str(text)
+    }
 }
 
 /// Fields as text, in which nothing begins another line or steers a terminal (ASVS
@@ -56,7 +133,8 @@ fn one_line() -> impl for<'writer> FormatFields<'writer> + 'static {
 
 fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
     match field.name() {
-        "message" => {}
+        // What these are, one sees.
+        "message" | "method" | "route" => {}
         // What a line of the `log` crate says of itself: it is in the line already.
         name if name.starts_with("log.") => return Ok(()),
         name => write!(writer, "{name}=")?,
@@ -74,9 +152,11 @@ fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> fmt
 #[cfg(test)]
 mod tests {
     use std::io::{self, Read as _, Write};
+    use std::panic;
     use std::sync::{Arc, Mutex};
 
     use serde_json::Value;
+    use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
 
@@ -98,8 +178,9 @@ mod tests {
         let page = Page::default();
         let written = page.clone();
         let subscriber = tracing_subscriber::fmt()
-            .fmt_fields(one_line())
             .with_ansi(false)
+            .fmt_fields(one_line())
+            .event_format(Line { time: Time::Whole })
             .with_writer(move || page.clone())
             .finish();
         let hostile =

@@ -9,16 +9,34 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &["domain"]),
     ("entropy", &[]),
     ("config", &["config", "domain"]),
-    ("telemetry", &["config"]),
-    ("store", &["store", "domain", "entropy"]),
-    ("sessions", &["sessions", "store", "domain", "entropy"]),
+    ("telemetry", &["config", "domain"]),
+    ("store", &["store", "domain", "entropy", "telemetry"]),
+    (
+        "sessions",
+        &["sessions", "store", "domain", "entropy", "telemetry"],
+    ),
     (
         "accounts",
-        &["accounts", "sessions", "store", "domain", "entropy"],
+        &[
+            "accounts",
+            "sessions",
+            "store",
+            "domain",
+            "entropy",
+            "telemetry",
+        ],
     ),
     (
         "http",
-        &["http", "accounts", "sessions", "store", "domain", "config"],
+        &[
+            "http",
+            "accounts",
+            "sessions",
+            "store",
+            "domain",
+            "config",
+            "telemetry",
+        ],
     ),
     (
         "startup",
@@ -63,6 +81,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("utoipa", &["http"]),
     ("askama", &["http"]),
+    ("tracing_subscriber", &["telemetry", "config/log.rs"]),
+    ("tracing_opentelemetry", &["telemetry/traces"]),
+    ("opentelemetry", &["telemetry/traces"]),
+    ("opentelemetry_sdk", &["telemetry/traces"]),
+    ("opentelemetry_proto", &["telemetry/traces"]),
+    ("ureq", &["telemetry/traces"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

@@ -21,6 +21,7 @@ use super::problem::{Kind, Problem};
 use super::services::Services;
 use crate::domain::access::Requirement;
 use crate::domain::target::{Target, Unclear};
+use crate::telemetry::request::unseen;
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
@@ -141,7 +142,7 @@ async fn rule(
     } else if let Some(record) = record {
         // The app never hears of it.
         tracing::info!(
-            request_id = client::id_of(request).map(field::display),
+            request_id = unseen().map(field::display),
             client = client::address_of(request, services).map(field::display),
             user = %record.session.user_id,
             session = %record.session.id,
@@ -160,12 +161,13 @@ async fn rule(
 /// Whoever is no proxy of ours is not believed, and told nothing.
 fn ensure_trusted(request: &HttpRequest, services: &Services) -> Result<(), Problem> {
     static REPORT: Once = Once::new();
-    let peer = request.peer_addr().map(|peer| peer.ip());
-    if peer.is_some_and(|peer| services.trusted_proxies.contains(peer)) {
+    if client::is_of_trusted_proxy(request, services) {
         return Ok(());
     }
+    let peer = request.peer_addr().map(|peer| peer.ip());
     REPORT.call_once(|| {
         tracing::warn!(
+            request_id = unseen().map(field::display),
             peer = peer.map(field::display),
             "somebody asks whether requests may pass, and is not believed: if it is your \
              proxy, add its address to server.trusted_proxies (this is said once)"

@@ -14,8 +14,9 @@ use url::form_urlencoded;
 use super::done::page_before;
 use super::login::HOME;
 use super::{dress, see_other};
+use crate::http::client::id_of;
 use crate::http::edge::Early;
-use crate::http::headers::accepts_html;
+use crate::http::headers::{accepts_html, set_request_id};
 use crate::http::problem::{Kind, Problem};
 use crate::http::return_to;
 use crate::http::services::Services;
@@ -37,12 +38,13 @@ pub(in crate::http) async fn explain(
     if !accepts_html(request.headers()) || request.path().starts_with("/api/") {
         return next.call(request).await;
     }
-    let back = way_back(&request, &services);
+    let (back, id) = (way_back(&request, &services), id_of(request.request()));
     match next.call(request).await {
         Ok(response) => match kind_of(response.response()) {
             Some(kind) => {
                 let (request, answer) = response.into_parts();
-                let page = sorry(&services, kind, answer, back)?;
+                let mut page = sorry(&services, kind, answer, back)?;
+                set_request_id(page.headers_mut(), id);
                 Ok(ServiceResponse::new(request, page))
             }
             None => Ok(response),
@@ -50,7 +52,8 @@ pub(in crate::http) async fn explain(
         Err(error) => {
             let answer = HttpResponse::from_error(error);
             let kind = kind_of(&answer).unwrap_or(Kind::Internal);
-            let page = sorry(&services, kind, answer, back)?;
+            let mut page = sorry(&services, kind, answer, back)?;
+            set_request_id(page.headers_mut(), id);
             Err(InternalError::from_response(Problem::from(kind), page).into())
         }
     }

@@ -151,6 +151,10 @@ impl Tail {
         Ok(Self { shared })
     }
 
+    pub(super) fn instance(&self) -> InstanceId {
+        self.shared.roster().own()
+    }
+
     /// Whether copies may be believed.
     pub(super) fn is_fresh(&self) -> bool {
         self.shared.is_fresh()

@@ -4,10 +4,12 @@
 use std::future::Future;
 
 use sqlx::{PgConnection, Sqlite, SqliteConnection};
+use tracing::{Instrument as _, Span, field};
 
 use super::{Ledger, bounded, postgres, sqlite};
 use crate::domain::revocation::{Appended, Revocation};
 use crate::store::Unavailable;
+use crate::telemetry::traces::STEPS;
 
 /// Where a statement runs.
 pub(super) enum Link<'c> {
@@ -70,13 +72,14 @@ impl Ledger {
         &self,
         work: impl AsyncFn(Link<'_>) -> Result<T, sqlx::Error>,
     ) -> Result<T, Unavailable> {
-        self.bounded(async {
+        let step = self.step(&work);
+        let work = async {
             match self {
                 Self::Postgres(database) => database.read(work).await,
                 Self::Sqlite(database) => work(Link::Sqlite(&mut *database.reader().await?)).await,
             }
-        })
-        .await
+        };
+        self.run(step, work).await
     }
 
     /// Runs statements, each a transaction of its own.
@@ -84,27 +87,64 @@ impl Ledger {
         &self,
         work: impl AsyncFnOnce(Link<'_>) -> Result<T, sqlx::Error>,
     ) -> Result<T, Unavailable> {
-        self.bounded(async {
+        let step = self.step(&work);
+        let work = async {
             match self {
                 Self::Postgres(database) => database.write(work).await,
                 Self::Sqlite(database) => work(Link::Sqlite(&mut *database.writer().await?)).await,
             }
-        })
-        .await
+        };
+        self.run(step, work).await
+    }
+
+    fn step<W>(&self, _: &W) -> Span {
+        tracing::info_span!(
+            target: STEPS,
+            "ledger",
+            otel.name = method_of::<W>(),
+            otel.kind = "client",
+            db.system.name = match self {
+                Self::Postgres(_) => "postgresql",
+                Self::Sqlite(_) => "sqlite",
+            },
+            db.operation.name = method_of::<W>(),
+            "error.type" = field::Empty,
+        )
     }
 
     /// Runs a use case within the deadline. What is cut short gives its
     /// connection up.
-    pub(super) async fn bounded<T>(
+    pub(super) fn bounded<T>(
         &self,
         work: impl Future<Output = Result<T, sqlx::Error>>,
-    ) -> Result<T, Unavailable> {
-        let done = bounded(work).await;
-        if let (Self::Postgres(database), Err(error)) = (self, &done) {
-            database.heed(error);
-        }
-        done.map_err(Unavailable::ledger)
+    ) -> impl Future<Output = Result<T, Unavailable>> {
+        self.run(self.step(&work), work)
     }
+
+    fn run<T>(
+        &self,
+        step: Span,
+        work: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> impl Future<Output = Result<T, Unavailable>> {
+        let work = bounded(work).instrument(step.clone());
+        async move {
+            let done = work.await;
+            if let Err(error) = &done {
+                step.record("error.type", "unavailable");
+                if let Self::Postgres(database) = self {
+                    database.heed(error);
+                }
+            }
+            done.map_err(Unavailable::ledger)
+        }
+    }
+}
+
+/// The method that a piece of work is a part of, as the compiler names it.
+fn method_of<W>() -> &'static str {
+    let name = std::any::type_name::<W>();
+    let path = name.split("::{{closure}}").next().unwrap_or(name);
+    path.rsplit("::").next().unwrap_or(path)
 }
 
 /// `fetch!(link, fetch_optional::<Row>, sql, bind, …)`; with two texts, the

@@ -142,9 +142,14 @@ impl Ledger {
 }
 
 /// Does the work, or as much of it as fits in the deadline.
-async fn bounded<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+fn bounded<T>(
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> impl Future<Output = Result<T, sqlx::Error>> {
     // Boxed: these futures are large, and every caller's would be as well.
-    tokio::time::timeout(DEADLINE, Box::pin(work))
-        .await
-        .map_err(|elapsed| sqlx::Error::Io(elapsed.into()))?
+    let work = Box::pin(work);
+    async {
+        tokio::time::timeout(DEADLINE, work)
+            .await
+            .map_err(|elapsed| sqlx::Error::Io(elapsed.into()))?
+    }
 }

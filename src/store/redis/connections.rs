@@ -21,7 +21,8 @@ use super::address::{Address, Cluster, tcp_settings};
 use super::failure::Failure;
 use super::{Request, sentinels};
 
-const MAX_CONNECTIONS: usize = 16;
+/// Lent at once, beside those that threads read over.
+pub const MAX_CONNECTIONS: usize = 16;
 
 pub(super) struct Generation {
     began: Instant,

@@ -14,15 +14,18 @@ mod subscription;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::{Cmd, FromRedisValue, Value};
+use redis::{Arg, Cmd, FromRedisValue, Value};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
+use tracing::{Instrument as _, Span, field};
 
 use self::address::Address;
 use self::connections::Generation;
+pub use self::connections::MAX_CONNECTIONS;
 use self::failure::Failure;
 pub use self::subscription::Subscription;
 use crate::store::Unavailable;
+use crate::telemetry::traces::STEPS;
 
 /// How long connections are kept at least before others take their place: while
 /// all of Redis fails, who asks for a session must not cost it a new start each.
@@ -44,6 +47,40 @@ enum Request<'a> {
     Read(&'a Cmd),
     One(&'a Cmd),
     Each(&'a [Cmd]),
+}
+
+impl Request<'_> {
+    fn step(self) -> Span {
+        let step = tracing::info_span!(
+            target: STEPS,
+            "redis",
+            otel.name = self.name(),
+            otel.kind = "client",
+            db.system.name = "redis",
+            db.operation.name = self.name(),
+            db.operation.batch.size = field::Empty,
+            "error.type" = field::Empty,
+        );
+        if let Self::Each(commands) = self {
+            step.record("db.operation.batch.size", commands.len());
+        }
+        step
+    }
+
+    /// Of what is asked, the command and no more.
+    fn name(self) -> &'static str {
+        let command = match self {
+            Self::Read(command) | Self::One(command) => Some(command),
+            Self::Each(commands) => commands.last(),
+        };
+        match command.and_then(|command| command.args_iter().next()) {
+            Some(Arg::Simple(b"GET")) => "GET",
+            Some(Arg::Simple(b"SET")) => "SET",
+            Some(Arg::Simple(b"UNLINK")) => "UNLINK",
+            Some(Arg::Simple(b"PUBLISH")) => "PUBLISH",
+            _ => "other",
+        }
+    }
 }
 
 impl Redis {
@@ -114,13 +151,15 @@ impl Redis {
     }
 
     async fn perform(&self, request: Request<'_>) -> Result<Value, Unavailable> {
-        let generation = self.present();
-        let answer = timeout(self.command_timeout, Self::attempt(&generation, request)).await;
+        let (generation, step) = (self.present(), request.step());
+        let attempt = Self::attempt(&generation, request).instrument(step.clone());
+        let answer = timeout(self.command_timeout, attempt).await;
         let answer = answer.unwrap_or_else(|elapsed| Err(elapsed.into()));
-        if let Err(failure) = &answer
-            && !failure.is_an_answer()
-        {
-            self.give_up(&generation);
+        if let Err(failure) = &answer {
+            step.record("error.type", "unavailable");
+            if !failure.is_an_answer() {
+                self.give_up(&generation);
+            }
         }
         answer.map_err(Unavailable::redis)
     }
