@@ -56,7 +56,7 @@ fn assert_shown_to(answer: &Answer, origin: &str) {
     );
     assert_eq!(
         answer.header("access-control-expose-headers"),
-        Some("retry-after")
+        Some("retry-after, x-request-id")
     );
     assert_eq!(answer.header("vary"), Some("origin"));
 }

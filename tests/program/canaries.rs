@@ -1,5 +1,5 @@
 //! Secrets that are looked for wherever they must not be (ASVS 16.2.5, 14.2.1): in the
-//! log of every level, in what the program says, in every answer, and in the stores.
+//! log of every level, in traces, in what the program says, in every answer, and in the stores.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use super::{Program, command};
 use crate::support::Stack::{self, Embedded, Scaled};
 use crate::support::browser::COOKIE_NAME;
+use crate::support::collector::Collector;
 use crate::support::servers::{OwnPostgres, OwnRedis, connection_to};
 use crate::support::{Answer, Browser, eventually};
 
@@ -238,6 +239,7 @@ struct Stores {
 
 struct Scene {
     folder: tempfile::TempDir,
+    collector: Collector,
     stores: Option<Stores>,
     program: Program,
     recorder: Recorder,
@@ -249,9 +251,11 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let mut canaries = Canaries::default();
         let admin_password = canaries.password("the first administrator's password");
+        let collector = Collector::start();
         let mut command = command(folder.path());
         command
             .env("GATELODGE_LOG__LEVEL", level)
+            .env("GATELODGE_TRACES__ENDPOINT", &collector.endpoint)
             .env("GATELODGE_SERVER__TRUSTED_PROXIES", "127.0.0.1")
             .env("GATELODGE_BOOTSTRAP_ADMIN_EMAIL", PLANTED)
             .env("GATELODGE_BOOTSTRAP_ADMIN_PASSWORD", &admin_password);
@@ -291,6 +295,7 @@ impl Scene {
         }
         Self {
             folder,
+            collector,
             stores,
             program,
             recorder: Recorder {
@@ -700,8 +705,16 @@ async fn no_secret_is_in_a_log_an_answer_or_a_store(#[case] stack: Stack, #[case
     assert_ne!(kept, 0, "the stores are searched");
 
     let Scene {
-        program, recorder, ..
+        collector,
+        program,
+        recorder,
+        ..
     } = scene;
+    eventually("all is traced", async || {
+        contains(&collector.bodies(), b"DELETE /api/admin/users/{id}")
+    })
+    .await;
+    places.push(("traces".to_owned(), collector.bodies()));
     let (said, log) = program.end();
     assert!(log.contains("\"level\":\"TRACE\"") && log.lines().count() > 500);
     assert!(contains(log.as_bytes(), b"/api/admin/users/{id}"));

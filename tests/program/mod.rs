@@ -6,6 +6,7 @@ mod configuration;
 mod keys;
 mod logs;
 mod serve;
+mod traces;
 
 use std::io::Write as _;
 use std::path::Path;

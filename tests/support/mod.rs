@@ -4,6 +4,7 @@ pub mod app;
 pub mod browser;
 pub mod certificates;
 pub mod chromium;
+pub mod collector;
 pub mod postgres_proxy;
 pub mod program;
 pub mod proxy;
