@@ -10,6 +10,7 @@ use crate::fleet::Build::{self, New, Old};
 use crate::fleet::{BRIEF, Fleet};
 use crate::load::{Load, Visitor};
 use crate::support::app::PASSWORD;
+use crate::support::within;
 
 const ROUNDS: usize = 20;
 
@@ -50,7 +51,7 @@ async fn a_rolling_restart_fails_no_request_and_loses_no_session() {
             pace.await;
         }
         let visitor = Visitor::new(balancers[round % 2], &load);
-        end_one(&visitor, &load).await;
+        end_one(&fleet, &visitor, &load).await;
         let failures = load.failures();
         assert!(
             failures.is_empty(),
@@ -91,17 +92,28 @@ const fn build_of(round: usize) -> Build {
 }
 
 /// Somebody logs out, and all instances have heard of it.
-async fn end_one(visitor: &Visitor, load: &Load) {
+async fn end_one(fleet: &Fleet, visitor: &Visitor, load: &Load) {
     let (_, email) = &load.living[11];
     let Some(cookie) = visitor.log_in(email).await else {
         return;
     };
-    let logout = "/api/logout?wait=effective";
+    let logout = "/api/logout";
     let ended = visitor.ask(204, Method::POST, logout, &cookie, None).await;
-    if ended.is_some() {
-        load.ended.lock().unwrap().push(cookie);
+    if ended.is_none() {
+        return;
     }
+    let (_, token) = cookie.split_once('=').expect("a cookie");
+    for at in 0..3 {
+        let mut thief = fleet.browser(at);
+        thief.token = Some(token.to_owned());
+        let what = "the session has ended everywhere";
+        within(IN_TIME, what, async || thief.whoami().await.status == 401).await;
+    }
+    load.ended.lock().unwrap().push(cookie);
 }
+
+/// How long a revocation may take to be known, whatever else is the matter (P2).
+const IN_TIME: Duration = Duration::from_secs(5);
 
 /// What is on its way to an instance when it is killed cannot be saved. It is known to
 /// the system at once, and to the proxies as soon as they look.
