@@ -153,13 +153,14 @@ impl Page {
 
 /// With the files in it that mdBook would put there.
 fn with_included(text: &str, path: &Path) -> String {
-    let mut parts = text.split("{{#include ");
+    let mut parts = text.split("\n{{#include ");
     let mut whole = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (file, rest) = part.split_once("}}").expect("an end");
         let file = path.with_file_name(file);
         let included = fs::read_to_string(&file);
         let included = included.unwrap_or_else(|_| panic!("{path:?} includes {file:?}"));
+        whole.push('\n');
         whole.push_str(included.trim_end());
         whole.push_str(rest);
     }
