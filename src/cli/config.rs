@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use super::print::{print, print_json};
 use crate::config::{Settings, env_example, reference_page};
-use crate::http::openapi;
+use crate::http::{openapi, problems_page};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -16,6 +16,8 @@ pub(super) enum Command {
     Env,
     /// Print the API's description, in `OpenAPI`
     Openapi,
+    /// Print the kinds of problems that the API answers, in Markdown
+    Problems,
 }
 
 pub(super) fn run(
@@ -30,5 +32,6 @@ pub(super) fn run(
         Command::Reference => print(reference_page().trim_end()),
         Command::Env => print(env_example().trim_end()),
         Command::Openapi => print_json(&openapi()),
+        Command::Problems => print(problems_page().trim_end()),
     }
 }

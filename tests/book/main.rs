@@ -1,5 +1,5 @@
-//! The documentation: what leads where, and that its commands do what it shows. In a
-//! binary of its own, since it reads pages and runs shells, and the other tests do not.
+//! The documentation: what leads where, that its commands do what it shows, and that the
+//! apps of its recipes work. In a binary of its own, since it brings their packages.
 
 #![expect(
     clippy::expect_used,
@@ -10,7 +10,18 @@
 mod commands;
 mod links;
 mod page;
+mod recipes;
 mod shell;
+
+#[path = "../proxies"]
+#[expect(dead_code, reason = "tests/proxies stands on the rest of it")]
+mod proxies {
+    pub mod binaries;
+    pub mod client;
+    pub mod proxy;
+    pub mod scene;
+    pub mod upstream;
+}
 
 #[path = "../support/mod.rs"]
 #[expect(

@@ -312,14 +312,15 @@ fn origins_of_cors_are_exact() {
     }
 }
 
-/// After a change that is meant, `gatelodge config env > .env.example` and
-/// `gatelodge config reference > docs/configuration.md`.
+/// After a change that is meant, `gatelodge config env > .env.example`, `gatelodge config
+/// reference > docs/configuration.md` and `gatelodge config problems > docs/problems.md`.
 #[test]
 fn what_is_documented_is_what_is_read() {
     let folder = tempfile::tempdir().unwrap();
     for (command, file) in [
         ("env", ".env.example"),
         ("reference", "docs/configuration.md"),
+        ("problems", "docs/problems.md"),
     ] {
         let printed = run(folder.path(), &["config", command]).stdout;
         let written = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
