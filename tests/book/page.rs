@@ -38,6 +38,8 @@ pub enum Kind {
     Preparation,
     /// `…,file=NAME`: what readers write to a file.
     File(String),
+    /// `toml`: a configuration.
+    Settings,
     /// `sh,not-run`: commands that the tests do not run.
     NotRun,
     /// Something to read, in a language.
@@ -81,6 +83,7 @@ impl Kind {
         match (language, what) {
             ("sh", "") => Self::Script,
             ("console", "") => Self::Session,
+            ("toml", "") => Self::Settings,
             ("sh" | "console", "not-run") => Self::NotRun,
             (language, what) if LANGUAGES.contains(&language) => match what.strip_prefix("file=") {
                 Some(name) => Self::File(name.to_owned()),
@@ -89,6 +92,14 @@ impl Kind {
             },
             _ => Self::Unknown(fence.to_owned()),
         }
+    }
+
+    /// Whether it is typed into a shell.
+    pub const fn is_typed(&self) -> bool {
+        matches!(
+            self,
+            Self::Script | Self::Session | Self::Preparation | Self::File(_)
+        )
     }
 }
 

@@ -33,12 +33,6 @@ pub struct Shell {
     listening: BTreeMap<String, usize>,
 }
 
-pub struct Said {
-    pub text: String,
-    /// None if it has ended the shell.
-    pub status: Option<i32>,
-}
-
 /// The ports that pages name.
 const PORTS: [u16; 5] = [8080, 8081, 3000, 5173, 4173];
 
@@ -128,16 +122,29 @@ impl Shell {
         script
     }
 
-    /// Runs commands in this shell; the first that fails ends it if they are to succeed.
-    pub fn run(&mut self, commands: &str, must_succeed: bool) -> Said {
+    /// Runs commands in this shell, whatever becomes of them: what they say, and the last
+    /// one's status.
+    pub fn run(&mut self, commands: &str) -> (String, i32) {
+        let (said, status) = self.typed(commands, "");
+        (said, status.expect("the shell goes on"))
+    }
+
+    /// Runs commands, all of which are to succeed; the first that does not ends the shell.
+    pub fn succeed(&mut self, commands: &str) -> Result<(), String> {
+        match self.typed(commands, "set -e; ") {
+            (_, Some(0)) => Ok(()),
+            (said, _) => Err(format!("this fails:\n{commands}\n{said}")),
+        }
+    }
+
+    fn typed(&mut self, commands: &str, before: &str) -> (String, Option<i32>) {
         let script = self.kept(commands);
-        let strict = if must_succeed { "set -e; " } else { "" };
         let line = format!(
-            "{strict}{{ . {}; }} </dev/null 2>&1; printf '\\n{END}%s\\n' $?; set +e\n",
+            "{before}{{ . {}; }} </dev/null 2>&1; printf '\\n{END}%s\\n' $?; set +e\n",
             script.display()
         );
         self.input.write_all(line.as_bytes()).expect("a shell");
-        let (mut text, mut line) = (String::new(), String::new());
+        let (mut said, mut line) = (String::new(), String::new());
         let status = loop {
             line.clear();
             if self.output.read_line(&mut line).expect("text") == 0 {
@@ -146,10 +153,9 @@ impl Shell {
             if let Some(status) = line.strip_prefix(END) {
                 break Some(status.trim().parse().expect("a status"));
             }
-            text.push_str(&line);
+            said.push_str(&line);
         };
-        let text = self.as_written(&text);
-        Said { text, status }
+        (self.as_written(&said), status)
     }
 
     /// Starts what listens at an address, in the place of what has listened there so far,
@@ -163,10 +169,9 @@ impl Shell {
         let script = self.kept(command);
         let before = self.listening.insert(address.to_owned(), self.commands);
         if let Some(before) = before {
-            self.run(
-                &format!("pkill -P $command_{before}; wait $command_{before}"),
-                false,
-            );
+            self.run(&format!(
+                "pkill -P $command_{before}; wait $command_{before}"
+            ));
         }
         let (said, log) = (script.with_extension("said"), script.with_extension("log"));
         let line = format!(
