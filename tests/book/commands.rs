@@ -53,10 +53,14 @@ async fn every_command_does_what_its_page_shows() {
 
 /// Types the commands of a page, or says which of them does something else.
 async fn type_all(page: Page) -> Result<(), String> {
-    let names = |block: &Block| block.text.contains(DATABASE);
-    let database = match page.blocks.iter().any(names) {
-        true => Some(TestDatabase::create().await),
-        false => None,
+    let database = if page
+        .blocks
+        .iter()
+        .any(|block| block.text.contains(DATABASE))
+    {
+        Some(TestDatabase::create().await)
+    } else {
+        None
     };
     let servers = database
         .as_ref()
@@ -121,8 +125,8 @@ fn commands(session: &str) -> Vec<(String, String)> {
         }
         let (command, said) = commands.last_mut().expect("a command is first");
         match line.strip_prefix("> ") {
-            Some(more) => *command += &format!("\n{more}"),
-            None => *said += &format!("{line}\n"),
+            Some(more) => command.extend(["\n", more]),
+            None => said.extend([line, "\n"]),
         }
     }
     commands

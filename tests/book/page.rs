@@ -170,7 +170,8 @@ fn with_included(text: &str, path: &Path) -> String {
         let (file, rest) = part.split_once("}}").expect("an end");
         let file = path.with_file_name(file);
         let included = fs::read_to_string(&file);
-        let included = included.unwrap_or_else(|_| panic!("{path:?} includes {file:?}"));
+        let included =
+            included.unwrap_or_else(|_| panic!("{} includes {}", path.display(), file.display()));
         whole.push('\n');
         whole.push_str(included.trim_end());
         whole.push_str(rest);

@@ -56,10 +56,10 @@ impl Shell {
             format!("127.0.0.1{}", service.1),
             format!("http://localhost{}", service.1),
         );
-        let named = servers
+        let servers = servers
             .iter()
             .map(|(name, here)| ((*name).to_owned(), (*here).to_owned()));
-        let names = named.chain(ports.clone()).collect();
+        let names = servers.chain(ports.clone()).collect();
 
         let tools = folder.path().join(".tools");
         fs::create_dir(&tools).unwrap();
