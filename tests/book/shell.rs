@@ -68,6 +68,9 @@ impl Shell {
         fs::write(tools.join("cargo"), CARGO).unwrap();
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(tools.join("cargo"), executable).unwrap();
+        // A page that waits in vain is wrong, too.
+        let patience = format!("max-time = {}\n", PATIENCE.as_secs());
+        fs::write(folder.path().join(".curlrc"), patience).unwrap();
         let path = std::env::var("PATH").expect("a path");
         let mut child = Command::new("bash")
             .args(["--noprofile", "--norc"])
