@@ -33,13 +33,17 @@ const TYPED: [&str; 6] = [
 async fn every_command_does_what_its_page_shows() {
     let pages: Vec<_> = page::all().iter().map(|path| Page::read(path)).collect();
     let is_typed = |page: &Page| TYPED.iter().any(|typed| page.path == Path::new(typed));
-    for page in pages.iter().filter(|page| !is_typed(page)) {
-        let command = page.blocks.iter().find(|block| block.kind.is_typed());
-        if let Some(Block { line, .. }) = command {
-            let page = page.path.display();
-            panic!("{page}:{line}: a command to type; name the page in TYPED, or say sh,not-run");
-        }
-    }
+    let commands = |page: &Page| {
+        let typed = page.blocks.iter().filter(|block| block.kind.is_typed());
+        let named = typed.map(|block| format!("{}:{}", page.path.display(), block.line));
+        named.collect::<Vec<_>>()
+    };
+    let others = pages.iter().filter(|page| !is_typed(page));
+    let others: Vec<_> = others.flat_map(commands).collect();
+    assert!(
+        others.is_empty(),
+        "commands to type; name their pages in TYPED, or say sh,not-run: {others:#?}"
+    );
     let typed: Vec<_> = pages
         .into_iter()
         .map(|page| tokio::spawn(type_all(page)))
