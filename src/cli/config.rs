@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::print::{print, print_json};
 use super::reference;
 use crate::config::{Settings, env_example, reference_page};
-use crate::http::openapi;
+use crate::http::{openapi, problems_page};
 use crate::telemetry::metrics;
 
 #[derive(Subcommand)]
@@ -22,6 +22,8 @@ pub(super) enum Command {
     Metrics,
     /// Print what commands there are, in Markdown
     Commands,
+    /// Print the kinds of problems that the API answers, in Markdown
+    Problems,
 }
 
 pub(super) fn run(
@@ -39,5 +41,6 @@ pub(super) fn run(
         Command::Openapi => print_json(&openapi()),
         Command::Metrics => print(metrics::reference_page().trim_end()),
         Command::Commands => print(reference::page(program()).trim_end()),
+        Command::Problems => print(problems_page().trim_end()),
     }
 }

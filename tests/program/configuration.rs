@@ -312,10 +312,8 @@ fn origins_of_cors_are_exact() {
     }
 }
 
-/// After a change that is meant, `gatelodge config env > .env.example`,
-/// `gatelodge config reference > docs/configuration.md`,
-/// `gatelodge config metrics > docs/metrics.md` and
-/// `gatelodge config commands > docs/commands.md`.
+/// After a change that is meant, `gatelodge config env > .env.example`, and likewise each
+/// of the others into its file.
 #[test]
 fn what_is_documented_is_what_is_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -324,6 +322,7 @@ fn what_is_documented_is_what_is_read() {
         ("reference", "docs/configuration.md"),
         ("metrics", "docs/metrics.md"),
         ("commands", "docs/commands.md"),
+        ("problems", "docs/problems.md"),
     ] {
         let printed = run(folder.path(), &["config", command]).stdout;
         let written = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);

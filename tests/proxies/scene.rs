@@ -1,5 +1,7 @@
 //! Gatelodge, an app that knows nothing of it, and a proxy in front of both.
 
+use std::net::SocketAddr;
+
 use super::client::{Answer, Request, headers};
 use super::proxy::Kind::{self, NginxOneHost};
 use super::proxy::Proxy;
@@ -49,6 +51,11 @@ pub struct Scene {
 
 impl Scene {
     pub async fn set(kind: Kind) -> Self {
+        Self::before(kind, upstream::start().await).await
+    }
+
+    /// In front of an app of the caller's.
+    pub async fn before(kind: Kind, app: SocketAddr) -> Self {
         let (name, domain, cookie) = match kind {
             NginxOneHost => ("app.example.com", "", "__Host-gatelodge_session"),
             _ => (
@@ -69,7 +76,6 @@ impl Scene {
         ];
         let gatelodge = TestApp::spawn_with_file(Embedded, &settings, RULES).await;
         let network = FaultProxy::before(gatelodge.address);
-        let app = upstream::start().await;
         let scene = Self {
             name,
             cookie,
