@@ -525,9 +525,11 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whether session checks are answered
+         * Whether requests should be sent here
          * @description The revocation view is believed: the ledger answers, or has done so within the
-         *     lease, or the grace while nobody else has ended any session.
+         *     lease, or the grace while Redis proves that nobody else has ended any session. And the
+         *     instance has not been told to stop. No store is asked for this: it can be called as
+         *     often as one likes.
          */
         get: operations["get_ready"];
         put?: never;
@@ -786,7 +788,7 @@ export interface components {
          * @description The codes of problems there are. Later versions may have more.
          * @enum {string}
          */
-        ProblemCode: "malformed_json" | "unauthenticated" | "invalid_credentials" | "forbidden" | "unclear_request" | "unknown_proxy" | "wrong_password" | "csrf_failed" | "registration_closed" | "not_found" | "method_not_allowed" | "request_timeout" | "email_taken" | "last_admin" | "content_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_input" | "too_many_attempts" | "headers_too_large" | "internal" | "unavailable" | "busy";
+        ProblemCode: "malformed_json" | "unauthenticated" | "invalid_credentials" | "forbidden" | "unclear_request" | "unknown_proxy" | "wrong_password" | "csrf_failed" | "registration_closed" | "not_found" | "method_not_allowed" | "request_timeout" | "email_taken" | "last_admin" | "content_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_input" | "too_many_attempts" | "headers_too_large" | "internal" | "unavailable" | "busy" | "draining" | "stale_view";
         Registration: {
             /** @example ada@example.com */
             email: string;
@@ -3479,7 +3481,7 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description `unavailable` */
+            /** @description `unavailable`, `draining`, `stale_view` */
             503: {
                 headers: {
                     [name: string]: unknown;
