@@ -116,8 +116,9 @@ async fn end_one(fleet: &Fleet, visitor: &Visitor, load: &Load) {
 const IN_TIME: Duration = Duration::from_secs(5);
 
 /// What is on its way to an instance when it is killed cannot be saved. It is known to
-/// the system at once, and to the proxies as soon as they look.
-const IN_FLIGHT: Duration = Duration::from_millis(250);
+/// the system at once, and to the proxies as soon as they look, which on a busy machine
+/// takes them a moment.
+const IN_FLIGHT: Duration = Duration::from_secs(1);
 
 async fn kill_one(fleet: &mut Fleet) -> Instant {
     let killed_at = Instant::now();
