@@ -16,7 +16,7 @@ use crate::support::{eventually, within};
 /// The block of commands with these words in it.
 fn commands(words: &str) -> String {
     let page = text("docs/packaging.md");
-    let blocks = page.split("```sh\n").skip(1);
+    let blocks = page.split("```sh,not-run\n").skip(1);
     let mut blocks = blocks.filter_map(|rest| rest.split("```").next());
     let found = blocks.find(|block| block.contains(words));
     found.unwrap_or_else(|| panic!("no {words}")).to_owned()
