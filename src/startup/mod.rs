@@ -38,7 +38,7 @@ use crate::store::redis::{MAX_CONNECTIONS, Redis};
 pub use backup::{Copied, Existing, back_up, restore};
 pub use examination::examine;
 pub use keys::{generate_key, write_key};
-pub use stop::{Handle, Stop};
+pub use stop::{Handle, Stop, stop_signal};
 
 use keys::Keys;
 use port::Port;
@@ -246,20 +246,6 @@ fn connections(workers: usize) -> usize {
         CONNECTIONS.min(all / u64::try_from(workers).unwrap_or(u64::MAX))
     });
     usize::try_from(each.max(1)).unwrap_or(usize::MAX)
-}
-
-/// Resolves at SIGTERM or SIGINT.
-pub async fn stop_signal() {
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => terminate.recv().await,
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = terminated => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
 }
 
 /// Creates the first admin as configured, or makes a link to set one up.

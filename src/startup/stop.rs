@@ -77,6 +77,17 @@ impl Signals {
     }
 }
 
+/// Resolves at the first signal that would end the service: for commands that end as they
+/// can.
+pub async fn stop_signal() {
+    match Orders::new().with_signals() {
+        Ok(mut signals) => {
+            signals.next().await;
+        }
+        Err(_) => std::future::pending().await,
+    }
+}
+
 /// What `server.shutdown_grace` is spent on.
 #[derive(Clone, Copy)]
 pub(super) struct Grace {

@@ -240,9 +240,12 @@ async fn settle(database: &Path, aside: &Path) -> anyhow::Result<()> {
         // It cannot be read: it may be why there is a restore.
         Err(_) => {
             for suffix in ["-wal", "-shm"] {
-                let beside_it = beside(database, suffix);
-                if beside_it.exists() {
-                    fs::rename(beside_it, beside(aside, suffix))?;
+                match fs::rename(beside(database, suffix), beside(aside, suffix)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(error.into());
+                    }
+                    // None was there, or the connection that failed has just removed it.
+                    _ => {}
                 }
             }
             Ok(())
