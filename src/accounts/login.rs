@@ -121,9 +121,9 @@ impl Accounts {
                         NoLogin::CredentialChanged
                     }
                 };
-                LOGINS.count(why.into());
                 let event = act.did_to(Action::LoginFailed, user).with(why.as_str());
                 accounts.fail_attempt(&attempt, event).await?;
+                LOGINS.count(why.into());
                 Err(Error::InvalidCredentials)
             })
             .await

@@ -5,14 +5,18 @@ use std::net::IpAddr;
 use super::print::print;
 use super::supervisor;
 use crate::config::Settings;
-use crate::startup::Application;
+use crate::startup::{self, Application};
 use crate::telemetry;
 
 pub(super) async fn serve(settings: Settings) -> anyhow::Result<()> {
     let traces = telemetry::start(&settings);
     let public_url = settings.server.public_url.clone();
     let (ledger, hot_store) = (settings.database.system(), settings.redis.system());
-    let application = Application::build(settings).await?;
+    // It may wait long for another instance's migration.
+    let application = tokio::select! {
+        built = Application::build(settings) => built?,
+        () = startup::stop_signal() => return Ok(()),
+    };
     if let Some(traces) = &traces {
         traces.begin(application.instance())?;
     }

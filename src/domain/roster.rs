@@ -103,12 +103,6 @@ impl Roster {
         self.own
     }
 
-    /// How many there are, this one included.
-    #[must_use]
-    pub fn instances(&self) -> u32 {
-        u32::try_from(self.others.len() + 1).unwrap_or(u32::MAX)
-    }
-
     /// Whether there is nobody who could have to hear of this instance.
     #[must_use]
     pub fn is_alone(&self, since: Uptime) -> bool {
@@ -117,9 +111,10 @@ impl Roster {
 
     /// How many are registered and not missed, oneself included.
     #[must_use]
-    pub fn number(&self) -> usize {
+    pub fn present(&self) -> u32 {
         let is_there = |other: &&Other| other.is_registered && other.struck_off_at.is_none();
-        self.others.values().filter(is_there).count() + 1
+        let others = self.others.values().filter(is_there).count();
+        u32::try_from(others + 1).unwrap_or(u32::MAX)
     }
 
     /// The next beat of one's own.

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
@@ -44,6 +44,8 @@ pub(super) struct Connection {
     open: Open,
     /// The service ends, and this connection once it has no request.
     closes: bool,
+    /// Who is woken when that begins.
+    heard_by: Option<Waker>,
 }
 
 /// How many requests of a connection have got how far.
@@ -96,6 +98,7 @@ impl Connection {
             stall: None,
             open,
             closes: false,
+            heard_by: None,
         }
     }
 
@@ -144,13 +147,25 @@ impl Connection {
     /// does: all that has come is answered, and nothing is on its way that could be known.
     /// One that was not used yet is about to be.
     fn is_to_end(&mut self, context: &mut Context<'_>) -> bool {
-        self.closes = self.closes || self.open.closes.as_mut().poll(context).is_ready();
+        self.closes = self.closes || self.hears_the_end(context);
         let Requests(counts) = &self.requests;
         let is_idle = self.head.is_none() && counts.answered == counts.begun;
         self.closes
             && is_idle
             && counts.begun.get() > 0
             && ioctl_fionread(&self.socket).is_ok_and(|unread| unread == 0)
+    }
+
+    /// Asks only if there may be news: all connections wait in the same few queues, behind
+    /// locks.
+    fn hears_the_end(&mut self, context: &mut Context<'_>) -> bool {
+        let waker = context.waker();
+        let listens = self.heard_by.as_ref().is_some_and(|it| it.will_wake(waker));
+        if listens && !self.open.ending.is_announced() {
+            return false;
+        }
+        self.heard_by = Some(waker.clone());
+        self.open.closes.as_mut().poll(context).is_ready()
     }
 
     fn stalls(&mut self, context: &mut Context<'_>) -> bool {

@@ -154,7 +154,10 @@ impl Edge {
         };
         let answered = finish(admitted, rest, Deadline::USUAL, request, next).await;
         meter.stop(&answered);
-        let mut response = self.dress(answered, Audience::Own, request_id)?;
+        // Of what passes, the app's own log tells.
+        let passes = answered.as_ref().is_ok_and(|it| it.status().is_success());
+        let told = request_id.filter(|_| !passes);
+        let mut response = self.dress(answered, Audience::Own, told)?;
         let vary = HeaderValue::from_static("Cookie");
         response.headers_mut().insert(VARY, vary);
         Ok(response)

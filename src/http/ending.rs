@@ -30,6 +30,7 @@ enum Stage {
 pub(super) struct Open {
     /// Resolves when it is to be closed, unless there is a request.
     pub(super) closes: Pin<Box<dyn Future<Output = ()>>>,
+    pub(super) ending: Ending,
     _counted: TaskTrackerToken,
 }
 
@@ -71,6 +72,7 @@ impl Ending {
             closes: Box::pin(async move {
                 let _ = stage.wait_for(|stage| *stage == Stage::Closes).await;
             }),
+            ending: self.clone(),
             _counted: self.connections.token(),
         }
     }

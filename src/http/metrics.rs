@@ -47,7 +47,6 @@ pub fn serve_metrics(listener: TcpListener, services: Services) -> io::Result<Se
         App::new()
             .app_data(Data::new(services.clone()))
             .service(metrics)
-            .default_service(to(async || HttpResponse::NotFound().finish()))
             .wrap(from_fn(
                 async |request: ServiceRequest, next: Next<BoxBody>| {
                     let _under_way = begin(&request);

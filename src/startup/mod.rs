@@ -42,7 +42,7 @@ pub use stop::{Handle, Stop, stop_signal};
 
 use keys::Keys;
 use port::Port;
-use stop::{Grace, Orders, stopped};
+use stop::{Grace, Orders, Signals, stopped};
 
 /// Connections at once that a thread takes, if the system lets it.
 const CONNECTIONS: u64 = 25_000;
@@ -54,7 +54,7 @@ const OTHER_FILES: u64 = 256;
 pub struct Application {
     server: Server,
     port: Port,
-    orders: Orders,
+    signals: Signals,
     grace: Grace,
     address: SocketAddr,
     metrics: Option<(Server, SocketAddr)>,
@@ -79,28 +79,34 @@ impl Application {
         // First of all: until it is listened to, it ends the process.
         let hang_up = signal(SignalKind::hangup()).context("cannot listen to SIGHUP")?;
         let bind = settings.server.bind;
-        let cannot_listen = || format!("cannot listen on server.bind, {bind}");
-        let port = Port::take(bind).with_context(cannot_listen)?;
-        let address = port.address()?;
-        settings.server.bind = address;
+        let port = Port::take(bind).with_context(|| cannot_listen(bind))?;
+        settings.server.bind = port.address()?;
         let metrics_port = settings.metrics.bind.map(|bind| {
             Port::take(bind).with_context(|| format!("cannot listen on metrics.bind, {bind}"))
         });
         let metrics_port = metrics_port.transpose()?;
         let services = services(&settings, clock, Some(hang_up)).await?;
-        let setup_link = match first_admin(&services, &settings).await {
-            Ok(link) => link,
-            Err(error) => {
-                services.stop().await;
-                return Err(error);
-            }
-        };
+        let opened = Self::open(port, metrics_port, services.clone(), &settings).await;
+        if opened.is_err() {
+            services.stop().await;
+        }
+        opened
+    }
 
+    /// Answers from now on, once it is run.
+    async fn open(
+        port: Port,
+        metrics_port: Option<Port>,
+        services: Services,
+        settings: &Settings,
+    ) -> anyhow::Result<Self> {
+        let setup_link = first_admin(&services, settings).await?;
         let capacity = Capacity {
             workers: settings.server.workers,
             connections: connections(settings.server.workers),
         };
-        let listener = port.open().with_context(cannot_listen)?;
+        let address = port.address()?;
+        let listener = port.open().with_context(|| cannot_listen(address))?;
         let server = serve(listener, services.clone(), capacity)?;
         let metrics = metrics_port.map(|port| {
             let (listener, address) = (port.open()?, port.address()?);
@@ -110,14 +116,16 @@ impl Application {
         let application = Self {
             server,
             port,
-            orders: Orders::new(),
+            signals: Orders::new()
+                .with_signals()
+                .context("cannot listen to signals")?,
             grace: Grace::of(settings.server.shutdown_grace, is_alone),
             address,
             metrics: metrics.transpose()?,
             services,
             setup_link,
         };
-        tell_limits(application.instance(), &settings, capacity);
+        tell_limits(application.instance(), settings, capacity);
         Ok(application)
     }
 
@@ -162,14 +170,13 @@ impl Application {
             metrics,
             services,
             port,
-            orders,
+            signals,
             grace,
             ..
         } = self;
         let (instance, since) = (services.sessions().instance(), Instant::now());
         // How the last requests fare is told, too.
         let metrics = metrics.map(|(server, _)| AbortOnDropHandle::new(tokio::spawn(server)));
-        let signals = orders.with_signals().context("cannot listen to signals")?;
         let stopped = stopped(signals, server.handle(), port, services.ending(), grace);
         tokio::select! {
             ended = &mut server => ended?,
@@ -187,8 +194,12 @@ impl Application {
     /// Ends [`Application::run`].
     #[must_use]
     pub fn handle(&self) -> Handle {
-        self.orders.handle()
+        self.signals.handle()
     }
+}
+
+fn cannot_listen(bind: SocketAddr) -> String {
+    format!("cannot listen on server.bind, {bind}")
 }
 
 /// Once, at the start: what runs here, on what, and within which limits.

@@ -15,12 +15,17 @@ use tokio::time::{sleep, timeout};
 /// after a second, or three.
 const WAITING: i32 = 4096;
 
-/// How long the system takes to connect somebody who has begun to: there and back again,
-/// from next door. Who begins meanwhile waits in vain, and tries elsewhere.
-const HANDSHAKE: Duration = Duration::from_millis(2);
+/// How often it is looked whether somebody waits.
+const GLANCE: Duration = Duration::from_millis(1);
 
 /// How long somebody may wait to be taken: longer on no machine that answers in time.
 const TAKING: Duration = Duration::from_millis(500);
+
+/// How long a client's first packets may be on their way that the system has greeted.
+const ARRIVING: Duration = Duration::from_millis(50);
+
+/// For the server to have paused: it says so a little early.
+const PAUSING: Duration = Duration::from_millis(10);
 
 /// How long a connection takes from there to the thread that answers on it.
 const COMING_IN: Duration = Duration::from_millis(50);
@@ -28,8 +33,8 @@ const COMING_IN: Duration = Duration::from_millis(50);
 pub(super) struct Port(Socket);
 
 impl Port {
-    /// Nobody else can have it, and whoever comes is refused until it is opened: load
-    /// balancers try elsewhere.
+    /// Whoever comes is refused until it is opened: load balancers try elsewhere. So is
+    /// another process then; until it is opened, Linux lets two have it.
     pub(super) fn take(address: SocketAddr) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
@@ -54,11 +59,11 @@ impl Port {
     pub(super) async fn close(self, server: &ServerHandle) {
         let closed = async {
             self.ignore_beginners()?;
-            sleep(HANDSHAKE).await;
+            sleep(ARRIVING).await;
             let _ = timeout(TAKING, self.nobody_waits()).await;
             // What it has is for its threads to take; it is not to complain of its end.
             server.pause().await;
-            sleep(HANDSHAKE).await;
+            sleep(PAUSING).await;
             self.0.shutdown(Shutdown::Read)?;
             sleep(COMING_IN).await;
             Ok::<_, io::Error>(())
@@ -71,7 +76,7 @@ impl Port {
     async fn nobody_waits(&self) {
         let at_once = Timespec::default();
         while let Ok(1..) = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&at_once)) {
-            sleep(HANDSHAKE / 2).await;
+            sleep(GLANCE).await;
         }
     }
 

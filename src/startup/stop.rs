@@ -47,10 +47,6 @@ impl Orders {
         Self { given, handle }
     }
 
-    pub(super) fn handle(&self) -> Handle {
-        self.handle.clone()
-    }
-
     /// Until then, a signal ends the process as it is.
     pub(super) fn with_signals(self) -> io::Result<Signals> {
         Ok(Signals {
@@ -68,6 +64,10 @@ pub(super) struct Signals {
 }
 
 impl Signals {
+    pub(super) fn handle(&self) -> Handle {
+        self.orders.handle.clone()
+    }
+
     async fn next(&mut self) -> Stop {
         tokio::select! {
             _ = self.terminate.recv() => Stop::Drain,

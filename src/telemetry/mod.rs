@@ -1,4 +1,5 @@
-//! What the service tells those who run it: lines of its log, and spans of its requests.
+//! What the service tells those who run it: lines of its log, spans of its requests, and
+//! how much of everything there was.
 
 pub mod logs;
 pub mod metrics;

@@ -17,14 +17,14 @@ impl Tail {
             let view = shared.view();
             (view.floor(), view.reached())
         };
-        let instances = shared.roster().number();
+        let instances = shared.roster().present();
         let age = confirmed_at.map(|at| VIEW_AGE.shows((), now.since(at)));
         let mut readings = vec![
             LOG_REACHED.shows((), reached.get()),
             LOG_FLOOR.shows((), floor.get()),
             VIEW_FRESH.shows((), shared.is_fresh()),
             LEDGER_SILENT.shows((), is_silent),
-            INSTANCES.shows((), instances),
+            INSTANCES.shows((), u64::from(instances)),
         ];
         readings.extend(age);
         readings

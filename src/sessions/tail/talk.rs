@@ -40,7 +40,7 @@ pub(super) fn beat_forever(shared: &Arc<Shared>) -> impl Future<Output = ()> + S
                     shared.note(told);
                 }
             }
-            let Some(pause) = present().map(|shared| pause(shared.roster().instances())) else {
+            let Some(pause) = present().map(|shared| pause(shared.roster().present())) else {
                 break;
             };
             let pause = pause.min(interval);
