@@ -23,7 +23,8 @@ use crate::domain::revocation::LogNumber;
 use crate::entropy;
 use crate::sessions::Clock;
 use crate::store::Unavailable;
-use crate::store::bus::{Bus, Signal};
+use crate::store::bus::{self, Bus, Signal};
+use crate::store::hot;
 use crate::store::ledger::{Expected, Ledger};
 use crate::store::redis::Names;
 
@@ -243,12 +244,10 @@ async fn hot_store(settings: &Settings) -> Vec<Finding> {
         }
     };
     let (prefix, clock) = (&settings.redis.key_prefix, Clock::new());
+    let own = InstanceId::new(clock.now(), entropy::random());
     let names = Names {
-        key: format!(
-            "{prefix}:s:doctor-{}",
-            InstanceId::new(clock.now(), entropy::random())
-        ),
-        channel: format!("{prefix}:signals"),
+        key: format!("{}doctor-{own}", hot::beginning(prefix)),
+        channel: bus::channel(prefix),
     };
     redis.examine(&names, || clock.now()).await
 }
