@@ -11,12 +11,17 @@ const ADDRESS: &str = "server.bind";
 /// Of IPv4 and IPv6: what is shorter takes in much of the Internet.
 const SHORTEST_PREFIXES: (u8, u8) = (8, 16);
 
-/// What a URL has in it if the way there is encrypted and the server known.
-const LEDGER_TLS: (&str, &str) = (
-    "sslmode=verify-full",
+/// Who encrypts the way to a store and knows its server, and who is to be made so.
+type Tls = (fn(&str) -> bool, &'static str);
+
+const LEDGER_TLS: Tls = (
+    |url| parameter(url, &["sslmode", "ssl-mode"]).is_some_and(|mode| mode == "verify-full"),
     "add ?sslmode=verify-full to database.url",
 );
-const REDIS_TLS: (&str, &str) = ("rediss", "begin redis.url with rediss");
+const REDIS_TLS: Tls = (
+    |url| url.starts_with("rediss"),
+    "begin redis.url with rediss",
+);
 
 impl Settings {
     /// How it would serve people.
@@ -88,11 +93,16 @@ fn is_wide(network: &IpNet) -> bool {
 }
 
 /// Whether nobody on the way to a store reads along, or stands in for it.
-fn encryption(about: &'static str, url: &str, (sign, mend): (&str, &str)) -> Finding {
-    if url.contains(sign) {
+fn encryption(about: &'static str, url: &str, (is_encrypted, mend): Tls) -> Finding {
+    if is_encrypted(url) {
         return Finding::ok(about, "the server must show its certificate");
     }
-    if hosts(url).all(is_this_machine) {
+    let named = parameter(url, &["host", "hostaddr"]);
+    let is_local = named.map_or_else(
+        || hosts(url).all(is_this_machine),
+        |host| host.starts_with('/') || is_this_machine(&host),
+    );
+    if is_local {
         return Finding::ok(about, "none; it is on this machine");
     }
     Finding::warn(
@@ -108,6 +118,14 @@ fn hosts(url: &str) -> impl Iterator<Item = &str> {
     let authority = place.split(['/', '?']).next().unwrap_or_default();
     let (_, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
     hosts.split(',')
+}
+
+/// The last value of the query under one of these names: it is the one that counts.
+fn parameter(url: &str, names: &[&str]) -> Option<String> {
+    let (_, query) = url.split_once('?')?;
+    let pairs = url::form_urlencoded::parse(query.as_bytes());
+    let of_them = pairs.filter(|(name, _)| names.contains(&name.as_ref()));
+    of_them.last().map(|(_, value)| value.into_owned())
 }
 
 fn is_this_machine(host: &str) -> bool {
@@ -135,8 +153,15 @@ mod tests {
         );
         assert_eq!(ledger("postgres://u:p@localhost:5432/x"), Ok);
         assert_eq!(ledger("postgres:///x?host=/run/postgresql"), Ok);
+        assert_eq!(ledger("postgres:///x?host=10.0.0.5"), Warn);
+        assert_eq!(ledger("postgres://localhost/x?hostaddr=10.0.0.5"), Warn);
+        assert_eq!(
+            ledger("postgres://u:sslmode=verify-full@10.0.0.1/x?sslmode=prefer"),
+            Warn
+        );
         assert_eq!(ledger("postgres://u:127.0.0.1@10.0.0.1/x"), Warn);
         assert_eq!(redis("redis://127.0.0.1"), Ok);
+        assert_eq!(redis("redis://redisserver:6379"), Warn);
         assert_eq!(redis("redis+sentinel://localhost,10.0.0.1/master"), Warn);
         assert_eq!(redis("rediss+cluster://10.0.0.1"), Ok);
     }

@@ -1,6 +1,10 @@
 //! What an examination of a deployment finds.
 
+use std::time::Duration;
+
 use serde::Serialize;
+
+use super::time::TOLERATED_SKEW;
 
 /// How what was looked at stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -72,5 +76,27 @@ impl Finding {
             mend: Some(mend.into()),
             ..Self::ok(about, found)
         }
+    }
+
+    /// How a clock stands that differs from this machine's by that much.
+    #[must_use]
+    pub fn clock(about: &'static str, skew: Duration, mend: &str) -> Self {
+        let found = format!("differs from this machine's by {:.1} s", skew.as_secs_f64());
+        if skew > TOLERATED_SKEW {
+            return Self::warn(about, found, mend);
+        }
+        Self::ok(about, found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_wrong_is_told() {
+        let state = |millis| Finding::clock("", Duration::from_millis(millis), "").state;
+        assert_eq!(state(2000), State::Ok);
+        assert_eq!(state(2001), State::Warn);
     }
 }

@@ -6,10 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::domain::time::{Timestamp, Uptime};
-
-/// A wall clock that differs more from the ledger's is reported.
-const TOLERATED_SKEW: Duration = Duration::from_secs(2);
+use crate::domain::time::{TOLERATED_SKEW, Timestamp, Uptime};
 
 /// An answer takes now more time, now less. The clock does not go back for so many
 /// milliseconds: what is issued later would seem to have been issued before.

@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, geteuid, getrlimit};
 use tokio::time::timeout;
 
 use super::{OTHER_FILES, redis};
@@ -23,7 +23,8 @@ use crate::domain::revocation::LogNumber;
 use crate::entropy;
 use crate::sessions::Clock;
 use crate::store::Unavailable;
-use crate::store::bus::{Bus, Signal};
+use crate::store::bus::{self, Bus, Signal};
+use crate::store::hot;
 use crate::store::ledger::{Expected, Ledger};
 use crate::store::redis::Names;
 
@@ -71,8 +72,13 @@ fn private_files(settings: &Settings) -> Finding {
     )
 }
 
+/// What somebody else owns is given to this user through a group: so systemd and
+/// Kubernetes hand out keys.
 fn is_open_to_others(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o077 != 0)
+    fs::metadata(path).is_ok_and(|about| {
+        let is_own = about.uid() == geteuid().as_raw();
+        about.mode() & 0o007 != 0 || (is_own && about.mode() & 0o070 != 0)
+    })
 }
 
 fn open_files() -> Finding {
@@ -238,12 +244,10 @@ async fn hot_store(settings: &Settings) -> Vec<Finding> {
         }
     };
     let (prefix, clock) = (&settings.redis.key_prefix, Clock::new());
+    let own = InstanceId::new(clock.now(), entropy::random());
     let names = Names {
-        key: format!(
-            "{prefix}:s:doctor-{}",
-            InstanceId::new(clock.now(), entropy::random())
-        ),
-        channel: format!("{prefix}:signals"),
+        key: format!("{}doctor-{own}", hot::beginning(prefix)),
+        channel: bus::channel(prefix),
     };
     redis.examine(&names, || clock.now()).await
 }

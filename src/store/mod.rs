@@ -10,6 +10,9 @@ use std::sync::Arc;
 
 use crate::telemetry::metrics::{POOL_CONNECTIONS, POOL_SIZE, POOL_WAITING, Pool, Reading, Use};
 
+/// How often an examination measures a round trip.
+const ROUND_TRIPS: u32 = 5;
+
 /// A store did not answer, or what it answered makes no sense. Never a sign
 /// that something is absent: absent is `None`. Its text, with all causes, is for
 /// the operator.

@@ -1,7 +1,7 @@
 //! What a doctor says of deployments that are right, and of ones that are not.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::Output;
 
@@ -95,6 +95,14 @@ async fn an_embedded_instance_that_is_right_is_found_so_running_or_not() {
         lines.contains("\n         → chmod go= data/gatelodge.key"),
         "{lines}"
     );
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
+    examine().is("files", "warn", "data/gatelodge.key");
+    // As systemd and Kubernetes hand out keys. Only root can give a file away.
+    if chown(&key, Some(65534), None).is_ok() {
+        examine().is("files", "ok", "only their owner");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+        examine().is("files", "warn", "data/gatelodge.key");
+    }
 }
 
 #[tokio::test]

@@ -181,6 +181,7 @@ async fn what_is_no_list_of_users_creates_nobody() {
     let beside = Beside::a_service(Embedded).await;
     let start = "email,name\n";
     let endless = format!("{start}ada@example.com,\"Ada\n{}", "x".repeat(1 << 20));
+    let headless = format!("{HASH},ada@example.com,Ada\n");
     for (name, content, mistake) in [
         (
             "a.csv",
@@ -189,11 +190,17 @@ async fn what_is_no_list_of_users_creates_nobody() {
         ),
         ("b.csv", "email,role\n", "has no name"),
         ("c.csv", "", "has no email"),
+        (
+            "h.csv",
+            headless.as_str(),
+            "the first line does not name columns",
+        ),
         ("d.csv", endless.as_str(), "a row is longer than 256 KiB"),
         ("e.txt", start, "say --format csv or --format jsonl"),
     ] {
         let refused = failed(&beside.import(name, content, &[]));
         assert!(refused.contains(mistake), "{name}: {refused}");
+        assert!(!refused.contains("pbkdf2"), "{refused}");
     }
     let cut = format!("{}x,\"{}", rows(500), "x".repeat(1 << 20));
     let cut = failed(&beside.import("cut.csv", &cut, &["--dry-run"]));
@@ -207,6 +214,7 @@ async fn what_is_no_list_of_users_creates_nobody() {
             "{\"email\": \"ada@example.com\", \"phone\": \"1\"}",
             "there is no column \"phone\"",
         ),
+        ("{\"secret@example.com\": \"\"}", "a key is no column"),
         ("{\"email\": 1, \"name\": \"Ada\"}", "email must be a text"),
     ] {
         let refused = beside.import("f.jsonl", line, &[]);

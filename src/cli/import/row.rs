@@ -40,16 +40,23 @@ columns! {
 
 impl Column {
     /// # Errors
-    /// Says what there is.
-    pub(super) fn parse(name: &str) -> Result<Self, String> {
+    /// Says what there is; `unnamed`, of what is hardly a name.
+    pub(super) fn parse(name: &str, unnamed: &str) -> Result<Self, String> {
         let mut all = Self::ALL.iter().copied();
         all.find(|column| column.as_str() == name).ok_or_else(|| {
-            format!(
-                "there is no column {name:?}: there are email, name, role, status, \
-                     password_hash and created_at"
-            )
+            let what = if is_like_a_name(name) {
+                format!("there is no column {name:?}")
+            } else {
+                unnamed.to_owned()
+            };
+            format!("{what}: there are email, name, role, status, password_hash and created_at")
         })
     }
+}
+
+/// Of a file without a line of names, values stand in their place: they are not shown.
+fn is_like_a_name(text: &str) -> bool {
+    text.len() <= 32 && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'_'))
 }
 
 /// A row's values as they were read; none is empty.

@@ -65,7 +65,9 @@ impl Input {
                 // Rows of another length are refused one by one.
                 let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(input);
                 let heads = rows.headers().context("cannot read the first line")?;
-                let columns = heads.iter().map(|name| Column::parse(name.trim()));
+                let columns = heads
+                    .iter()
+                    .map(|name| Column::parse(name.trim(), "the first line does not name columns"));
                 let columns: Result<Vec<_>, _> = columns.collect();
                 let columns = columns.map_err(anyhow::Error::msg)?;
                 for required in [Column::Email, Column::Name] {
@@ -165,7 +167,7 @@ fn of_json(text: &[u8]) -> (Values, Result<(), String>) {
         return (values, Err("this is no JSON object".to_owned()));
     };
     for (name, value) in object {
-        match (Column::parse(&name), value) {
+        match (Column::parse(&name, "a key is no column"), value) {
             (Err(unknown), _) => wrong = Err(unknown),
             (Ok(_), Value::Null) | (Ok(Column::Line), _) => {}
             (Ok(column), Value::String(value)) => values.put(column, value),

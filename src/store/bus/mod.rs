@@ -35,6 +35,12 @@ pub struct Listener {
     keys: Arc<KeyRing>,
 }
 
+/// What instances talk on.
+#[must_use]
+pub fn channel(key_prefix: &str) -> String {
+    format!("{key_prefix}:signals")
+}
+
 impl Bus {
     /// Signals are signed with the key ring, and go through a channel whose name
     /// begins with `key_prefix`. Connects when it is first used.
@@ -42,7 +48,7 @@ impl Bus {
     pub fn new(redis: Redis, key_prefix: &str, keys: Arc<KeyRing>) -> Self {
         Self {
             redis,
-            channel: format!("{key_prefix}:signals"),
+            channel: channel(key_prefix),
             proof: format!("{key_prefix}:master"),
             keys,
         }

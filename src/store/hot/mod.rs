@@ -38,13 +38,19 @@ pub enum Touch {
     Absent,
 }
 
+/// What the keys of copies begin with.
+#[must_use]
+pub fn beginning(key_prefix: &str) -> String {
+    format!("{key_prefix}:s:")
+}
+
 impl HotStore {
     /// Copies are sealed with the key ring, under keys that begin with `key_prefix`.
     #[must_use]
     pub fn new(redis: Redis, key_prefix: &str, keys: Arc<KeyRing>) -> Self {
         Self {
             redis,
-            key_prefix: format!("{key_prefix}:s:"),
+            key_prefix: beginning(key_prefix),
             keys,
         }
     }

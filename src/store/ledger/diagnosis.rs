@@ -8,14 +8,11 @@ use sqlx::{Connection as _, FromRow, PgConnection};
 use super::{Ledger, bounded, postgres, sqlite};
 use crate::domain::finding::Finding;
 use crate::domain::time::Timestamp;
+use crate::store::ROUND_TRIPS;
 use crate::telemetry::metrics;
 
-/// How often a round trip is measured.
-const ROUND_TRIPS: u32 = 5;
 /// Slower ones make log-ins slow.
 const SLOW: Duration = Duration::from_millis(20);
-/// A clock that differs more is reported while the service runs.
-const TOLERATED_SKEW: Duration = Duration::from_secs(2);
 /// A connection beside the pool: of the poll.
 const BESIDE_THE_POOL: u32 = 1;
 /// PostgreSQL 13 is the first to make random marks without an extension.
@@ -95,7 +92,12 @@ async fn examine_postgres(
     });
     match looked.await {
         Ok((server, trip, skew)) => {
-            let mut findings = vec![latency(trip), clocks(skew)];
+            let clock = Finding::clock(
+                "ledger: clock",
+                skew,
+                "let NTP set both: times are the ledger's, and those in logs this machine's",
+            );
+            let mut findings = vec![latency(trip), clock];
             findings.splice(0..0, server.judge(expected));
             findings
         }
@@ -155,19 +157,6 @@ fn latency(trip: Duration) -> Finding {
             ABOUT,
             found,
             "a log-in takes several: run the instances near the database",
-        );
-    }
-    Finding::ok(ABOUT, found)
-}
-
-fn clocks(skew: Duration) -> Finding {
-    const ABOUT: &str = "ledger: clock";
-    let found = format!("differs from this machine's by {:.1} s", skew.as_secs_f64());
-    if skew > TOLERATED_SKEW {
-        return Finding::warn(
-            ABOUT,
-            found,
-            "let NTP set both: times are the ledger's, and those in logs this machine's",
         );
     }
     Finding::ok(ABOUT, found)
@@ -425,9 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn slow_ways_wrong_clocks_and_full_disks_are_told() {
-        assert_eq!(clocks(Duration::from_secs(2)).state, Ok);
-        assert_eq!(clocks(Duration::from_millis(2001)).state, Warn);
+    fn slow_ways_and_full_disks_are_told() {
         assert_eq!(latency(Duration::from_millis(21)).state, Warn);
         assert_eq!(disk((100 << 20) - 1).state, Fail);
         assert_eq!(disk(1 << 29).state, Warn);

@@ -10,13 +10,10 @@ use super::Redis;
 use super::address::Address;
 use crate::domain::finding::Finding;
 use crate::domain::time::Timestamp;
-use crate::store::Unavailable;
+use crate::store::{ROUND_TRIPS, Unavailable};
 
-/// How often a round trip is measured.
-const ROUND_TRIPS: u32 = 5;
 /// The first that has all that is asked of it.
 const OLDEST: (u64, u64) = (6, 2);
-const TOLERATED_SKEW: Duration = Duration::from_secs(2);
 /// In milliseconds.
 const KEY_EXPIRES: u64 = 10_000;
 
@@ -114,7 +111,12 @@ impl Redis {
         match answer {
             Ok((seconds, micros)) => {
                 let theirs = Timestamp::from_millis(seconds * 1000 + micros / 1000);
-                clocks(theirs.skew_between(before, now()))
+                // Copies expire by the time that is left: they lose nothing by it.
+                Finding::clock(
+                    ABOUT,
+                    theirs.skew_between(before, now()),
+                    "let NTP set both; nothing depends on it but logs",
+                )
             }
             Err(error) => Finding::unknown(ABOUT, error.to_string(), "see that NTP sets it"),
         }
@@ -165,20 +167,6 @@ fn refusal(about: &'static str, error: &Unavailable) -> Finding {
         "start Redis, or mend redis.url; until then sessions are checked against the ledger"
     };
     Finding::fail(about, found, mend)
-}
-
-fn clocks(skew: Duration) -> Finding {
-    const ABOUT: &str = "redis: clock";
-    let found = format!("differs from this machine's by {:.1} s", skew.as_secs_f64());
-    if skew > TOLERATED_SKEW {
-        // Copies expire by the time that is left: they lose nothing by it.
-        return Finding::warn(
-            ABOUT,
-            found,
-            "let NTP set both; nothing depends on it but logs",
-        );
-    }
-    Finding::ok(ABOUT, found)
 }
 
 /// What Redis says of itself.
@@ -298,6 +286,5 @@ mod tests {
         assert_eq!(Log::Hidden.judge().state, Unknown);
         assert_eq!(written("everysec"), Ok);
         assert_eq!(written("always"), Warn);
-        assert_eq!(clocks(Duration::from_millis(2001)).state, Warn);
     }
 }
