@@ -111,7 +111,10 @@ async fn what_a_client_says_of_itself_is_thrown_away(
     let mut named = Request::new("GET", "/login").header(format!("X-Request-Id: {id}"));
     named.host = "auth.example.com";
     let answer = scene.send(named).await;
-    assert!(answer.header("x-request-id").is_some_and(|own| own != id), "{answer:?}");
+    assert!(
+        answer.header("x-request-id").is_some_and(|own| own != id),
+        "{answer:?}"
+    );
     for target in ["/admin/", "/closed/"] {
         let refused = scene.send(forging(target, &[&ada, dropping])).await;
         assert!(
@@ -136,7 +139,10 @@ fn every_proxy_that_is_shipped_drops_what_a_client_says_of_its_requests_id_and_t
         "envoy/envoy.yaml",
     ] {
         let text = std::fs::read_to_string(folder.join(file)).unwrap();
-        let lines: Vec<_> = text.lines().map(|line| line.trim().to_lowercase()).collect();
+        let lines: Vec<_> = text
+            .lines()
+            .map(|line| line.trim().to_lowercase())
+            .collect();
         for header in ["x-request-id", "traceparent"] {
             let is_named = |line: &String| !line.starts_with('#') && line.contains(header);
             assert!(lines.iter().any(is_named), "{file}: {header}");
