@@ -43,30 +43,6 @@ async fn a_log_in_takes_two_transactions_and_six_round_trips() {
     assert_eq!((transactions, round_trips), (4, 10));
 }
 
-/// By the server's own judgement, it would compile each of them, at some tenths of a
-/// second: as it does with tables that were never analysed.
-#[tokio::test]
-async fn no_statement_is_compiled_by_the_server() {
-    let database = TestDatabase::create().await;
-    let eager = [
-        "jit_above_cost",
-        "jit_inline_above_cost",
-        "jit_optimize_above_cost",
-    ]
-    .map(|cost| format!("-c%20{cost}%3D0"));
-    let url = format!("{}?options={}", database.url, eager.join("%20"));
-    let app = TestApp::spawn_with(Scaled, &[("DATABASE_URL", &url)]).await;
-    app.registered("ada@example.com").await;
-    let started = Instant::now();
-    for _ in 0..5 {
-        let mut browser = app.logged_in("ada@example.com").await;
-        assert_eq!(browser.list_sessions().await.status, 200);
-        assert_eq!(browser.log_out().await.status, 204);
-    }
-    let taken = started.elapsed();
-    assert!(taken < Duration::from_secs(5), "{taken:?}");
-}
-
 /// So that time does not tell why.
 #[tokio::test]
 async fn a_refused_log_in_takes_as_many_whatever_the_reason() {

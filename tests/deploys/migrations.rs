@@ -238,6 +238,34 @@ fn a_migration_only_adds_unless_it_says_since_when_nobody_needs_what_it_takes_aw
     }
 }
 
+/// PostgreSQL lets nobody write to a table while it builds an index of it, unless told so.
+#[test]
+fn no_migration_keeps_writers_waiting_for_an_index() {
+    for (version, path, text) in migrations() {
+        if version > FIRST_RELEASED && path.parent().unwrap().ends_with("postgres") {
+            let complaints = blocks(&text);
+            assert!(complaints.is_empty(), "{}: {complaints:?}", path.display());
+        }
+    }
+    for blocking in [
+        "create index i on users (name)",
+        "create table t (id uuid); create index i\n    on only users(name)",
+        "create unique index i on users (name)",
+        "create index concurrently i on users (name)",
+        "-- comment\n-- no-transaction\ncreate index concurrently i on users (name)",
+    ] {
+        assert_eq!(blocks(blocking).len(), 1, "{blocking}");
+    }
+    for passing in [
+        "-- no-transaction\ncreate index concurrently i on users (name);",
+        "create table t (id uuid); create index i on t(name);",
+        "create table if not exists t(id uuid); create unique index i on only t (name);",
+        "-- create index i on users (name)\ncreate table t (id uuid)",
+    ] {
+        assert_eq!(blocks(passing), Vec::<String>::new());
+    }
+}
+
 #[test]
 fn both_databases_have_the_same_migrations() {
     let named = |database: &str| {
@@ -266,13 +294,38 @@ fn migrations() -> Vec<(i64, PathBuf, String)> {
     paths.into_iter().map(read).collect()
 }
 
-/// The statements that instances of the version before may stumble over.
-fn takes_away(migration: &str) -> Vec<String> {
+fn statements(migration: &str) -> Vec<String> {
     let lines = migration.lines().map(str::trim);
     let code: Vec<_> = lines.filter(|line| !line.starts_with("--")).collect();
     let code = code.join(" ").to_lowercase();
-    let statements = code.split(';').map(str::trim);
-    let takes = |statement: &&str| {
+    code.split(';').map(|text| text.trim().to_owned()).collect()
+}
+
+/// The statements that build an index of a table that others may write to, without letting
+/// them. `concurrently` takes a file that sqlx runs in no transaction.
+fn blocks(migration: &str) -> Vec<String> {
+    let statements = statements(migration);
+    let first_of = |text: &str| text.split([' ', '(']).next().map(str::to_owned);
+    let created: Vec<_> = statements
+        .iter()
+        .filter_map(|statement| statement.strip_prefix("create table "))
+        .filter_map(|rest| first_of(rest.trim_start_matches("if not exists ")))
+        .collect();
+    let is_alone = migration.starts_with("-- no-transaction");
+    let blocks = |statement: &String| {
+        let indexes = ["create index ", "create unique index "];
+        let table = statement.split_once(" on ");
+        let table = table.and_then(|(_, rest)| first_of(rest.trim_start_matches("only ")));
+        indexes.iter().any(|start| statement.starts_with(start))
+            && !(is_alone && statement.contains(" index concurrently "))
+            && !table.is_some_and(|table| created.contains(&table))
+    };
+    statements.into_iter().filter(blocks).collect()
+}
+
+/// The statements that instances of the version before may stumble over.
+fn takes_away(migration: &str) -> Vec<String> {
+    let takes = |statement: &String| {
         let has = |words: &str| format!(" {statement} ").contains(&format!(" {words} "));
         let alters = statement.starts_with("alter table");
         has("drop")
@@ -284,5 +337,5 @@ fn takes_away(migration: &str) -> Vec<String> {
             || alters && has("add constraint")
             || alters && has("not null") && !has("default")
     };
-    statements.filter(takes).map(str::to_owned).collect()
+    statements(migration).into_iter().filter(takes).collect()
 }

@@ -72,11 +72,12 @@ pub async fn migrate<T: Migrate>(database: &str, version: i64, ledger: &mut T) {
     migrated.await.unwrap();
 }
 
-/// What the version that came with a schema has written there, and none before it.
+/// What the version that came with a schema has written there, and none before it: a
+/// comment, if that is nothing.
 fn lived(database: &str, version: i64) -> String {
     let name = format!("tests/deploys/fixtures/{database}/{version:04}.sql");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-    std::fs::read_to_string(path).unwrap_or_default()
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&name);
+    std::fs::read_to_string(path).expect(&name)
 }
 
 async fn goes_on_from(schema: i64, url: &str) {

@@ -38,9 +38,17 @@ impl Scrape {
 
     /// Metrics of which there is no sample.
     pub fn missing(&self) -> BTreeSet<&'static str> {
-        let is_there = |name: &str| self.0.keys().any(|series| series.starts_with(name));
-        let names = metrics::ALL.iter().map(|metric| metric.name());
-        names.filter(|name| !is_there(name)).collect()
+        let is_there = |metric: &dyn Metric| {
+            let suffix = match metric.kind() {
+                Kind::Histogram => "_count",
+                Kind::Counter | Kind::Gauge => "",
+            };
+            let name = format!("{}{suffix}", metric.name());
+            let mut series = self.0.keys();
+            series.any(|series| series.split('{').next() == Some(&name))
+        };
+        let missing = metrics::ALL.iter().filter(|metric| !is_there(**metric));
+        missing.map(|metric| metric.name()).collect()
     }
 
     fn check_histograms(&self) {

@@ -1,5 +1,7 @@
 //! What a client may try.
 
+use std::path::Path;
+
 use rstest::rstest;
 
 use super::client::{Request, send_bytes};
@@ -105,12 +107,46 @@ async fn what_a_client_says_of_itself_is_thrown_away(
         Some(got) => assert_eq!(identity(got), [], "{got}"),
         None => assert!(matches!(anyone.status, 400 | 401 | 403), "{anyone:?}"),
     }
+    let id = "01a219c0-4b20-719c-abe0-2e1ac2995502";
+    let mut named = Request::new("GET", "/login").header(format!("X-Request-Id: {id}"));
+    named.host = "auth.example.com";
+    let answer = scene.send(named).await;
+    assert!(
+        answer.header("x-request-id").is_some_and(|own| own != id),
+        "{answer:?}"
+    );
     for target in ["/admin/", "/closed/"] {
         let refused = scene.send(forging(target, &[&ada, dropping])).await;
         assert!(
             matches!(refused.status, 400 | 401 | 403),
             "{target} {refused:?}"
         );
+    }
+}
+
+/// Which id it is logged under, and whether it is traced.
+#[test]
+fn every_proxy_that_is_shipped_drops_what_a_client_says_of_its_requests_id_and_trace() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+    for file in [
+        "nginx.conf",
+        "nginx/check.conf",
+        "nginx/pages.conf",
+        "haproxy/balance.cfg",
+        "haproxy/haproxy.cfg",
+        "caddy/Caddyfile",
+        "traefik/gatelodge.yaml",
+        "envoy/envoy.yaml",
+    ] {
+        let text = std::fs::read_to_string(folder.join(file)).unwrap();
+        let lines: Vec<_> = text
+            .lines()
+            .map(|line| line.trim().to_lowercase())
+            .collect();
+        for header in ["x-request-id", "traceparent"] {
+            let is_named = |line: &String| !line.starts_with('#') && line.contains(header);
+            assert!(lines.iter().any(is_named), "{file}: {header}");
+        }
     }
 }
 

@@ -1,6 +1,12 @@
 //! What this process takes of its machine, under the names that Prometheus' own clients
 //! use. Elsewhere than on Linux, nothing is told.
 
+#[cfg(target_os = "linux")]
+use std::{sync::LazyLock, time::Duration};
+
+#[cfg(target_os = "linux")]
+use rustix::time::{ClockId, clock_gettime};
+
 use super::{
     CPU_SECONDS, MAX_FDS, OPEN_FDS, RESIDENT_MEMORY, Reading, START_TIME, Shown as _, THREADS,
 };
@@ -22,7 +28,7 @@ pub(super) fn readings() -> Vec<Reading> {
         Some([
             CPU_SECONDS.shows((), seconds(fields.get(11)? + fields.get(12)?)),
             THREADS.shows((), *fields.get(17)?),
-            START_TIME.shows((), booted_at()? + seconds(*fields.get(19)?)),
+            START_TIME.shows((), *BOOTED_AT + seconds(*fields.get(19)?)),
             RESIDENT_MEMORY.shows((), fields.get(21)? * page_size() as u64),
         ])
     };
@@ -36,12 +42,15 @@ pub(super) fn readings() -> Vec<Reading> {
     stat.chain(files.into_iter().flatten()).collect()
 }
 
+/// When this machine was started, as far as its own clock knows. Looked up once, so that
+/// later changes of the clock start no process again; and not in /proc/stat, which a
+/// sandbox hides.
 #[cfg(target_os = "linux")]
-fn booted_at() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/stat").ok()?;
-    let line = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
-    line.trim().parse().ok()
-}
+static BOOTED_AT: LazyLock<f64> = LazyLock::new(|| {
+    let read = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
+    let now = read(ClockId::Realtime);
+    now.saturating_sub(read(ClockId::Boottime)).as_secs_f64()
+});
 
 #[cfg(not(target_os = "linux"))]
 pub(super) fn readings() -> Vec<Reading> {

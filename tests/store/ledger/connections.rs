@@ -241,3 +241,26 @@ async fn a_call_that_is_cancelled_is_undone_and_leaves_its_place_to_the_next() {
     })
     .await;
 }
+
+/// A server that could compile it would take some tenths of a second each time: it takes
+/// tables that were never analysed for large ones. The ledger's own connection says so, by
+/// a trigger here.
+#[tokio::test]
+async fn the_server_compiles_no_statement() {
+    let place = open(1).await;
+    let name = place.database.rsplit_once('/').unwrap().1;
+    place
+        .run(&format!(
+            "alter database {name} set jit = on; \
+             create function compiling() returns trigger language plpgsql as \
+             $$ begin \
+                 if current_setting('jit')::boolean then raise 'compiled'; end if; \
+                 return new; \
+             end $$; \
+             create trigger compiling before insert on events execute function compiling()",
+        ))
+        .await;
+    place.run(TERMINATE).await;
+    place.read().await.unwrap();
+    place.write().await.unwrap();
+}
