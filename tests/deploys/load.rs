@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::support::app::PASSWORD;
 
 /// Between two requests of one of them.
-const PAUSE: Duration = Duration::from_millis(30);
+const PAUSE: Duration = Duration::from_millis(60);
 
 /// What all of them know.
 pub struct Load {
