@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Resource, geteuid, getrlimit};
+use rustix::process::{Resource, getegid, geteuid, getrlimit};
 use tokio::time::timeout;
 
 use super::{OTHER_FILES, redis};
@@ -58,9 +58,13 @@ fn private_files(settings: &Settings) -> Finding {
         database.file(),
         settings.secrets.file.clone(),
     ];
-    let open = files.into_iter().flatten();
-    let open = open.filter(|path| is_open_to_others(path));
-    let open: Vec<_> = open.map(|path| path.display().to_string()).collect();
+    let (mut open, mut mend) = (Vec::new(), Vec::new());
+    for path in files.iter().flatten() {
+        if let Some(others) = others_with_access(path) {
+            open.push(path.display().to_string());
+            mend.push(format!("chmod {others}= {}", path.display()));
+        }
+    }
     if open.is_empty() {
         return Finding::ok(ABOUT, "only their owner reads keys and hashes");
     }
@@ -68,17 +72,22 @@ fn private_files(settings: &Settings) -> Finding {
     Finding::warn(
         ABOUT,
         format!("others on this machine can read {open}"),
-        format!("chmod go= {open}"),
+        mend.join("; "),
     )
 }
 
-/// What somebody else owns is given to this user through a group: so systemd and
-/// Kubernetes hand out keys.
-fn is_open_to_others(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|about| {
-        let is_own = about.uid() == geteuid().as_raw();
-        about.mode() & 0o007 != 0 || (is_own && about.mode() & 0o070 != 0)
-    })
+/// As chmod calls them. A group that is not the owner's own may be the service's: so
+/// systemd and Kubernetes hand out keys.
+fn others_with_access(path: &Path) -> Option<&'static str> {
+    let about = fs::metadata(path).ok()?;
+    let is_own = (about.uid(), about.gid()) == (geteuid().as_raw(), getegid().as_raw());
+    if is_own && about.mode() & 0o070 != 0 {
+        Some("go")
+    } else if about.mode() & 0o007 != 0 {
+        Some("o")
+    } else {
+        None
+    }
 }
 
 fn open_files() -> Finding {
