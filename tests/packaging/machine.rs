@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -102,7 +103,11 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // Its first process goes with it, and the others with that.
+        // All others go with its first process, which would outlive nspawn.
+        let first = self.first_process().and_then(|id| id.parse().ok());
+        if let Some(first) = first.and_then(Pid::from_raw) {
+            let _ = kill_process(first, Signal::KILL);
+        }
         let _ = self.nspawn.kill();
         let _ = self.nspawn.wait();
     }
