@@ -23,7 +23,7 @@ mod support;
 use std::path::PathBuf;
 
 use support::app::{Stack, TestApp};
-use support::servers::{executable, free_port, installed, no_way};
+use support::servers::{free_port, program};
 
 /// An instance that browsers find at its public URL.
 async fn site(stack: Stack, settings: &[(&str, &str)]) -> (TestApp, String) {
@@ -42,7 +42,5 @@ async fn site(stack: Stack, settings: &[(&str, &str)]) -> (TestApp, String) {
 }
 
 fn npm() -> PathBuf {
-    let found = || executable(&["npm"]);
-    let npm = found().or_else(|| installed("npm", found));
-    npm.unwrap_or_else(|| no_way("npm", "put it into PATH"))
+    program(&["npm"], "npm", "put it into PATH")
 }

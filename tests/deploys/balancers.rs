@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::servers::{Process, executable, installed, no_way, started};
+use crate::support::servers::{Process, debian, started};
 
 /// nginx asks nobody whether an instance is ready: it goes by what fails.
 pub fn nginx(instances: &[SocketAddr; 3]) -> Process {
-    let binary = find("nginx");
+    let binary = debian("nginx", "nginx");
     let [first, second, third] = instances;
     started("nginx", "TERM", |directory, port| {
         let third = format!("server {second} max_fails=3 fail_timeout=1s;\n    server {third} max");
@@ -47,7 +47,7 @@ pub fn nginx(instances: &[SocketAddr; 3]) -> Process {
 
 /// HAProxy asks them.
 pub fn haproxy(instances: &[SocketAddr; 3]) -> Process {
-    let binary = find("haproxy");
+    let binary = debian("haproxy", "haproxy");
     let [first, second, third] = instances;
     started("haproxy", "TERM", |directory, port| {
         let third = format!("{second}\n    server gatelodge-3 {third}");
@@ -78,11 +78,4 @@ fn shipped(file: &str, replacements: &[(&str, &str)]) -> String {
         text = text.replace(shipped, here);
     }
     text
-}
-
-fn find(name: &str) -> std::path::PathBuf {
-    let look = || executable(&[name]);
-    look()
-        .or_else(|| installed(name, look))
-        .unwrap_or_else(|| no_way(name, "nothing else, for this one"))
 }

@@ -14,7 +14,7 @@ use crate::oracle::{Bounds, Leave};
 use crate::scene::{PROMISED, Scene, Session};
 use crate::support::app::PASSWORD;
 use crate::support::proxy::FaultProxy;
-use crate::support::servers::{OwnPostgres, Process, executable, installed, no_way, started};
+use crate::support::servers::{OwnPostgres, Process, debian, started};
 use crate::support::{Browser, within};
 
 /// What becomes of the primary.
@@ -247,9 +247,7 @@ async fn takes_writes(url: &str) -> bool {
 
 fn haproxy_before(servers: [SocketAddr; 2]) -> Process {
     const FILE: &str = include_str!("../../deploy/haproxy/postgres.cfg");
-    let binary = || executable(&["haproxy"]);
-    let binary = binary().or_else(|| installed("haproxy", binary));
-    let binary = binary.unwrap_or_else(|| no_way("HAProxy", "nothing else, for this one"));
+    let binary = debian("haproxy", "haproxy");
     started("HAProxy", "TERM", |directory, port| {
         let [one, two] = servers.map(|server| server.to_string());
         let text = FILE

@@ -7,17 +7,11 @@ use std::process::Command;
 use reqwest::Client;
 use serde_json::Value;
 
-use crate::support::servers::{Process, executable, installed, no_way, started};
+use crate::support::servers::{Process, debian, started};
 
 pub struct Prometheus {
     process: Process,
     client: Client,
-}
-
-fn binary(name: &str) -> PathBuf {
-    let find = || executable(&[name]);
-    let found = find().or_else(|| installed("prometheus", find));
-    found.unwrap_or_else(|| no_way(name, "nothing else, for this one"))
 }
 
 fn deployed(file: &str) -> PathBuf {
@@ -29,7 +23,7 @@ fn deployed(file: &str) -> PathBuf {
 impl Prometheus {
     /// Collects from these.
     pub fn start(targets: &[SocketAddr]) -> Self {
-        let binary = binary("prometheus");
+        let binary = debian("prometheus", "prometheus");
         let targets: Vec<_> = targets.iter().map(|target| format!("'{target}'")).collect();
         let configuration = format!(
             "global: {{ scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms }}\n\
@@ -82,7 +76,7 @@ impl Prometheus {
 
 #[test]
 fn the_alert_rules_fire_when_they_must_and_only_then() {
-    let promtool = binary("promtool");
+    let promtool = debian("promtool", "prometheus");
     for arguments in [
         ["check", "config", "prometheus/prometheus.yaml"],
         ["test", "rules", "prometheus/alerts.test.yaml"],

@@ -6,7 +6,8 @@ use std::process::Command;
 use rstest::rstest;
 
 use crate::files::{Migration, built, path, text};
-use crate::tools::{debian, output, output_of_input, wheel};
+use crate::support::servers::debian;
+use crate::tools::{output, output_of_input, wheel};
 
 #[test]
 fn hadolint_complains_of_nothing_in_the_dockerfile() {

@@ -13,8 +13,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::files::{instructions, path};
+use crate::support::servers::debian;
 use crate::support::within;
-use crate::tools::{debian, output};
+use crate::tools::output;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_gatelodge");
 

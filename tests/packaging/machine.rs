@@ -11,8 +11,9 @@ use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::files::path;
+use crate::support::servers::debian;
 use crate::support::within;
-use crate::tools::{debian, output};
+use crate::tools::output;
 
 pub struct Machine {
     nspawn: Child,

@@ -4,10 +4,9 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{LazyLock, Mutex};
+use std::sync::LazyLock;
 
 use crate::support::python;
-use crate::support::servers::{executable, installed, no_way};
 
 /// One of those that come as wheels.
 pub fn wheel(name: &str) -> Command {
@@ -18,16 +17,6 @@ pub fn wheel(name: &str) -> Command {
     let mut command = Command::new(ENVIRONMENT.join("bin").join(name));
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     command
-}
-
-/// One of Debian's, by its name and its package's.
-pub fn debian(name: &str, package: &str) -> PathBuf {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock();
-    let look = || executable(&[name]);
-    look()
-        .or_else(|| installed(package, look))
-        .unwrap_or_else(|| no_way(name, "nothing else, for this one"))
 }
 
 /// What it says on standard output, if it succeeds, as it must.

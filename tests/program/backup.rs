@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 use super::commands::{Beside, failed, said};
-use super::{Program, run};
+use super::{Program, emails, run};
 use crate::support::Browser;
 use crate::support::Stack::Scaled;
 use crate::support::app::PASSWORD;
@@ -43,10 +43,7 @@ impl Place {
     }
 
     fn emails(&self) -> Vec<String> {
-        let listed: Value = serde_json::from_str(&self.says(&["users", "list", "--json"])).unwrap();
-        let users = listed["users"].as_array().unwrap().clone();
-        let email = |user: &Value| user["email"].as_str().unwrap().to_owned();
-        users.iter().map(email).collect()
+        emails(&self.says(&["users", "list", "--json"]))
     }
 
     async fn database(&self) -> SqliteConnection {

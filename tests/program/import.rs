@@ -7,10 +7,10 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use rstest::rstest;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::commands::{Beside, failed, said};
-use super::outcome_of_input;
+use super::{emails, outcome_of_input};
 use crate::support::Stack::{self, Embedded, Scaled};
 use crate::support::app::ADMIN;
 use crate::support::servers::signal;
@@ -31,10 +31,7 @@ impl Beside {
     }
 
     fn emails(&self) -> Vec<String> {
-        let listed: Value = serde_json::from_str(&self.says(&["users", "list", "--json"])).unwrap();
-        let users = listed["users"].as_array().unwrap().clone();
-        let email = |user: &Value| user["email"].as_str().unwrap().to_owned();
-        users.iter().map(email).collect()
+        emails(&self.says(&["users", "list", "--json"]))
     }
 }
 

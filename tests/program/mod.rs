@@ -17,6 +17,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::support::program::{Program, command};
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
@@ -50,4 +52,12 @@ fn outcome_of_input(command: &mut Command, input: &str) -> Output {
         std::thread::park_timeout(Duration::from_millis(5));
     }
     child.wait_with_output().unwrap()
+}
+
+/// Of the users in what `users list --json` says.
+fn emails(said: &str) -> Vec<String> {
+    let listed: Value = serde_json::from_str(said).unwrap();
+    let users = listed["users"].as_array().unwrap();
+    let email = |user: &Value| user["email"].as_str().unwrap().to_owned();
+    users.iter().map(email).collect()
 }

@@ -14,33 +14,23 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use url::{ParseError, Url};
 
-use super::servers::{Process, executable, installed, no_way, started};
+use super::servers::{Process, program, started};
 use super::within;
 
 /// How long a page may take to come.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn browser() -> Option<PathBuf> {
-    executable(&["chromium", "chromium-browser", "google-chrome"])
-}
-
-fn driver() -> Option<PathBuf> {
-    executable(&["chromedriver"])
-}
-
 static CHROMIUM: LazyLock<PathBuf> = LazyLock::new(|| {
-    let found = browser().or_else(|| installed("chromium", browser));
-    found.unwrap_or_else(|| no_way("Chromium", "put chromium into PATH"))
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    program(&names, "chromium", "put chromium into PATH")
 });
 
 static DRIVER: LazyLock<Process> = LazyLock::new(|| {
-    let found = driver().or_else(|| installed("chromium-driver", driver));
-    let driver = found.unwrap_or_else(|| {
-        no_way(
-            "Chromium's driver",
-            "put chromedriver, of its version, into PATH",
-        )
-    });
+    let driver = program(
+        &["chromedriver"],
+        "chromium-driver",
+        "put chromedriver, of Chromium's version, into PATH",
+    );
     started("chromedriver", "TERM", |_, port| {
         let mut command = Command::new(&driver);
         command.arg(format!("--port={port}"));

@@ -408,6 +408,19 @@ pub fn executable(names: &[&str]) -> Option<PathBuf> {
     places.into_iter().find(|binary| binary.is_file())
 }
 
+/// A program that this machine has, or else Debian's package of it.
+pub fn program(names: &[&str], package: &str, other_way: &str) -> PathBuf {
+    let look = || executable(names);
+    look()
+        .or_else(|| installed(package, look))
+        .unwrap_or_else(|| no_way(names[0], other_way))
+}
+
+/// One that cannot be had in another way.
+pub fn debian(name: &str, package: &str) -> PathBuf {
+    program(&[name], package, "nothing else, for this one")
+}
+
 fn path_folders() -> impl Iterator<Item = PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).collect::<Vec<_>>().into_iter()
@@ -417,6 +430,10 @@ fn path_folders() -> impl Iterator<Item = PathBuf> {
 pub fn installed<T>(package: &str, find: impl Fn() -> Option<T>) -> Option<T> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock();
+    if let Some(found) = find() {
+        // Somebody else was first.
+        return Some(found);
+    }
     if !is_root() || !succeeds("apt-get", &["--version"]) {
         return None;
     }

@@ -97,9 +97,8 @@ async fn examine_postgres(
                 skew,
                 "let NTP set both: times are the ledger's, and those in logs this machine's",
             );
-            let mut findings = vec![latency(trip), clock];
-            findings.splice(0..0, server.judge(expected));
-            findings
+            let judged = server.judge(expected).into_iter();
+            judged.chain([latency(trip), clock]).collect()
         }
         Err(error) => vec![Finding::fail(
             ABOUT,

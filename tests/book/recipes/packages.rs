@@ -8,17 +8,15 @@ use std::sync::Mutex;
 
 use crate::page::root;
 use crate::support::python;
-use crate::support::servers::{executable, installed, no_way};
+use crate::support::servers::program;
 
 pub fn recipe(name: &str) -> PathBuf {
     root().join("examples/recipes").join(name)
 }
 
 /// A program of Node.js's.
-pub fn node(program: &str) -> PathBuf {
-    let found = || executable(&[program]);
-    let node = found().or_else(|| installed("npm", found));
-    node.unwrap_or_else(|| no_way("Node.js 20", "put node and npm into PATH"))
+pub fn node(name: &str) -> PathBuf {
+    program(&[name], "npm", "put node and npm, of Node.js 20, into PATH")
 }
 
 /// A copy of a recipe with its packages, from npm.
