@@ -10,6 +10,7 @@ pub mod client;
 pub mod device;
 pub mod digest;
 pub mod email;
+pub mod exchange;
 pub mod finding;
 pub mod id;
 pub mod instance;

@@ -74,6 +74,11 @@ kinds! {
         "The e-mail address or the password is wrong.",
         "The answer is the same for an unknown address, a wrong password, and a locked account, so that nobody learns who has an account. Who has forgotten a password asks an administrator for a link that sets a new one."
     }
+    InvalidToken {
+        UNAUTHORIZED, "invalid_token", "Invalid token",
+        "The JWT is not exchanged for a session.",
+        "The answer is the same whether the JWT is malformed, expired, meant for somebody else, signed with another key, used before, or names nobody who may log in. The service's log says which, at the level debug, and the audit log if the JWT was genuine. Each is exchanged once: ask with a new one, or log in. Unlike unauthenticated, it says nothing about the session that the request came with, which goes on."
+    }
     Forbidden {
         FORBIDDEN, "forbidden", "Forbidden",
         "You may not do that.",
