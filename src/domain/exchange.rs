@@ -117,3 +117,104 @@ impl JwtDigest {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+    use ring::hmac;
+    use serde_json::json;
+
+    use super::*;
+
+    const SECONDS: i64 = 1_790_000_000;
+    const SECRET: &[u8] = b"a secret that is long enough for it";
+
+    fn issuer() -> ForeignIssuer {
+        ForeignIssuer {
+            expected: Expected {
+                issuer: "https://old.example.com".to_owned(),
+                audience: "shop".to_owned(),
+            },
+            keys: VerifyingKeys::secret(SECRET).unwrap(),
+            user_claim: "email".to_owned(),
+        }
+    }
+
+    fn claims() -> Value {
+        json!({
+            "iss": "https://old.example.com", "aud": "shop", "exp": SECONDS + 600,
+            "jti": "1", "email": "Ada@example.com",
+        })
+    }
+
+    fn signed(claims: &Value) -> String {
+        let parts = [r#"{"alg":"HS256"}"#, &claims.to_string()];
+        let message = parts.map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+        let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET);
+        let signature = hmac::sign(&key, message.as_bytes());
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    fn verified(jwt: &str) -> Result<ForeignJwt, NotTaken> {
+        issuer().verify(jwt, Timestamp::from_millis(SECONDS * 1000))
+    }
+
+    fn with(claim: &str, value: Value) -> Result<ForeignJwt, NotTaken> {
+        let mut claims = claims();
+        claims[claim] = value;
+        verified(&signed(&claims))
+    }
+
+    #[test]
+    fn a_user_is_named_by_id_or_by_address() {
+        let id = "01939d5e-7e1c-7a3b-9f60-1b2f3a4c5d6e";
+        let named = |value| with("email", json!(value)).unwrap().named;
+        assert_eq!(named(id), Named::Id(id.parse().unwrap()));
+        let email = Email::parse("ada@example.com").unwrap();
+        assert_eq!(named("ADA@example.com"), Named::Email(email));
+        for nobody in [json!("ada"), json!(4711), json!([id]), Value::Null] {
+            assert_eq!(with("email", nobody).unwrap_err(), NotTaken::UserClaim);
+        }
+    }
+
+    #[test]
+    fn one_is_known_by_its_issuer_and_jti_for_longer_than_it_is_taken() {
+        let jwt = verified(&signed(&claims())).unwrap();
+        let end = Timestamp::from_millis((SECONDS + 660) * 1000);
+        assert_eq!(jwt.expires_at, end);
+        assert_eq!(with("nbf", json!(SECONDS)).unwrap().digest, jwt.digest);
+        assert_ne!(with("jti", json!("2")).unwrap().digest, jwt.digest);
+        assert_ne!(JwtDigest::of("https://old.example.co", "m\01"), jwt.digest);
+        for wrong in [json!(""), json!(1), Value::Null, json!("1".repeat(257))] {
+            assert_eq!(with("jti", wrong).unwrap_err(), NotTaken::Jti);
+        }
+    }
+
+    /// It could not be stored, and would be forgotten.
+    #[test]
+    fn an_end_that_no_calendar_has_is_none() {
+        let last = 253_402_300_739_i64;
+        assert!(with("exp", json!(last)).is_ok());
+        for far in [json!(last + 1), json!(u64::MAX), json!(1e300)] {
+            assert_eq!(with("exp", far).unwrap_err(), NotTaken::Exp);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_jwt_with_anything_put_in_the_place_of_a_part_of_it_is_refused(
+            at in any::<Index>(), length in 0usize..8, put in "[A-Za-z0-9._=-]{0,8}"
+        ) {
+            let jwt = signed(&claims());
+            let at = at.index(jwt.len());
+            let end = (at + length).min(jwt.len());
+            let mut changed = jwt.clone();
+            changed.replace_range(at..end, &put);
+            prop_assume!(changed != jwt);
+            prop_assert!(verified(&changed).is_err());
+        }
+    }
+}
