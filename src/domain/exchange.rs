@@ -101,7 +101,8 @@ impl Named {
 }
 
 impl JwtDigest {
-    fn of(issuer: &str, jti: &str) -> Self {
+    #[must_use]
+    pub fn of(issuer: &str, jti: &str) -> Self {
         let mut context = Context::new(&SHA256);
         context.update(issuer.as_bytes());
         // There is none in an issuer.

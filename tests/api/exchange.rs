@@ -32,7 +32,7 @@ async fn a_jwt_of_the_old_system_opens_a_session(#[values(Embedded, Scaled)] sta
     let app = TestApp::spawn_with(stack, &BY_SECRET).await;
     let user = app.registered(ADA).await.user_id().await;
     let mut browser = app.browser();
-    let jwt = Key::secret().signed(claims(&app, "ADA@example.com"));
+    let jwt = Key::secret().signed(claims(&app.clock, "ADA@example.com"));
     let answer = browser.exchange(&jwt).await;
 
     assert_eq!(answer.status, 200, "{}", answer.text);
@@ -68,7 +68,7 @@ async fn a_key_set_has_keys_for_each_algorithm_and_an_id_names_a_user() {
     for key in &keys {
         let algorithm = key.algorithm();
         let claims = || {
-            let mut claims = claims(&app, "nobody@example.com");
+            let mut claims = claims(&app.clock, "nobody@example.com");
             claims["sub"] = json!(user);
             claims["aud"] = json!(["reports", AUDIENCE]);
             claims
@@ -137,12 +137,12 @@ async fn a_public_key_is_no_secret() {
             json!({ "alg": "HS256" }),
             json!({ "alg": "RS256", "kid": "RS256" }),
         ] {
-            let jwt = key.signed_under(header, claims(&app, ADA));
+            let jwt = key.signed_under(header, claims(&app.clock, ADA));
             let answer = app.browser().exchange(&jwt).await;
             answer.assert_problem(401, "invalid_token");
         }
     }
-    let jwt = Key::rsa().signed(claims(&app, ADA));
+    let jwt = Key::rsa().signed(claims(&app.clock, ADA));
     assert_eq!(app.browser().exchange(&jwt).await.status, 200);
 }
 
@@ -267,15 +267,15 @@ async fn whatever_is_wrong_with_a_jwt_the_answer_is_the_same(
     let app = TestApp::spawn_with(stack, &BY_SECRET).await;
     let (mut ada, key) = (app.registered(ADA).await, Key::secret());
     let eve = app.registered("eve@example.com").await.user_id().await;
-    let used = key.signed(claims(&app, ADA));
+    let used = key.signed(claims(&app.clock, ADA));
     assert_eq!(app.browser().exchange(&used).await.status, 200);
     let mut root = app.admin().await;
     let lock = format!("/api/admin/users/{eve}/lock");
     assert_eq!(root.post(&lock, &json!({})).await.status, 200);
-    let eves = key.signed(claims(&app, "eve@example.com"));
-    let nobodys = key.signed(claims(&app, "nobody@example.com"));
+    let eves = key.signed(claims(&app.clock, "eve@example.com"));
+    let nobodys = key.signed(claims(&app.clock, "nobody@example.com"));
 
-    let right = claims(&app, ADA);
+    let right = claims(&app.clock, ADA);
     let names = |answer: &Answer| -> BTreeSet<_> {
         let names = answer.headers.keys();
         names.map(ToString::to_string).collect()
@@ -314,7 +314,7 @@ async fn a_jwt_is_taken_once_however_many_ask_wherever() {
     let other = app.another_instance().await;
     let mut ada = app.registered(ADA).await;
     for round in 0..3 {
-        let jwt = Key::secret().signed(claims(&app, ADA));
+        let jwt = Key::secret().signed(claims(&app.clock, ADA));
         let asking = [&app, &other].into_iter().cycle().take(12);
         let asking = asking.map(|instance| {
             let (mut browser, jwt) = (instance.browser(), jwt.clone());
@@ -338,7 +338,7 @@ async fn a_jwt_is_taken_once_however_many_ask_wherever() {
 async fn embedded_a_jwt_is_taken_once_too() {
     let app = TestApp::spawn_with(Embedded, &BY_SECRET).await;
     app.registered(ADA).await;
-    let jwt = Key::secret().signed(claims(&app, ADA));
+    let jwt = Key::secret().signed(claims(&app.clock, ADA));
     let asking = (0..12).map(|_| {
         let (mut browser, jwt) = (app.browser(), &jwt);
         async move { browser.exchange(jwt).await.status }
@@ -352,7 +352,7 @@ async fn embedded_a_jwt_is_taken_once_too() {
 async fn a_session_that_could_not_be_issued_leaves_the_jwt_usable() {
     let app = TestApp::spawn_with(Scaled, &BY_SECRET).await;
     app.registered(ADA).await;
-    let jwt = Key::secret().signed(claims(&app, ADA));
+    let jwt = Key::secret().signed(claims(&app.clock, ADA));
     let mut ledger = PgConnection::connect(app.database_url()).await.unwrap();
     let broken = "create function refuse() returns trigger language plpgsql \
                   as $$ begin raise 'no room'; end $$; \
@@ -383,7 +383,7 @@ async fn what_holds_at_a_log_in_holds_here(#[values(Embedded, Scaled)] stack: St
     let settings: Vec<_> = BY_SECRET.into_iter().chain([limit]).collect();
     let app = TestApp::spawn_with(stack, &settings).await;
     let mut first = app.registered(ADA).await;
-    let jwt = || Key::secret().signed(claims(&app, ADA));
+    let jwt = || Key::secret().signed(claims(&app.clock, ADA));
     let mut second = app.browser();
     assert_eq!(second.exchange(&jwt()).await.status, 200);
     assert_eq!(first.whoami().await.status, 200);
@@ -451,7 +451,7 @@ async fn a_request_that_is_none_is_told_so() {
 async fn nothing_is_there_unless_an_issuer_is_configured() {
     let app = TestApp::spawn(Embedded).await;
     app.registered(ADA).await;
-    let jwt = Key::secret().signed(claims(&app, ADA));
+    let jwt = Key::secret().signed(claims(&app.clock, ADA));
     let mut browser = app.browser();
     browser
         .exchange(&jwt)

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use gatelodge::sessions::Clock;
 use ring::rand::SystemRandom;
 use ring::rsa::PublicKeyComponents;
 use ring::signature::{
@@ -13,8 +14,6 @@ use ring::signature::{
 use ring::{hmac, rand};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
-
-use super::TestApp;
 
 pub const ISSUER: &str = "https://old.example.com";
 pub const AUDIENCE: &str = "shop";
@@ -141,8 +140,8 @@ pub fn key_set(keys: &[Value]) -> NamedTempFile {
 }
 
 /// Of somebody, for ten minutes from now, under a `jti` of its own.
-pub fn claims(app: &TestApp, email: &str) -> Value {
-    let now = app.clock.now().as_millis() / 1000;
+pub fn claims(clock: &Clock, email: &str) -> Value {
+    let now = clock.now().as_millis() / 1000;
     let jti: [u8; 16] = rand::generate(&SystemRandom::new())
         .expect("random")
         .expose();
