@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(jwt.expires_at, end);
         assert_eq!(with("nbf", json!(SECONDS)).unwrap().digest, jwt.digest);
         assert_ne!(with("jti", json!("2")).unwrap().digest, jwt.digest);
-        assert_ne!(JwtDigest::of("https://old.example.co", "m\01"), jwt.digest);
+        assert_ne!(JwtDigest::of("https://old.example.co", "m1"), jwt.digest);
         for wrong in [json!(""), json!(1), Value::Null, json!("1".repeat(257))] {
             assert_eq!(with("jti", wrong).unwrap_err(), NotTaken::Jti);
         }

@@ -96,7 +96,7 @@ async fn a_public_key_is_no_secret() {
     };
     let pkcs1 = pair.public_key().as_ref().to_vec();
     let jwk = Key::Rsa(pair).jwk();
-    let set = key_set(&[jwk.clone()]);
+    let set = key_set(std::slice::from_ref(&jwk));
     let settings = [
         ("GATELODGE_EXCHANGE__ISSUER", ISSUER),
         ("GATELODGE_EXCHANGE__AUDIENCE", AUDIENCE),
@@ -148,6 +148,15 @@ async fn a_public_key_is_no_secret() {
 
 /// JWTs that are wrong, each in its own way, made of one that is right.
 fn wrong(right: &Value) -> Vec<String> {
+    [
+        with_other_claims(right),
+        under_other_headers(right),
+        of_another_form(right),
+    ]
+    .concat()
+}
+
+fn with_other_claims(right: &Value) -> Vec<String> {
     let (key, now) = (Key::secret(), right["iat"].as_i64().unwrap());
     let mut wrong = Vec::new();
     for (claim, value) in [
@@ -205,8 +214,11 @@ fn wrong(right: &Value) -> Vec<String> {
     wrong.extend(["[]", "null", "4711", "{", "\u{feff}{}"].map(|claims| key.signed(claims)));
     let parts: Vec<_> = right.as_object().unwrap().values().collect();
     wrong.push(key.signed(json!(parts)));
+    wrong
+}
 
-    let jwk = Key::ed25519().jwk();
+fn under_other_headers(right: &Value) -> Vec<String> {
+    let (key, mut wrong) = (Key::secret(), Vec::new());
     for header in [
         json!({ "alg": "none" }),
         json!({ "alg": "None" }),
@@ -233,14 +245,18 @@ fn wrong(right: &Value) -> Vec<String> {
         json!({ "alg": "HS256", "jku": "http://127.0.0.1:1/keys" }),
         json!({ "alg": "HS256", "x5u": "http://127.0.0.1:1/cert" }),
         json!({ "alg": "HS256", "jwk": other.jwk() }),
-        json!({ "alg": "EdDSA", "jwk": jwk, "x5c": [encoded("x")] }),
+        json!({ "alg": "EdDSA", "jwk": Key::ed25519().jwk(), "x5c": [encoded("x")] }),
     ] {
         wrong.push(other.signed_under(header, right));
     }
-    let whole = key.signed(right);
+    wrong
+}
+
+fn of_another_form(right: &Value) -> Vec<String> {
+    let whole = Key::secret().signed(right);
     let (message, signature) = whole.rsplit_once('.').unwrap();
     let (begin, end) = whole.split_at(20);
-    wrong.extend([
+    vec![
         String::new(),
         ".".to_owned(),
         "..".to_owned(),
@@ -255,8 +271,7 @@ fn wrong(right: &Value) -> Vec<String> {
         format!("{begin}\n{end}"),
         format!("{begin}\0{end}"),
         "a".repeat(60 * 1024),
-    ]);
-    wrong
+    ]
 }
 
 #[rstest]
