@@ -5,6 +5,7 @@ pub mod browser;
 pub mod certificates;
 pub mod chromium;
 pub mod collector;
+pub mod jwt;
 pub mod postgres_proxy;
 pub mod program;
 pub mod proxy;
