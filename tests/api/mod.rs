@@ -14,6 +14,7 @@ mod deployments;
 mod documents;
 mod edge;
 mod effect;
+mod exchange;
 mod framing;
 mod gate;
 mod headers;

@@ -213,6 +213,12 @@ impl Browser {
         self.send(self.request(Method::POST, "/api/logout")).await
     }
 
+    /// Logs in with another system's JWT.
+    pub async fn exchange(&mut self, jwt: &str) -> Answer {
+        self.post("/api/sessions/exchange", &json!({ "jwt": jwt }))
+            .await
+    }
+
     pub async fn whoami(&mut self) -> Answer {
         self.send(self.request(Method::GET, "/api/sessions/whoami"))
             .await
