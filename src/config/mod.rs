@@ -9,6 +9,7 @@ mod cors;
 mod database;
 mod docs;
 mod examination;
+mod exchange;
 mod log;
 mod metrics;
 mod origin;
@@ -17,6 +18,7 @@ mod reader;
 mod redis;
 mod reference;
 mod registration;
+mod revocations;
 mod secrets;
 mod server;
 mod session;
@@ -40,6 +42,7 @@ pub use password::Password;
 pub use reader::{Form, Known, Mistakes, duration};
 pub use reference::{env_example, reference_page};
 pub use registration::Registration;
+pub use revocations::Revocations;
 pub use secrets::{Secrets, secret_key};
 pub use server::{PublicUrl, Server};
 pub use session::Session;
@@ -49,6 +52,7 @@ pub use traces::Traces;
 use reader::{Reader, Source};
 
 use crate::domain::attempt::Limits;
+use crate::domain::exchange::ForeignIssuer;
 use crate::domain::jwt::StringOrUri;
 use crate::domain::password::PasswordPolicy;
 
@@ -66,10 +70,13 @@ pub struct Settings {
     pub password: Password,
     pub throttle: Limits,
     pub registration: Registration,
+    /// Whose JWTs are exchanged for a session.
+    pub exchange: Option<ForeignIssuer>,
     pub cors: Cors,
     pub authz: Authz,
     pub tokens: Tokens,
     pub bootstrap: Option<Bootstrap>,
+    pub revocations: Revocations,
     pub audit: Audit,
     pub docs: Docs,
     pub metrics: Metrics,
@@ -112,10 +119,12 @@ impl Settings {
             password: Password::read(from),
             throttle: throttle::read(from),
             registration: Registration::read(from),
+            exchange: exchange::read(from),
             cors: Cors::read(from),
             authz: Authz::read(from),
             tokens: Tokens::read(from),
             bootstrap: Bootstrap::read(from),
+            revocations: Revocations::read(from),
             audit: Audit::read(from),
             docs: Docs::read(from),
             metrics: Metrics::read(from),

@@ -3,7 +3,9 @@
 use actix_web::http::StatusCode;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Type;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{
     AllOfBuilder, Components, Content, ObjectBuilder, OpenApi, Ref, RefOr, Response, Responses,
     Schema,
@@ -18,8 +20,9 @@ use super::api::admin::{
     revoke_user_sessions, set_role, unlock_user,
 };
 use super::api::{
-    change_password, delete_account, health, jwks, list_sessions, login, logout, redeem_password,
-    register, revoke_session, revoke_sessions, update_account, whoami,
+    change_password, delete_account, exchange, health, jwks, list_revocations, list_sessions,
+    login, logout, redeem_password, register, revoke_session, revoke_sessions, update_account,
+    whoami,
 };
 use super::authz::{auth_request, ext_authz, forward_auth};
 use super::effect::PendingBody;
@@ -46,11 +49,13 @@ pub fn openapi() -> OpenApi {
         (name = "users", description = "Administration: users"),
         (name = "sessions", description = "Administration: sessions of everybody"),
         (name = "events", description = "Administration: the audit log"),
+        (name = "revocations", description = "For other services: what has been revoked"),
         (name = "health", description = "For load balancers and orchestrators"),
     ),
     paths(
         register::register_user,
         login::create_session,
+        exchange::exchange_jwt,
         logout::delete_current_session,
         whoami::get_current_session,
         list_sessions::list_sessions,
@@ -82,19 +87,20 @@ pub fn openapi() -> OpenApi {
         get_session::get_session,
         revoke_anyones_session::revoke_anyones_session,
         list_events::list_events,
+        list_revocations::list_revocations,
         jwks::get_jwks,
         health::get_alive,
         health::get_ready,
     ),
     components(schemas(Document, PendingBody)),
-    modifiers(&TheCookie, &OpenSets, &Emptied, &Waiting, &Problems),
+    modifiers(&Credentials, &OpenSets, &Emptied, &Waiting, &Problems),
 )]
 struct Description;
 
 /// How requests say whose they are.
-struct TheCookie;
+struct Credentials;
 
-impl Modify for TheCookie {
+impl Modify for Credentials {
     fn modify(&self, api: &mut OpenApi) {
         let cookie = ApiKeyValue::with_description(
             "__Host-gatelodge_session",
@@ -103,6 +109,11 @@ impl Modify for TheCookie {
         );
         let components = api.components.get_or_insert_with(Components::new);
         components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("One of `revocations.credentials`."))
+            .build();
+        components.add_security_scheme("service", SecurityScheme::Http(bearer));
     }
 }
 
@@ -132,6 +143,7 @@ impl Modify for OpenSets {
 const ENDING: &[&str] = &[
     "register_user",
     "create_session",
+    "exchange_jwt",
     "delete_current_session",
     "revoke_sessions",
     "revoke_session",
@@ -264,7 +276,10 @@ fn complete(operation: &mut Operation, path: &str) {
     if operation.request_body.is_some() || takes_query(operation) {
         add(operation, Kind::InvalidInput);
     }
-    if needs_session(operation) {
+    if path == "/api/revocations" {
+        add(operation, Kind::UnknownService);
+        add(operation, Kind::UnknownPosition);
+    } else if needs_session(operation) {
         add(operation, Kind::Unauthenticated);
     }
     if path.starts_with("/api/admin/") {

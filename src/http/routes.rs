@@ -15,8 +15,9 @@ use super::api::admin::{
     unlock_user,
 };
 use super::api::{
-    change_password, delete_account, health, jwks, list_sessions, login, logout, redeem_password,
-    register, revoke_session, revoke_sessions, update_account, whoami,
+    change_password, delete_account, exchange, health, jwks, list_revocations, list_sessions,
+    login, logout, redeem_password, register, revoke_session, revoke_sessions, update_account,
+    whoami,
 };
 use super::authz::{auth_request, ext_authz, forward_auth};
 use super::carrier::carry;
@@ -50,6 +51,7 @@ impl Services {
            .service(check(self, "/api/authz/ext-authz/{path:.*}", any(ext_authz::check_ext_authz)))
            .service(carried(self, "/api/register", Deadline::HASHING, [ending(post(register::register_user))]))
            .service(carried(self, "/api/login", Deadline::HASHING, [ending(post(login::create_session))]))
+           .service(carried(self, "/api/sessions/exchange", Deadline::USUAL, [ending(post(exchange::exchange_jwt))]))
            .service(carried(self, "/api/logout", Deadline::USUAL, [ending(post(logout::delete_current_session))]))
            .service(plain(self, "/api/sessions", Deadline::USUAL, [gated(get(list_sessions::list_sessions)), gated(ending(delete(revoke_sessions::revoke_sessions)))]))
            .service(plain(self, "/api/sessions/{id}", Deadline::USUAL, [gated(ending(delete(revoke_session::revoke_session)))]))
@@ -69,6 +71,7 @@ impl Services {
            .service(plain(self, "/api/admin/sessions/revoke", Deadline::BULK, [admins(ending(post(admin::revoke_sessions::revoke_matching_sessions)))]))
            .service(plain(self, "/api/admin/sessions/{id}", Deadline::USUAL, [admins(get(get_session::get_session)), admins(ending(delete(admin::revoke_session::revoke_anyones_session)))]))
            .service(plain(self, "/api/admin/events", Deadline::USUAL, [admins(get(list_events::list_events))]))
+           .service(plain(self, "/api/revocations", Deadline::USUAL, [get(list_revocations::list_revocations)]))
            .service(plain(self, "/.well-known/jwks.json", Deadline::USUAL, [get(jwks::get_jwks)]))
            .service(plain(self, "/health/alive", Deadline::USUAL, [get(health::get_alive)]))
            .service(plain(self, "/health/ready", Deadline::USUAL, [get(health::get_ready)]));

@@ -12,6 +12,7 @@ use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use futures_util::StreamExt as _;
+use gatelodge::sessions::Clock;
 use gatelodge::startup::generate_key;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE};
@@ -25,6 +26,7 @@ use super::{Program, command};
 use crate::support::Stack::{self, Embedded, Scaled};
 use crate::support::browser::COOKIE_NAME;
 use crate::support::collector::Collector;
+use crate::support::foreign::{BY_SECRET, Key, SECRET, claims};
 use crate::support::jwt::private_key;
 use crate::support::servers::{OwnPostgres, OwnRedis, connection_to};
 use crate::support::{Answer, Browser, eventually};
@@ -305,12 +307,14 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let mut canaries = Canaries::default();
         let admin_password = canaries.password("the first administrator's password");
+        canaries.secret("the old system's secret", SECRET.as_bytes());
         let collector = Collector::start();
         let mut command = command(folder.path());
         command
             .env("GATELODGE_LOG__LEVEL", level)
             .env("GATELODGE_TRACES__ENDPOINT", &collector.endpoint)
             .env("GATELODGE_SERVER__TRUSTED_PROXIES", "127.0.0.1")
+            .envs(BY_SECRET)
             .env("GATELODGE_BOOTSTRAP_ADMIN_EMAIL", PLANTED)
             .env("GATELODGE_BOOTSTRAP_ADMIN_PASSWORD", &admin_password);
         let stores = match stack {
@@ -525,6 +529,26 @@ impl People {
         to.submit(&mut visitor, "/logout", &[]).await;
     }
 
+    /// What a user does who has a JWT of the old system: right, used, and wrong.
+    async fn come_over(&self, to: &mut Recorder) {
+        let key = Key::secret();
+        let jwt = key.signed(claims(&Clock::new(), "countess@example.com"));
+        let nobodys = key.signed(claims(&Clock::new(), "nobody@example.com"));
+        let wrong = Key::Secret(b"another".to_vec()).signed(claims(&Clock::new(), PLANTED));
+        for (jwt, status) in [(&jwt, 200), (&jwt, 401), (&nobodys, 401), (&wrong, 401)] {
+            let (_, signature) = jwt.rsplit_once('.').unwrap();
+            for secret in [jwt, signature] {
+                to.canaries.secret("a JWT", secret.as_bytes());
+            }
+            let body = json!({ "jwt": jwt });
+            let path = "/api/sessions/exchange";
+            let answer = to.post(&mut self.stranger(), path, &body).await;
+            assert_eq!(answer.status, status);
+            let misplaced = json!({ jwt: true, "jwt": [jwt], "remember_me": jwt });
+            to.post(&mut self.stranger(), path, &misplaced).await;
+        }
+    }
+
     /// What an administrator does, and what becomes of the links.
     async fn administer(&mut self, to: &mut Recorder) {
         let (mut stranger, root) = (self.stranger(), &mut self.root);
@@ -729,6 +753,7 @@ async fn no_secret_is_in_a_log_an_answer_or_a_store(#[case] stack: Stack, #[case
     let to = &mut scene.recorder;
     people.err(to).await;
     people.use_the_account(to).await;
+    people.come_over(to).await;
     people.administer(to).await;
     people.lose_secrets(to).await;
     people.try_everything(to).await;

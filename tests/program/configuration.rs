@@ -313,6 +313,97 @@ fn origins_of_cors_are_exact() {
     }
 }
 
+#[test]
+fn the_system_that_is_left_is_described_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let secret = "hunter2 hunter2 hunter2 hunter2!";
+    let set = r#"{"keys":[{"kty":"oct","k":"aHVudGVyMiBodW50ZXIyIGh1bnRlcjIgaHVudGVyMiE"}]}"#;
+    let (set, secret_file) = (file("set.json", set), file("secret", secret));
+    let useless =
+        r#"{"keys":[{"kty":"oct","k":"aHVudGVyMg"},{"kty":"RSA","n":"aHVudGVyMg","e":"AQAB"}]}"#;
+    let (useless, no_set) = (file("useless.json", useless), file("no.json", "hunter2"));
+    let issuer = ("ISSUER", "https://old.example.com");
+    let audience = ("AUDIENCE", "shop");
+    let check = |settings: &[(&str, &str)]| {
+        let mut check = command(folder.path());
+        for (name, value) in settings {
+            check.env(format!("GATELODGE_EXCHANGE__{name}"), value);
+        }
+        let error = outcome(check.args(["config", "check"])).stderr;
+        let error = String::from_utf8(error).unwrap();
+        assert!(
+            !error.contains("hunter2") && !error.contains("aHVudGVyMg"),
+            "{error}"
+        );
+        error
+    };
+    for right in [
+        vec![],
+        vec![("USER_CLAIM", "email")],
+        vec![issuer, audience, ("SECRET", secret)],
+        vec![issuer, audience, ("SECRET_FILE", &secret_file)],
+        vec![issuer, audience, ("JWKS_FILE", &set), ("USER_CLAIM", "uid")],
+    ] {
+        assert_eq!(check(&right), "");
+    }
+    for (wrong, mistakes) in [
+        (
+            vec![issuer],
+            vec![
+                "exchange.audience is missing; exchange.issuer is set",
+                "exchange.secret is missing, or exchange.jwks_file; exchange.issuer is set",
+            ],
+        ),
+        (
+            vec![audience],
+            vec!["exchange.issuer is missing; exchange.audience is set"],
+        ),
+        (
+            vec![("SECRET_FILE", &secret_file)],
+            vec!["exchange.issuer is missing; exchange.secret is set"],
+        ),
+        (
+            vec![issuer, audience, ("SECRET", secret), ("JWKS_FILE", &set)],
+            vec!["exchange.secret and exchange.jwks_file are both set; leave one out"],
+        ),
+        (
+            vec![issuer, audience, ("SECRET", &secret[1..])],
+            vec!["exchange.secret is not usable; it takes 32 bytes at least (RFC 7518, 3.2)"],
+        ),
+        (
+            vec![issuer, audience, ("JWKS_FILE", "missing.json")],
+            vec!["exchange.jwks_file is \"missing.json\"; it takes the path of a JWK Set"],
+        ),
+        (
+            vec![issuer, audience, ("JWKS_FILE", &no_set)],
+            vec!["HS256 (this is none)"],
+        ),
+        (
+            vec![issuer, audience, ("JWKS_FILE", &useless)],
+            vec!["HS256 (there is none in this one)"],
+        ),
+        (
+            vec![
+                ("ISSUER", "https://old\u{200b}.example.com"),
+                audience,
+                ("JWKS_FILE", &set),
+            ],
+            vec!["it takes text on one line, exactly as in the JWT"],
+        ),
+    ] {
+        let error = check(&wrong);
+        for mistake in &mistakes {
+            assert!(error.contains(mistake), "{mistake}\n{error}");
+        }
+        assert_eq!(error.matches("\n  ").count(), mistakes.len(), "{error}");
+    }
+}
+
 /// After a change that is meant, `gatelodge config env > .env.example`, and likewise each
 /// of the others into its file.
 #[test]

@@ -5,6 +5,8 @@ pub mod browser;
 pub mod certificates;
 pub mod chromium;
 pub mod collector;
+pub mod feed;
+pub mod foreign;
 pub mod jwt;
 pub mod postgres_proxy;
 pub mod program;

@@ -483,6 +483,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/sessions/exchange": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Log in with another system's JWT
+         * @description Once with each. The session this browser had before is ended. Not there unless
+         *     `exchange.issuer` is configured.
+         */
+        post: operations["exchange_jwt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/sessions/whoami": {
         parameters: {
             query?: never;
@@ -582,7 +603,7 @@ export interface components {
          * @description What the audit log tells of. Later versions may have more.
          * @enum {string}
          */
-        Action: "registered" | "logged_in" | "logged_out" | "session_revoked" | "other_sessions_revoked" | "all_sessions_revoked" | "matching_sessions_revoked" | "everyone_revoked" | "password_changed" | "password_link_issued" | "password_reset" | "email_changed" | "name_changed" | "account_deleted" | "user_created" | "user_locked" | "user_unlocked" | "role_changed" | "user_deleted" | "setup_link_issued" | "set_up" | "attempts_cleared" | "login_failed" | "password_check_failed" | "throttled" | "access_denied";
+        Action: "registered" | "logged_in" | "logged_out" | "jwt_exchanged" | "session_revoked" | "other_sessions_revoked" | "all_sessions_revoked" | "matching_sessions_revoked" | "everyone_revoked" | "password_changed" | "password_link_issued" | "password_reset" | "email_changed" | "name_changed" | "account_deleted" | "user_created" | "user_locked" | "user_unlocked" | "role_changed" | "user_deleted" | "setup_link_issued" | "set_up" | "attempts_cleared" | "login_failed" | "exchange_failed" | "password_check_failed" | "throttled" | "access_denied";
         /** @description Wrong passwords, and whether any more are tried. */
         Attempts: {
             /**
@@ -688,6 +709,11 @@ export interface components {
             events: components["schemas"]["Event"][];
             /** @description What to ask for the next page with; null on the last. */
             next_cursor: string | null;
+        };
+        Exchange: {
+            /** @description Of the system that `exchange.issuer` names. It is used up by that. */
+            jwt: string;
+            remember_me?: boolean;
         };
         /** @description One mistake in a request's body or query. */
         FieldError: {
@@ -832,7 +858,7 @@ export interface components {
          * @description The codes of problems there are. Later versions may have more.
          * @enum {string}
          */
-        ProblemCode: "malformed_json" | "unauthenticated" | "invalid_credentials" | "forbidden" | "unclear_request" | "unknown_proxy" | "wrong_password" | "csrf_failed" | "registration_closed" | "not_found" | "method_not_allowed" | "request_timeout" | "email_taken" | "last_admin" | "content_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_input" | "too_many_attempts" | "headers_too_large" | "internal" | "unavailable" | "busy" | "draining" | "stale_view";
+        ProblemCode: "malformed_json" | "unauthenticated" | "invalid_credentials" | "invalid_token" | "forbidden" | "unclear_request" | "unknown_proxy" | "wrong_password" | "csrf_failed" | "registration_closed" | "not_found" | "method_not_allowed" | "request_timeout" | "email_taken" | "last_admin" | "content_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_input" | "too_many_attempts" | "headers_too_large" | "internal" | "unavailable" | "busy" | "draining" | "stale_view";
         Registration: {
             /** @example ada@example.com */
             email: string;
@@ -1008,6 +1034,7 @@ export type BulkRevocation = components['schemas']['BulkRevocation'];
 export type BulkRevoked = components['schemas']['BulkRevoked'];
 export type Event = components['schemas']['Event'];
 export type EventsBody = components['schemas']['EventsBody'];
+export type Exchange = components['schemas']['Exchange'];
 export type FieldError = components['schemas']['FieldError'];
 export type Health = components['schemas']['Health'];
 export type Identity = components['schemas']['Identity'];
@@ -3394,6 +3421,114 @@ export interface operations {
             };
             /** @description `csrf_failed` */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exchange_jwt: {
+        parameters: {
+            query?: {
+                /** @description Answer when all instances refuse the sessions, or after 2 s with 202. */
+                wait?: "effective";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Exchange"];
+            };
+        };
+        responses: {
+            /** @description With the session's cookie. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Identity"];
+                };
+            };
+            /** @description It is done, but with `wait=effective`: not all instances have said so yet. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Identity"] & components["schemas"]["Pending"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_token` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `csrf_failed` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `content_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
