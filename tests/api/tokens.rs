@@ -190,6 +190,7 @@ async fn what_is_published_may_be_kept_for_five_minutes() {
         Some("application/jwk-set+json")
     );
     assert_eq!(first.header("cache-control"), Some("public, max-age=300"));
+    assert_eq!(first.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(first.set_cookies(), Vec::<&str>::new());
     let tag = first.header("etag").unwrap();
     for (known, status) in [

@@ -1,4 +1,4 @@
-//! What others make of JWTs (PyJWT), and the keys that they make (OpenSSL).
+//! What others make of JWTs (in Python), and the keys that they make (`OpenSSL`).
 
 use std::io::Write as _;
 use std::path::Path;
