@@ -9,6 +9,7 @@ use super::cookie::SessionCookie;
 use super::device_cookie::DeviceCookie;
 use super::edge::Edge;
 use super::ending::Ending;
+use super::feed::Feed;
 use super::inner_cookie::InnerCookie;
 use super::links::Links;
 use super::return_to::ReturnOrigins;
@@ -18,7 +19,7 @@ use crate::accounts::Accounts;
 use crate::config::Settings;
 use crate::domain::access::Rules;
 use crate::domain::password::PasswordPolicy;
-use crate::sessions::Sessions;
+use crate::sessions::{Mint, Sessions};
 
 /// Everything an actix app needs to log users in and to know who they are.
 /// Cheap to clone; one for the whole process.
@@ -26,11 +27,13 @@ use crate::sessions::Sessions;
 pub struct Services {
     pub(super) accounts: Arc<Accounts>,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) mint: Arc<Mint>,
     pub(super) cookie: SessionCookie,
     pub(super) device_cookie: DeviceCookie,
     pub(super) inner_cookie: InnerCookie,
     pub(super) edge: Edge,
     pub(super) ending: Ending,
+    pub(super) feed: Feed,
     pub(super) links: Links,
     pub(super) return_origins: ReturnOrigins,
     pub(super) rules: Arc<Rules>,
@@ -41,22 +44,27 @@ pub struct Services {
 }
 
 impl Services {
+    /// Must be called on the runtime that outlives all requests.
     #[must_use]
     pub fn new(
         accounts: Arc<Accounts>,
         sessions: Arc<Sessions>,
+        mint: Arc<Mint>,
         links: Links,
         settings: &Settings,
     ) -> Self {
         let server = &settings.server;
+        let ending = Ending::default();
         Self {
             accounts,
+            feed: Feed::start(&sessions, &ending, &settings.revocations),
             sessions,
+            mint,
             cookie: SessionCookie::new(&server.public_url, &settings.cookie),
             device_cookie: DeviceCookie::new(&server.public_url, &settings.cookie),
             inner_cookie: InnerCookie::new(),
             edge: Edge::new(settings),
-            ending: Ending::default(),
+            ending,
             links,
             return_origins: ReturnOrigins::new(
                 &server.public_url,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &["domain"]),
     ("entropy", &[]),
-    ("config", &["config", "domain"]),
+    ("config", &["config", "domain", "entropy"]),
     ("telemetry", &["telemetry", "config", "domain"]),
     ("store", &["store", "domain", "entropy", "telemetry"]),
     (

@@ -6,6 +6,7 @@ use gatelodge::startup::generate_key;
 
 use super::{command, outcome, run};
 use crate::support::certificates::Authority;
+use crate::support::jwt::private_key;
 
 #[test]
 fn a_file_that_cannot_be_read_is_not_shown() {
@@ -558,4 +559,64 @@ fn env_example_can_be_used_as_it_is() {
     let error = String::from_utf8_lossy(&migrated.stderr);
     assert!(migrated.status.success(), "{error}");
     assert!(folder.path().join("data/gatelodge.db").exists());
+}
+
+#[test]
+fn mistakes_in_templates_of_jwts_are_told_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name| folder.path().join(name);
+    let check = |file: &str| {
+        std::fs::write(path("gatelodge.toml"), file).unwrap();
+        let output = run(folder.path(), &["config", "check"]);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let [es256, rs256] = ["ES256", "RS256"].map(private_key);
+    std::fs::write(path("es256.pem"), &es256).unwrap();
+    std::fs::write(path("rs256.pem"), &rs256).unwrap();
+    std::fs::write(path("none.pem"), "nothing").unwrap();
+    let files = "[tokens]\nes256_keys_file = \"es256.pem\"\nrs256_keys_file = \"rs256.pem\"\n";
+    let template = |rest: &str| format!("[[tokens.templates]]\naudience = \"a\"\n{rest}\n");
+    let right = template(
+        "name = \"a-1\"\nlifetime = \"15m\"\nalgorithm = \"RS256\"\nclaims = [\"name\", \"auth_time\"]",
+    );
+    let other = template("name = \"b_2\"\nalgorithm = \"ES256\"");
+    assert_eq!(check(&format!("{files}{right}{other}")), "");
+
+    let twice = template("name = \"a\"");
+    let bare = "[[tokens.templates]]\nclaims = [\"sub\"]\nroles = [\"admin\"]\n";
+    let wrong = template("name = \"A\"\nlifetime = \"16m\"\nalgorithm = \"HS256\"");
+    let short = template("name = \"c\"\nlifetime = \"9s\"");
+    let told = check(&format!(
+        "[tokens]\nissuer = \"a b\"\n{twice}{twice}{bare}{wrong}{short}{right}{other}"
+    ));
+    for mistake in [
+        "tokens.issuer is \"a b\"; it takes a URL such as",
+        "tokens.templates has two of the name \"a\"",
+        "tokens.templates 3: name is missing; it takes a word of 1 to 32",
+        "tokens.templates 3: audience is missing; it takes a URL",
+        "tokens.templates 3: claims is \"sub\"; it takes email, name or auth_time",
+        "tokens.templates 3: roles is not a key",
+        "tokens.templates 4: name is \"A\"; it takes a word of 1 to 32 lower-case letters",
+        "tokens.templates 4: lifetime is \"16m\"; it takes a duration from 10s to 15m",
+        "tokens.templates 4: algorithm is \"HS256\"; it takes EdDSA, ES256 or RS256",
+        "tokens.templates 5: lifetime is \"9s\"; it takes a duration from 10s to 15m",
+        "tokens.templates has \"a-1\", whose algorithm is RS256: set tokens.rs256_keys_file",
+        "tokens.templates has \"b_2\", whose algorithm is ES256: set tokens.es256_keys_file",
+    ] {
+        assert!(told.contains(mistake), "{mistake}\n{told}");
+    }
+    let takes = "it takes the path of a file of private keys, PKCS#8 in PEM";
+    let told = check(&format!(
+        "[tokens]\nes256_keys_file = \"rs256.pem\"\nrs256_keys_file = \"none.pem\"\n{right}{other}"
+    ));
+    for mistake in [
+        format!(
+            "tokens.es256_keys_file is \"rs256.pem\"; {takes} (key 1 must be a private key on the \
+             curve P-256)"
+        ),
+        format!("tokens.rs256_keys_file is \"none.pem\"; {takes} (there is none in this one)"),
+    ] {
+        assert!(told.contains(&mistake), "{mistake}\n{told}");
+    }
+    assert!(!told.contains("tokens.templates"), "{told}");
 }

@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/.well-known/jwks.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The public keys that the JWTs of this service are verified by */
+        get: operations["get_jwks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/account": {
         parameters: {
             query?: never;
@@ -722,6 +739,33 @@ export interface components {
             password_link: string;
             user: components["schemas"]["User"];
         };
+        Jwk: {
+            /**
+             * @description The one algorithm that it is for.
+             * @example EdDSA
+             */
+            alg: string;
+            /** @example Ed25519 */
+            crv?: string;
+            e?: string;
+            /**
+             * @description Named in the header of a JWT: the key's thumbprint (RFC 7638).
+             * @example kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k
+             */
+            kid: string;
+            /** @example OKP */
+            kty: string;
+            n?: string;
+            /** @example sig */
+            use: string;
+            /** @example 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo */
+            x?: string;
+            y?: string;
+        };
+        /** @description The public keys of the JWTs of this service (RFC 7517) */
+        JwkSet: {
+            keys: components["schemas"]["Jwk"][];
+        };
         LogIn: {
             /** @example ada@example.com */
             email: string;
@@ -965,6 +1009,16 @@ export interface components {
             next_cursor: string | null;
             users: components["schemas"]["User"][];
         };
+        /** @description Who somebody is, by which session, and the JWT that was asked for. */
+        Whoami: {
+            session: components["schemas"]["Session"];
+            /**
+             * @description With `tokenize_as` only.
+             * @example eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6IkpXVCJ9.e30.c2ln
+             */
+            tokenized?: string;
+            user: components["schemas"]["User"];
+        };
     };
     responses: never;
     parameters: never;
@@ -985,6 +1039,8 @@ export type FieldError = components['schemas']['FieldError'];
 export type Health = components['schemas']['Health'];
 export type Identity = components['schemas']['Identity'];
 export type InvitedUser = components['schemas']['InvitedUser'];
+export type Jwk = components['schemas']['Jwk'];
+export type JwkSet = components['schemas']['JwkSet'];
 export type LogIn = components['schemas']['LogIn'];
 export type NewRole = components['schemas']['NewRole'];
 export type NewUser = components['schemas']['NewUser'];
@@ -1007,8 +1063,45 @@ export type Status = components['schemas']['Status'];
 export type User = components['schemas']['User'];
 export type UserBody = components['schemas']['UserBody'];
 export type UsersBody = components['schemas']['UsersBody'];
+export type Whoami = components['schemas']['Whoami'];
 export type $defs = Record<string, never>;
 export interface operations {
+    get_jwks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/jwk-set+json": components["schemas"]["JwkSet"];
+                };
+            };
+            /** @description They are those of `If-None-Match`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     delete_account: {
         parameters: {
             query?: {
@@ -3465,7 +3558,10 @@ export interface operations {
     };
     get_current_session: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The name of one of `tokens.templates`: the answer then has a JWT of that kind. */
+                tokenize_as?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3478,11 +3574,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Identity"];
+                    "application/json": components["schemas"]["Whoami"];
                 };
             };
             /** @description `unauthenticated` */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -5,6 +5,8 @@ pub(super) mod change_password;
 pub(super) mod delete_account;
 pub(super) mod exchange;
 pub(super) mod health;
+pub(super) mod jwks;
+pub(super) mod list_revocations;
 pub(super) mod list_sessions;
 pub(super) mod login;
 pub(super) mod logout;
