@@ -5,6 +5,8 @@ import { type Entry, isKind, type Position, type View } from "./view.js";
 
 /** Who has sent nothing for so long is left for another instance, or for a new try. */
 const SILENCE = 3000;
+/** What comes so late is of no use: there may be a faster way. */
+const LATE = 5000;
 /** The first and the longest pause between two tries. */
 const PAUSES = [250, 4000] as const;
 
@@ -20,18 +22,30 @@ export interface FeedOptions {
   readonly unwanted: AbortSignal;
 }
 
+/**
+ * When a stream was asked for, and what time it then was over there, or later. What is said
+ * there so much later was said at least so much later here: neither how long it was under way
+ * nor whose clock is right is of any importance.
+ */
+interface Origin {
+  readonly asked: number;
+  readonly at: number;
+}
+
 /** Keeps the view at what the service's log says (`GET /api/revocations`), until unwanted. */
 export async function follow(options: FeedOptions): Promise<void> {
   const { view, onEntry, onVouched, onTrouble, unwanted } = options;
   let failures = 0;
+  let origin: Origin = { asked: -Infinity, at: 0 };
 
   const takes = new Map<string, (said: Said) => void>([
     [
       "window",
-      ({ after, at }) => {
-        const position = { number: natural(after), mark: undefined };
+      (said) => {
+        const [position, at] = [{ number: natural(said["after"]), mark: undefined }, time(said["at"])];
+        origin = { ...origin, at };
         if (position.number !== view.reached()?.number) {
-          view.begin(position, time(at));
+          view.begin(position, at);
           onEntry();
         }
       },
@@ -54,7 +68,13 @@ export async function follow(options: FeedOptions): Promise<void> {
         if (head.number !== reached?.number || head.mark !== (reached.mark ?? head.mark)) {
           throw new Error(`the feed is at ${reached?.number}, and its head at ${head.number}`);
         }
-        view.vouch(head);
+        const { lasts_ms: lasts } = said;
+        const saidAt = origin.asked + time(said["at"]) - origin.at;
+        const ago = Math.max(performance.now() - saidAt, 0);
+        if (ago > LATE) {
+          throw new Error(`what the feed says is ${ago} ms old`);
+        }
+        view.vouch(head, ago, lasts === undefined ? undefined : natural(lasts));
         failures = 0;
         onVouched();
       },
@@ -64,6 +84,7 @@ export async function follow(options: FeedOptions): Promise<void> {
   const listen = (): Promise<void> =>
     attended(unwanted, SILENCE, async (signal, heard) => {
       const reached = view.reached();
+      origin = { asked: performance.now(), at: 0 };
       const headers = {
         Accept: "text/event-stream",
         Authorization: `Bearer ${options.credential}`,

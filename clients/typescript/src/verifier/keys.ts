@@ -55,7 +55,10 @@ export function createKeys({ address, algorithms, onTrouble, unwanted }: KeysOpt
       const answer = await fetch(address, { signal, redirect: "error" }).catch((cause: unknown) => {
         throw unreachable(cause);
       });
-      known = await keysOf(await read(answer), algorithms);
+      if (!answer.ok) {
+        await read(answer);
+      }
+      known = await keysOf(await answer.json(), algorithms);
       isSure = true;
       const maxAge = /\bmax-age=(\d{1,5})\b/.exec(answer.headers.get("cache-control") ?? "");
       return maxAge ? Math.max(Number(maxAge[1]) * 1000, SELDOM) : USUALLY;

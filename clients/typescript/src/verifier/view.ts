@@ -38,9 +38,9 @@ interface Cutoff {
 
 /** How long what the log says is kept: as long as a JWT can live, and a minute for clocks. */
 const MEMORY = 16 * 60_000;
-/** What an instance has said of the log is good for so long. */
+/** For how many milliseconds it counts at most that there was nothing else. */
 const LEASE = 5000;
-const NEVER = { at: -Infinity, onTheClock: -Infinity };
+const NEVER = { elapsed: -Infinity, clock: -Infinity };
 
 export const isKind = (kind: unknown): kind is Kind => KINDS.some((known) => known === kind);
 
@@ -56,7 +56,7 @@ export function createView(capacity = 1_000_000) {
   let reached: Position | undefined;
   let hasBegun = false;
   let believedFrom = 0;
-  let vouched = NEVER;
+  let vouchedUntil = NEVER;
 
   /** What is not known is not believed, so that the floor rises with what is forgotten. */
   const forget = () => {
@@ -75,7 +75,7 @@ export function createView(capacity = 1_000_000) {
     cutoffs.clear();
     reached = undefined;
     believedFrom = Math.max(believedFrom, at);
-    vouched = NEVER;
+    vouchedUntil = NEVER;
   };
 
   return {
@@ -104,16 +104,17 @@ export function createView(capacity = 1_000_000) {
       forget();
     },
 
-    /** There was nothing else until now. */
-    vouch(position: Position): void {
+    /** So many milliseconds ago there was nothing else, and that could be relied on for so many. */
+    vouch(position: Position, ago: number, lasts = LEASE): void {
+      const rest = Math.min(lasts, LEASE) - ago;
       reached = position;
-      vouched = { at: performance.now(), onTheClock: Date.now() };
+      vouchedUntil = { elapsed: performance.now() + rest, clock: Date.now() + rest };
       forget();
     },
 
     /** By whichever clock is faster: one counts sleep, the other cannot be set. */
     isCurrent: (): boolean =>
-      performance.now() - vouched.at < LEASE && Date.now() - vouched.onTheClock < LEASE,
+      performance.now() < vouchedUntil.elapsed && Date.now() < vouchedUntil.clock,
 
     /** Why a JWT is refused, if it is. */
     refusal({ sid, sub, rev, iat }: Claims): LogReason | undefined {

@@ -134,6 +134,9 @@ test("what does not follow, or cannot be understood, is asked for again", async 
     [event("entry", { number: "1", mark: "aa", kind: "session_ended", session: sid }), /says 1/],
     [event("head", { number: 0, mark: "aa\r\nX: y" }), /says aa/],
     [event("head", null), /says null/],
+    [event("head", { number: 0, mark: "aa", at: new Date(Date.now() - 6000) }), /ms old/],
+    [event("head", { number: 0, mark: "aa", at: "now" }), /says now/],
+    [event("head", { number: 0, mark: "aa", at: new Date(), lasts_ms: "9" }), /says 9/],
     ["event: entry\ndata: {\n\n", /JSON/],
     [`data: ${"x".repeat(100_000)}`, /has no end/],
   ]) {
@@ -188,7 +191,7 @@ test("who has closed it leaves nothing behind, whatever it was doing", async (co
     [issuer.url, "once", `${closed}${closed}over\n`],
     ["http://127.0.0.1:1", "waiting", `${closed}${closed}over\n`],
   ]) {
-    const { status, stdout, stderr } = await run(["--input-type=module", "-e", script, address, what]);
+    const { status, stdout, stderr } = await run(["--no-warnings", "--input-type=module", "-e", script, address, what]);
     assert.deepEqual([status, stdout, stderr], [0, said, ""], what);
   }
 });

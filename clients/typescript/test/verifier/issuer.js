@@ -144,7 +144,7 @@ export async function issuerFor(context, ...keys) {
     if (issuer.behaviour === "no keys") {
       return response.writeHead(502).end();
     }
-    const headers = { "Content-Type": "application/json", "Cache-Control": "max-age=300" };
+    const headers = { "Content-Type": "application/jwk-set+json", "Cache-Control": "max-age=300" };
     response.writeHead(200, headers).end(JSON.stringify({ keys: issuer.keys.map(({ jwk }) => jwk) }));
   });
   server.listen(0, "127.0.0.1");

@@ -62,15 +62,15 @@ test("what is older than a JWT can live is forgotten, and what is not known is n
     view.record(ended(minutes + 1));
   }
   minutes = 16;
-  view.vouch({ number: 10, mark: "aa" });
+  view.vouch({ number: 10, mark: "aa" }, 0);
   assert.equal(view.refusal(minted(0)), undefined);
   minutes = 20.5;
-  view.vouch({ number: 10, mark: "aa" });
+  view.vouch({ number: 10, mark: "aa" }, 0);
   assert.equal(view.refusal(minted(4)), "out_of_view");
   assert.equal(view.refusal(minted(5)), undefined);
   assert.equal(view.refusal(minted(5, "s6")), "session_ended");
   minutes = 40;
-  view.vouch({ number: 10, mark: "aa" });
+  view.vouch({ number: 10, mark: "aa" }, 0);
   assert.equal(view.refusal(minted(9, "s10")), "out_of_view");
   assert.equal(view.refusal(minted(10)), undefined);
 });
@@ -94,10 +94,16 @@ test("a clock that is set, and one that has slept, end the lease", (context) => 
   assert.ok(!view.isCurrent());
   const [elapsed, clock] = [performance.now(), Date.now()];
   for (const [object, was] of [[performance, elapsed], [Date, clock]]) {
-    view.vouch(position);
+    view.vouch(position, 0);
     assert.ok(view.isCurrent());
     const ahead = context.mock.method(object, "now", () => was + 5500);
     assert.ok(!view.isCurrent());
     ahead.mock.restore();
   }
+  view.vouch(position, 4900);
+  assert.ok(view.isCurrent());
+  view.vouch(position, 5001);
+  assert.ok(!view.isCurrent(), "it was under way for too long");
+  view.vouch(position, 1000, 900);
+  assert.ok(!view.isCurrent(), "whoever has said so could not rely on it for longer");
 });
