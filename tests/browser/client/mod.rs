@@ -3,6 +3,7 @@
 
 mod node;
 mod pages;
+mod verifier;
 
 use std::fs;
 use std::path::{Path, PathBuf};
