@@ -448,6 +448,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/revocations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What has been revoked, for services that verify JWTs
+         * @description A page of the revocation log; with `Accept: text/event-stream`, all of it from there
+         *     on, as it grows.
+         */
+        get: operations["list_revocations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/sessions": {
         parameters: {
             query?: never;
@@ -696,6 +717,16 @@ export interface components {
             password_link: string;
             user: components["schemas"]["User"];
         };
+        /** @description An entry of the log, by its number and its random mark. */
+        LogHead: {
+            /** @example 9f86d081884c7d659a2feaa0c55ad015 */
+            mark: string;
+            /**
+             * Format: int64
+             * @example 43
+             */
+            number: number;
+        };
         LogIn: {
             /** @example ada@example.com */
             email: string;
@@ -788,7 +819,7 @@ export interface components {
          * @description The codes of problems there are. Later versions may have more.
          * @enum {string}
          */
-        ProblemCode: "malformed_json" | "unauthenticated" | "invalid_credentials" | "forbidden" | "unclear_request" | "unknown_proxy" | "wrong_password" | "csrf_failed" | "registration_closed" | "not_found" | "method_not_allowed" | "request_timeout" | "email_taken" | "last_admin" | "content_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_input" | "too_many_attempts" | "headers_too_large" | "internal" | "unavailable" | "busy" | "draining" | "stale_view";
+        ProblemCode: "malformed_json" | "unauthenticated" | "invalid_credentials" | "unknown_service" | "forbidden" | "unclear_request" | "unknown_proxy" | "wrong_password" | "csrf_failed" | "registration_closed" | "not_found" | "method_not_allowed" | "request_timeout" | "email_taken" | "last_admin" | "unknown_position" | "content_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_input" | "too_many_attempts" | "headers_too_large" | "internal" | "unavailable" | "busy" | "draining" | "stale_view";
         Registration: {
             /** @example ada@example.com */
             email: string;
@@ -796,6 +827,53 @@ export interface components {
             name: string;
             /** @example correct horse battery staple */
             password: string;
+        };
+        /** @description What was revoked. */
+        Revocation: components["schemas"]["LogHead"] & components["schemas"]["Revoked"];
+        /** @description A part of the revocation log. */
+        Revocations: {
+            /**
+             * Format: int64
+             * @description The number of the entry before the first.
+             * @example 41
+             */
+            after: number;
+            /**
+             * Format: date-time
+             * @description When this was read, on the database's clock.
+             * @example 2026-09-21T14:13:20.25Z
+             */
+            at: string;
+            /** @description In order, without a gap. */
+            entries: components["schemas"]["Revocation"][];
+            /** @description Whether this instance vouches that there was nothing else until then. */
+            fresh: boolean;
+            /** @description Where the log ended; if that is farther than the last entry, ask again. */
+            head: components["schemas"]["LogHead"];
+        };
+        Revoked: {
+            /** @enum {string} */
+            kind: "session_ended";
+            /** Format: uuid */
+            session: string;
+        } | {
+            /** @enum {string} */
+            kind: "user_ended";
+            /** Format: uuid */
+            spared: string | null;
+            /** Format: uuid */
+            user: string;
+        } | {
+            /** @enum {string} */
+            kind: "user_changed";
+            /** Format: uuid */
+            user: string;
+        } | {
+            /** @enum {string} */
+            kind: "everyone_ended";
+        } | {
+            /** @enum {string} */
+            kind: "unknown";
         };
         RevokedBody: {
             /**
@@ -958,6 +1036,7 @@ export type FieldError = components['schemas']['FieldError'];
 export type Health = components['schemas']['Health'];
 export type Identity = components['schemas']['Identity'];
 export type InvitedUser = components['schemas']['InvitedUser'];
+export type LogHead = components['schemas']['LogHead'];
 export type LogIn = components['schemas']['LogIn'];
 export type NewRole = components['schemas']['NewRole'];
 export type NewUser = components['schemas']['NewUser'];
@@ -969,6 +1048,9 @@ export type Pending = components['schemas']['Pending'];
 export type Problem = components['schemas']['Problem'];
 export type ProblemCode = components['schemas']['ProblemCode'];
 export type Registration = components['schemas']['Registration'];
+export type Revocation = components['schemas']['Revocation'];
+export type Revocations = components['schemas']['Revocations'];
+export type Revoked = components['schemas']['Revoked'];
 export type RevokedBody = components['schemas']['RevokedBody'];
 export type Role = components['schemas']['Role'];
 export type Session = components['schemas']['Session'];
@@ -3210,6 +3292,69 @@ export interface operations {
                 };
             };
             /** @description `busy`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_revocations: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The last entry that is known, by its number, with a hyphen and its mark if that is
+                 *     known. Left out: all that a JWT of now can be about.
+                 */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Revocations"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `unknown_service` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_position` */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -41,7 +41,10 @@ async function closedBy(socket, end) {
 
 test("a WebSocket is closed with 4001 within a second of its session's end", async () => {
   const [ada, eve] = [await registered(), await registered()];
-  const [laptop, others] = [await conversing(await minted(ada)), await conversing(await minted(eve))];
+  const [laptop, others] = [
+    await conversing(await minted(ada)),
+    await conversing(await minted(eve)),
+  ];
   const phone = await loggedIn(ada.email);
   const jwt = await minted(phone);
   const onPhone = await conversing(jwt);
@@ -59,7 +62,10 @@ test("a WebSocket is closed with 4001 within a second of its session's end", asy
   assert.match(error.message, /401/);
 
   const { admin } = (await loggedIn(ADMIN)).gatelodge;
-  assert.deepEqual(await closedBy(others, () => admin.users.lock(eve.user.id)), [4001, "user_ended"]);
+  assert.deepEqual(await closedBy(others, () => admin.users.lock(eve.user.id)), [
+    4001,
+    "user_ended",
+  ]);
 });
 
 test("without a JWT for the app there is no connection", async () => {

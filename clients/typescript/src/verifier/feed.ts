@@ -42,7 +42,10 @@ export async function follow(options: FeedOptions): Promise<void> {
     [
       "window",
       (said) => {
-        const [position, at] = [{ number: natural(said["after"]), mark: undefined }, time(said["at"])];
+        const [position, at] = [
+          { number: natural(said["after"]), mark: undefined },
+          time(said["at"]),
+        ];
         origin = { ...origin, at };
         if (position.number !== view.reached()?.number) {
           view.begin(position, at);
@@ -152,7 +155,12 @@ function entryOf(said: Said): Entry {
   const { kind: given, session, user, spared } = said;
   const kind = isKind(given) ? given : "unknown_entry";
   const subject = kind === "session_ended" ? session : kind.startsWith("user_") ? user : "";
-  return { ...positionOf(said), kind, subject: text(subject), spared: spared ? text(spared) : null };
+  return {
+    ...positionOf(said),
+    kind,
+    subject: text(subject),
+    spared: spared ? text(spared) : null,
+  };
 }
 
 function positionOf({ number, mark }: Said): Position {

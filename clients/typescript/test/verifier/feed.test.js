@@ -34,7 +34,10 @@ test("each kind of entry ends what it is about, and tells whoever listens", asyn
     issuer.append({ kind: "session_ended", session: newKey().kid });
     const reached = issuer.claims();
     await until(async () => (await reasonOf(verifier, issuer.jwt({ claims }))) === reason);
-    assert.equal(await reasonOf(verifier, issuer.jwt({ claims: other })), spares ? undefined : reason);
+    assert.equal(
+      await reasonOf(verifier, issuer.jwt({ claims: other })),
+      spares ? undefined : reason,
+    );
     assert.equal(await reasonOf(verifier, issuer.jwt({ claims: reached })), undefined);
     const ended = reason ? [[claims.sid, reason]] : [];
     assert.deepEqual(told, spares ? ended : [...ended, [other.sid, reason]]);
@@ -76,14 +79,20 @@ test("who is cut off says so, goes by the lifetime, and hears what was missed", 
   await until(async () => !(await isCurrent(verifier, jwt)));
   assert.ok(Date.now() - cut > 4500 && Date.now() - cut < 6500, `${Date.now() - cut}`);
   assert.equal((await verifier.verify(issuer.jwt({ claims: missed }))).current, false);
-  assert.equal(await reasonOf(verifier, issuer.jwt({ claims: issuer.claims({ exp: now() - 10 }) })), "expired");
+  assert.equal(
+    await reasonOf(verifier, issuer.jwt({ claims: issuer.claims({ exp: now() - 10 }) })),
+    "expired",
+  );
 
   issuer.behaviour = "usual";
   await until(() => isCurrent(verifier, jwt));
   assert.equal(await reasonOf(verifier, issuer.jwt({ claims: missed })), "session_ended");
   assert.deepEqual(told, ["session_ended"]);
   assert.equal(issuer.heard.at(-1).from, "1-aa");
-  assert.deepEqual([...new Set(issuer.heard.map(({ credential }) => credential))], [`Bearer ${CREDENTIAL}`]);
+  assert.deepEqual(
+    [...new Set(issuer.heard.map(({ credential }) => credential))],
+    [`Bearer ${CREDENTIAL}`],
+  );
 });
 
 test("an instance that does not vouch for anything is left for another", async (context) => {
@@ -106,10 +115,14 @@ test("a log that was set back is begun anew, and nothing from before is believed
   await verifier.ready();
   const old = issuer.claims({ iat: now() - 3 });
   const told = [];
-  verifier.onEnded((await verifier.verify(issuer.jwt({ claims: old }))).claims, (ending) => told.push(ending));
+  verifier.onEnded((await verifier.verify(issuer.jwt({ claims: old }))).claims, (ending) =>
+    told.push(ending),
+  );
   for (const mark of ["bb", "cc"]) {
     issuer.setBack(mark);
-    await until(async () => (await reasonOf(verifier, issuer.jwt({ claims: old }))) === "log_set_back");
+    await until(
+      async () => (await reasonOf(verifier, issuer.jwt({ claims: old }))) === "log_set_back",
+    );
     await until(() => issuer.connected() === 1);
     const fresh = issuer.jwt({ claims: issuer.claims({ iat: now() + 1 }) });
     await until(() => isCurrent(verifier, fresh));
@@ -191,7 +204,14 @@ test("who has closed it leaves nothing behind, whatever it was doing", async (co
     [issuer.url, "once", `${closed}${closed}over\n`],
     ["http://127.0.0.1:1", "waiting", `${closed}${closed}over\n`],
   ]) {
-    const { status, stdout, stderr } = await run(["--no-warnings", "--input-type=module", "-e", script, address, what]);
+    const { status, stdout, stderr } = await run([
+      "--no-warnings",
+      "--input-type=module",
+      "-e",
+      script,
+      address,
+      what,
+    ]);
     assert.deepEqual([status, stdout, stderr], [0, said, ""], what);
   }
 });

@@ -35,7 +35,12 @@ const HEADERS = {
     { alg: "RS256" },
   ],
   wrong_type: [{ typ: "jwt" }, { typ: "at+jwt" }, { typ: undefined }, { typ: 1 }, { typ: ["JWT"] }],
-  critical_header: [{ crit: ["b64"], b64: false }, { crit: [] }, { crit: null }, { crit: ["exp"], exp: 1 }],
+  critical_header: [
+    { crit: ["b64"], b64: false },
+    { crit: [] },
+    { crit: null },
+    { crit: ["exp"], exp: 1 },
+  ],
   unknown_key: [
     { kid: undefined },
     { kid: null },
@@ -53,7 +58,13 @@ const HEADERS = {
 };
 
 const CLAIMS = {
-  wrong_issuer: [{ iss: undefined }, { iss: "https://evil.example" }, { iss: "" }, { iss: ["x"] }, { iss: 1 }],
+  wrong_issuer: [
+    { iss: undefined },
+    { iss: "https://evil.example" },
+    { iss: "" },
+    { iss: ["x"] },
+    { iss: 1 },
+  ],
   wrong_audience: [
     { aud: undefined },
     { aud: "others" },
@@ -75,14 +86,18 @@ const CLAIMS = {
   ],
   malformed_claims: [
     ...["exp", "nbf", "iat", "rev"].flatMap((name) =>
-      [undefined, null, `${now() + 60}`, [now() + 60], {}, true, -1, 1.5, NaN, 2 ** 60].map((value) => ({
-        [name]: value,
-      })),
+      [undefined, null, `${now() + 60}`, [now() + 60], {}, true, -1, 1.5, NaN, 2 ** 60].map(
+        (value) => ({
+          [name]: value,
+        }),
+      ),
     ),
     ...["sub", "sid"].flatMap((name) =>
-      [undefined, null, "", 7, ["x"], "not an id", "0193CAFE-0000-7000-8000-000000000000"].map((value) => ({
-        [name]: value,
-      })),
+      [undefined, null, "", 7, ["x"], "not an id", "0193CAFE-0000-7000-8000-000000000000"].map(
+        (value) => ({
+          [name]: value,
+        }),
+      ),
     ),
     { jti: undefined },
     { jti: 1 },
@@ -177,13 +192,26 @@ test("whatever is wrong with a JWT, it is refused with one text and at most one 
       const head = encoded({ alg, kid: ed.kid, typ: "JWT" });
       const body = `${head}.${unsigned.split(".")[1]}`;
       const jwt = `${body}.${createHmac("sha256", secret).update(body).digest("base64url")}`;
-      await refused(jwt, alg === "HS256" ? "wrong_algorithm" : "wrong_signature", alg === "HS256" ? 0 : 1);
+      await refused(
+        jwt,
+        alg === "HS256" ? "wrong_algorithm" : "wrong_signature",
+        alg === "HS256" ? 0 : 1,
+      );
     }
   }
   // A key that comes with the JWT is nobody's.
   const { jwk } = stranger;
-  for (const header of [{ jwk }, { jku: `${issuer.url}/evil` }, { x5u: "file:///dev/null" }, { x5c: ["x"] }]) {
-    await refused(issuer.jwt({ key: stranger, header: { kid: ed.kid, ...header } }), "wrong_signature", 1);
+  for (const header of [
+    { jwk },
+    { jku: `${issuer.url}/evil` },
+    { x5u: "file:///dev/null" },
+    { x5c: ["x"] },
+  ]) {
+    await refused(
+      issuer.jwt({ key: stranger, header: { kid: ed.kid, ...header } }),
+      "wrong_signature",
+      1,
+    );
   }
   await refused(issuer.jwt({ key: stranger }), "unknown_key", 0);
   // The signature of something else.
@@ -192,7 +220,12 @@ test("whatever is wrong with a JWT, it is refused with one text and at most one 
   await refused(`${unsigned}.${encoded("")}AA`, "wrong_signature", 1);
 
   const header = `{"alg":"EdDSA","kid":"${ed.kid}","typ":"JWT"`;
-  for (const twice of [',"alg":"EdDSA"}', ',"typ":"JWT"}', ',"\\u006bid":"x"}', ',"x":{"a":1,"a":1}}']) {
+  for (const twice of [
+    ',"alg":"EdDSA"}',
+    ',"typ":"JWT"}',
+    ',"\\u006bid":"x"}',
+    ',"x":{"a":1,"a":1}}',
+  ]) {
     await refused(issuer.jwt({ header: `${header}${twice}` }), "malformed", 0);
   }
   const text = JSON.stringify(issuer.claims());
@@ -248,10 +281,23 @@ test("an algorithm belongs to a key, and is wanted", async (context) => {
     assert.equal(await reasonOf(usual, jwt), key === ed ? undefined : "wrong_algorithm");
     for (const { alg } of keys.filter((other) => other !== key)) {
       const confused = [issuer.jwt({ key, header: { alg } })];
-      confused.push(issuer.sign(jwt.slice(0, jwt.lastIndexOf(".")), keys.find((one) => one.alg === alg)));
+      confused.push(
+        issuer.sign(
+          jwt.slice(0, jwt.lastIndexOf(".")),
+          keys.find((one) => one.alg === alg),
+        ),
+      );
       confused.push(issuer.jwt({ key: { ...keys.find((one) => one.alg === alg), kid: key.kid } }));
-      for (const [number, reason] of ["wrong_algorithm", "wrong_signature", "wrong_algorithm"].entries()) {
-        assert.equal(await reasonOf(all, confused[number]), reason, `${key.alg} as ${alg}, ${number}`);
+      for (const [number, reason] of [
+        "wrong_algorithm",
+        "wrong_signature",
+        "wrong_algorithm",
+      ].entries()) {
+        assert.equal(
+          await reasonOf(all, confused[number]),
+          reason,
+          `${key.alg} as ${alg}, ${number}`,
+        );
       }
     }
   }
@@ -271,7 +317,7 @@ test("clocks may differ by a few seconds", async (context) => {
     { iat: now() + 3, nbf: now() + 3 },
     { exp: now() + 900 },
     { aud: ["others", "orders"] },
-    { email: "ada@example.com", nested: { "exp\":": [":\"", 1.5, null] } },
+    { email: "ada@example.com", nested: { 'exp":': [':"', 1.5, null] } },
   ]) {
     const claims = issuer.claims(other);
     assert.deepEqual((await verifier.verify(issuer.jwt({ claims }))).claims, claims);

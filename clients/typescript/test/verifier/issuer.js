@@ -17,7 +17,8 @@ const PAIRS = {
 };
 const SIGNATURES = {
   EdDSA: (signed, key) => sign(null, signed, key),
-  ES256: (signed, key) => createSign("sha256").update(signed).sign({ key, dsaEncoding: "ieee-p1363" }),
+  ES256: (signed, key) =>
+    createSign("sha256").update(signed).sign({ key, dsaEncoding: "ieee-p1363" }),
   RS256: (signed, key) => createSign("sha256").update(signed).sign(key),
 };
 
@@ -27,7 +28,12 @@ export const encoded = (part) =>
 
 export function newKey(alg = "EdDSA", pair = PAIRS[alg]()) {
   const kid = randomUUID();
-  return { alg, kid, ...pair, jwk: { ...pair.publicKey.export({ format: "jwk" }), alg, kid, use: "sig" } };
+  return {
+    alg,
+    kid,
+    ...pair,
+    jwk: { ...pair.publicKey.export({ format: "jwk" }), alg, kid, use: "sig" },
+  };
 }
 
 export async function issuerFor(context, ...keys) {
@@ -61,8 +67,14 @@ export async function issuerFor(context, ...keys) {
     }),
 
     /** A JWT, of which anything may be otherwise. */
-    jwt({ header = {}, claims = issuer.claims(), key = issuer.key, payload = encoded(claims) } = {}) {
-      const first = typeof header === "string" ? header : { alg: key.alg, kid: key.kid, typ: "JWT", ...header };
+    jwt({
+      header = {},
+      claims = issuer.claims(),
+      key = issuer.key,
+      payload = encoded(claims),
+    } = {}) {
+      const first =
+        typeof header === "string" ? header : { alg: key.alg, kid: key.kid, typ: "JWT", ...header };
       return issuer.sign(`${encoded(first)}.${payload}`, key);
     },
     sign: (signed, { alg, privateKey } = issuer.key) =>
@@ -98,7 +110,10 @@ export async function issuerFor(context, ...keys) {
   };
 
   function feed(request, response) {
-    heard.push({ from: request.headers["last-event-id"], credential: request.headers.authorization });
+    heard.push({
+      from: request.headers["last-event-id"],
+      credential: request.headers.authorization,
+    });
     const problem = (status, code) => {
       response.writeHead(status, { "Content-Type": "application/problem+json" });
       response.end(JSON.stringify({ status, code, title: code, detail: code }));
@@ -145,7 +160,9 @@ export async function issuerFor(context, ...keys) {
       return response.writeHead(502).end();
     }
     const headers = { "Content-Type": "application/jwk-set+json", "Cache-Control": "max-age=300" };
-    response.writeHead(200, headers).end(JSON.stringify({ keys: issuer.keys.map(({ jwk }) => jwk) }));
+    response
+      .writeHead(200, headers)
+      .end(JSON.stringify({ keys: issuer.keys.map(({ jwk }) => jwk) }));
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -160,7 +177,7 @@ export async function issuerFor(context, ...keys) {
 
 /** Waits until it is so. */
 export async function until(isSo, limit = 10_000) {
-  for (const end = Date.now() + limit; Date.now() < end; ) {
+  for (const end = Date.now() + limit; Date.now() < end;) {
     if (await isSo()) {
       return;
     }
@@ -171,4 +188,7 @@ export async function until(isSo, limit = 10_000) {
 
 /** Why a JWT is refused; undefined: it is not. */
 export const reasonOf = (verifier, jwt) =>
-  verifier.verify(jwt).then(() => undefined, ({ reason }) => reason);
+  verifier.verify(jwt).then(
+    () => undefined,
+    ({ reason }) => reason,
+  );

@@ -13,9 +13,10 @@ test("keys that nobody knows are asked for once in ten seconds, however many com
   assert.equal(issuer.asked.keys, 1);
   const next = newKey();
   issuer.keys.push(next);
-  const forged = () => Promise.all(
-    Array.from({ length: 500 }, () => reasonOf(verifier, issuer.jwt({ key: newKey() }))),
-  );
+  const forged = () =>
+    Promise.all(
+      Array.from({ length: 500 }, () => reasonOf(verifier, issuer.jwt({ key: newKey() }))),
+    );
   const refused = await forged();
   assert.deepEqual([...new Set(refused)], ["unknown_key"]);
   assert.equal(await reasonOf(verifier, issuer.jwt({ key: next })), "unknown_key");
@@ -44,7 +45,10 @@ test("without keys nobody can tell, and they are asked for again", async (contex
   const verifier = issuer.verifier({ onTrouble: (trouble) => troubles.push(trouble) });
   await assert.rejects(verifier.verify(issuer.jwt()), { reason: "keys_unavailable", status: 503 });
   await assert.rejects(verifier.verify("no JWT"), { reason: "malformed", status: 401 });
-  assert.deepEqual(troubles.map(({ code, status }) => [code, status]), [["foreign_answer", 502]]);
+  assert.deepEqual(
+    troubles.map(({ code, status }) => [code, status]),
+    [["foreign_answer", 502]],
+  );
   issuer.behaviour = "usual";
   await verifier.ready();
   await verifier.verify(issuer.jwt());
@@ -56,12 +60,21 @@ test("what is no key for signatures of a wanted algorithm is passed over", async
   misnamed.jwk.alg = "RS256";
   const sealing = newKey("EdDSA");
   sealing.jwk.use = "enc";
-  const [good, secret] = [newKey("RS256"), { jwk: { kty: "oct", k: "AAAA", alg: "HS256", kid: "x" } }];
-  const issuer = await issuerFor(context, good, short, misnamed, sealing, secret, { jwk: { kid: 1 } });
+  const [good, secret] = [
+    newKey("RS256"),
+    { jwk: { kty: "oct", k: "AAAA", alg: "HS256", kid: "x" } },
+  ];
+  const issuer = await issuerFor(context, good, short, misnamed, sealing, secret, {
+    jwk: { kid: 1 },
+  });
   const verifier = issuer.verifier({ algorithms: ["EdDSA", "RS256"] });
   assert.equal(await reasonOf(verifier, issuer.jwt()), undefined);
   for (const key of [short, misnamed, sealing]) {
     const alg = key.alg;
-    assert.equal(await reasonOf(verifier, issuer.jwt({ key, header: { alg } })), "unknown_key", alg);
+    assert.equal(
+      await reasonOf(verifier, issuer.jwt({ key, header: { alg } })),
+      "unknown_key",
+      alg,
+    );
   }
 });

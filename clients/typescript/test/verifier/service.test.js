@@ -38,13 +38,16 @@ test("a JWT of the service is accepted, of each algorithm that is wanted", async
   const { session } = await ada.gatelodge.whoami();
   const { claims, current } = await verifier.verify(await minted(ada));
   const { iss, sub, sid, aud, roles, exp, iat } = claims;
-  assert.deepEqual({ iss, sub, sid, aud, roles }, {
-    iss: ISSUER,
-    sub: ada.user.id,
-    sid: session.id,
-    aud: "notes",
-    roles: ["user"],
-  });
+  assert.deepEqual(
+    { iss, sub, sid, aud, roles },
+    {
+      iss: ISSUER,
+      sub: ada.user.id,
+      sid: session.id,
+      aud: "notes",
+      roles: ["user"],
+    },
+  );
   assert.equal(exp - iat, 300);
   assert.ok(current);
   assert.equal(await reasonOf(verifier, await minted(ada, "others")), "wrong_audience");
@@ -66,7 +69,10 @@ test("within a second of its end it is refused, and whoever listens is told", as
   const untouched = await minted(kept);
   for (const [end, reason] of [
     [({ gatelodge }) => gatelodge.logout(), "session_ended"],
-    [async ({ email, session }) => (await loggedIn(email)).gatelodge.sessions.end(session.id), "session_ended"],
+    [
+      async ({ email, session }) => (await loggedIn(email)).gatelodge.sessions.end(session.id),
+      "session_ended",
+    ],
     [async ({ email }) => (await loggedIn(email)).gatelodge.sessions.endOthers(), "user_ended"],
     [({ gatelodge }) => gatelodge.sessions.endAll(), "user_ended"],
     [({ session }) => sessions.end(session.id), "session_ended"],
@@ -121,7 +127,10 @@ async function wire(context) {
       return;
     }
     const far = connect(port, hostname);
-    for (const [one, other] of [[near, far], [far, near]]) {
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ]) {
       sockets.add(one);
       one.on("error", () => other.destroy());
       one.on("close", () => sockets.delete(one));

@@ -18,7 +18,13 @@ test("the view refuses what the log has ended since a JWT was minted, and nothin
     const [view, log] = [createView(), []];
     view.begin({ number: 10, mark: undefined }, 0);
     for (let number = 11; number <= 30; number += 1) {
-      const kind = pick(["session_ended", "session_ended", "user_ended", "user_ended", "user_changed"]);
+      const kind = pick([
+        "session_ended",
+        "session_ended",
+        "user_ended",
+        "user_ended",
+        "user_changed",
+      ]);
       const rare = Math.random() < 0.05 ? pick(["everyone_ended", "unknown_entry"]) : kind;
       const subject = { session_ended: pick(["s1", "s2", "s3"]), user_ended: pick(["u1", "u2"]) };
       const entry = {
@@ -93,7 +99,10 @@ test("a clock that is set, and one that has slept, end the lease", (context) => 
   view.begin(position, 0);
   assert.ok(!view.isCurrent());
   const [elapsed, clock] = [performance.now(), Date.now()];
-  for (const [object, was] of [[performance, elapsed], [Date, clock]]) {
+  for (const [object, was] of [
+    [performance, elapsed],
+    [Date, clock],
+  ]) {
     view.vouch(position, 0);
     assert.ok(view.isCurrent());
     const ahead = context.mock.method(object, "now", () => was + 5500);
