@@ -21,10 +21,8 @@ const server = createServer(async (request, response) => {
     const { claims } = await verifier.verify(jwt);
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
     response.write(`data: Hello, ${claims.sub}.\n\n`);
-    response.on(
-      "close",
-      verifier.onEnded(claims, () => response.end()),
-    );
+    const stop = verifier.onEnded(claims, () => response.end());
+    response.on("close", stop);
   } catch ({ status = 500, reason }) {
     console.warn("refused:", reason);
     response.writeHead(status, { "www-authenticate": "Bearer" }).end();
