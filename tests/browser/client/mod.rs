@@ -1,5 +1,6 @@
-//! The client for browser apps, `clients/typescript`: its types are those of the
-//! description, and its calls are made for real, in Node and in a browser.
+//! `clients/typescript`. The client for browser apps: its types are those of the
+//! description, and its calls are made for real, in Node and in a browser. The verifier for
+//! servers.
 
 mod node;
 mod pages;
