@@ -176,7 +176,7 @@ export async function issuerFor(context, ...keys) {
 }
 
 /** Waits until it is so. */
-export async function until(isSo, limit = 10_000) {
+export async function until(isSo, limit = 30_000) {
   for (const end = Date.now() + limit; Date.now() < end;) {
     if (await isSo()) {
       return;
