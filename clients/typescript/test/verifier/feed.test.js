@@ -235,7 +235,7 @@ async function onward(issuer, verifier) {
 /** Node, in a process of its own. */
 const run = (args) =>
   new Promise((resolve) => {
-    execFile(process.execPath, args, { timeout: 20_000 }, (error, stdout, stderr) =>
+    execFile(process.execPath, args, { timeout: 60_000 }, (error, stdout, stderr) =>
       resolve({ status: error?.code ?? 0, stdout, stderr }),
     );
   });
