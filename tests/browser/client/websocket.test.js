@@ -80,7 +80,7 @@ test("without a JWT for the app there is no connection", async () => {
   }
 });
 
-test("a client that does not hang up is cut off, and not listened to", async () => {
+test("a client that does not hang up is cut off", async () => {
   const ada = await registered();
   const [host, port] = APP.split(":");
   const socket = connect(port, host);
@@ -99,9 +99,6 @@ test("a client that does not hang up is cut off, and not listened to", async () 
   await once(socket, "data");
   const closed = once(socket, "close");
   await ada.gatelodge.logout();
-  await once(socket, "data");
-  // "hello", masked with zeros (RFC 6455, 5.2).
-  socket.write(Buffer.from([0x81, 0x85, 0, 0, 0, 0, ...Buffer.from("hello")]));
   await closed;
   const all = Buffer.concat(heard).toString("latin1");
   assert.match(all, /101 Switching/);

@@ -29,7 +29,7 @@ describe("the feed", { concurrency: 8 }, () => {
       for (const { claims: known } of [await verifier.verify(jwt), { claims: other }]) {
         verifier.onEnded(known, (ending) => told.push([known.sid, ending]));
       }
-      const stopped = verifier.onEnded(claims, () => assert.fail("nobody listens"));
+      const stopped = verifier.onEnded(claims, () => told.push("nobody listens"));
       stopped();
       issuer.append(entry(claims));
       issuer.append({ kind: "session_ended", session: newKey().kid });
@@ -55,7 +55,10 @@ describe("the feed", { concurrency: 8 }, () => {
     issuer.append({ kind: "session_ended", session: claims.sid });
     await until(async () => await reasonOf(verifier, issuer.jwt({ claims })));
     verifier.onEnded(claims, (ending) => told.push(ending));
-    verifier.onEnded(issuer.claims({ exp: now() - 4 }), (ending) => {
+    const short = issuer.claims({ exp: now() - 4 });
+    const stop = verifier.onEnded(short, () => told.push("nobody listens"));
+    stop();
+    verifier.onEnded(short, (ending) => {
       told.push(ending);
       throw new Error("of the listener");
     });
@@ -180,47 +183,40 @@ describe("the feed", { concurrency: 8 }, () => {
     assert.deepEqual([claims.iss, current], [issuer.url, false]);
   });
 
-  test("who has closed it leaves nothing behind, whatever it was doing", async (context) => {
+  test("who has closed it leaves nothing behind, and who goes is not held", async (context) => {
     const issuer = await issuerFor(context);
-    const script = `
-    import { createVerifier } from "gatelodge-client/verifier";
-    process.on("exit", () => console.log("over"));
-    const verifier = createVerifier({
-      issuer: "${issuer.url}", audience: "${AUDIENCE}", baseUrl: process.argv[1], credential: "${CREDENTIAL}",
-    });
-    verifier.ready().then(() => console.log("ready"), ({ message }) => console.log(message));
-    const act = {
-      async ready() {
-        await verifier.ready();
-        const { claims } = await verifier.verify("${issuer.jwt()}");
-        verifier.onEnded(claims, () => {});
-        await verifier.verify("no JWT").catch(() => {});
-      },
-      async waiting() {
-        await new Promise((resolve) => setTimeout(resolve, 300));
-      },
-      async once() {},
+    const verifierAt = (baseUrl) => {
+      const options = { issuer: issuer.url, audience: AUDIENCE, baseUrl, credential: CREDENTIAL };
+      return `
+        import { createVerifier } from "gatelodge-client/verifier";
+        process.on("exit", () => console.log("over"));
+        const verifier = createVerifier(${JSON.stringify(options)});
+        verifier.ready().then(() => console.log("ready"), ({ message }) => console.log(message));
+      `;
     };
-    await act[process.argv[2]]();
-    verifier.close();
-    verifier.close();
-    await verifier.ready().catch(({ message }) => console.log(message));
-  `;
+    const nobody = "http://127.0.0.1:1";
+    const use = `
+      await verifier.ready();
+      const { claims } = await verifier.verify("${issuer.jwt()}");
+      verifier.onEnded(claims, () => {});
+      await verifier.verify("no JWT").catch(() => {});
+    `;
+    const wait = "await new Promise((resolve) => setTimeout(resolve, 300));";
+    const close = `
+      verifier.close();
+      verifier.close();
+      await verifier.ready().catch(({ message }) => console.log(message));
+    `;
     const closed = "the verifier is closed\n";
-    for (const [address, what, said] of [
-      [issuer.url, "ready", `ready\n${closed}over\n`],
-      [issuer.url, "once", `${closed}${closed}over\n`],
-      ["http://127.0.0.1:1", "waiting", `${closed}${closed}over\n`],
+    for (const [baseUrl, script, said] of [
+      [issuer.url, use + close, `ready\n${closed}over\n`],
+      [issuer.url, close, `${closed}${closed}over\n`],
+      [nobody, wait + close, `${closed}${closed}over\n`],
+      [nobody, wait, "over\n"],
     ]) {
-      const { status, stdout, stderr } = await run([
-        "--no-warnings",
-        "--input-type=module",
-        "-e",
-        script,
-        address,
-        what,
-      ]);
-      assert.deepEqual([status, stdout, stderr], [0, said, ""], what);
+      const whole = verifierAt(baseUrl) + script;
+      const { status, ...all } = await run(["--no-warnings", "--input-type=module", "-e", whole]);
+      assert.deepEqual({ status, ...all }, { status: 0, stdout: said, stderr: "" }, script);
     }
   });
 });
