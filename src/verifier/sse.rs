@@ -1,0 +1,109 @@
+//! Server-sent events, as a client reads them (HTML Standard, 9.2).
+
+use std::io::{self, BufRead, Read as _};
+
+/// A longer line is not read, in bytes.
+const MAX_LINE: u64 = 16 * 1024;
+
+/// What happened, and where the log then stood.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Event {
+    pub(super) name: String,
+    pub(super) data: String,
+    /// Of this event or the last that had one.
+    pub(super) id: Option<String>,
+}
+
+pub(super) struct Events<R> {
+    from: R,
+    last_id: Option<String>,
+}
+
+impl<R: BufRead> Events<R> {
+    pub(super) const fn new(from: R) -> Self {
+        Self {
+            from,
+            last_id: None,
+        }
+    }
+
+    /// The next one; `None` once the stream has ended.
+    pub(super) fn next(&mut self) -> io::Result<Option<Event>> {
+        let mut event = Event::default();
+        while let Some(line) = self.line()? {
+            if line.is_empty() {
+                if !event.data.is_empty() {
+                    event.data.pop();
+                    event.id.clone_from(&self.last_id);
+                    return Ok(Some(event));
+                }
+                event = Event::default();
+            }
+            let (field, value) = line.split_once(':').unwrap_or((&line, ""));
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            match field {
+                "event" => value.clone_into(&mut event.name),
+                "data" => {
+                    event.data.push_str(value);
+                    event.data.push('\n');
+                }
+                "id" => self.last_id = Some(value.to_owned()),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn line(&mut self) -> io::Result<Option<String>> {
+        let mut line = String::new();
+        let mut from = (&mut self.from).take(MAX_LINE);
+        from.read_line(&mut line)?;
+        match line.pop() {
+            Some('\n') => {
+                let end = line.strip_suffix('\r').unwrap_or(&line).len();
+                line.truncate(end);
+                Ok(Some(line))
+            }
+            Some(_) if from.limit() == 0 => Err(io::Error::other("a line is too long")),
+            Some(_) | None => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<Event> {
+        let mut events = Events::new(text.as_bytes());
+        std::iter::from_fn(|| events.next().unwrap()).collect()
+    }
+
+    fn event(name: &str, data: &str, id: Option<&str>) -> Event {
+        Event {
+            name: name.to_owned(),
+            data: data.to_owned(),
+            id: id.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn an_event_ends_with_an_empty_line_and_keeps_the_last_id() {
+        let text = "event: window\ndata: {}\n\n: nothing\n\nid: 4-a\nevent:entry\ndata:1\r\ndata: 2\r\n\r\n\
+                    retry: 9\nid\n\ndata:  x\n\nevent: cut\ndata: off";
+        assert_eq!(
+            read(text),
+            [
+                event("window", "{}", None),
+                event("entry", "1\n2", Some("4-a")),
+                event("", " x", Some("")),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_line_without_an_end_takes_no_more_memory_than_it_may() {
+        let endless = "x".repeat(100_000);
+        assert!(Events::new(endless.as_bytes()).next().is_err());
+    }
+}
