@@ -18,3 +18,9 @@ pub fn random<const N: usize>() -> [u8; N] {
         .expect("the operating system gives random bytes");
     bytes
 }
+
+/// For signatures that draw of it themselves.
+#[must_use]
+pub fn source() -> SystemRandom {
+    SystemRandom::new()
+}

@@ -13,6 +13,7 @@ pub mod email;
 pub mod finding;
 pub mod id;
 pub mod instance;
+pub mod jwt;
 pub mod keys;
 pub mod link;
 pub mod network;

@@ -9,6 +9,7 @@ mod denylist;
 mod floor;
 mod gate;
 mod guard;
+mod identity;
 mod jwt;
 
 use std::io::Write as _;
@@ -32,6 +33,7 @@ pub async fn serve(name: &str, body_length: usize) -> Result<()> {
     BODY.get_or_init(|| Bytes::from(vec![b'x'; body_length]));
     match name {
         "floor" => floor::serve().await,
+        "identity" => identity::serve().await,
         "gate" => gate::serve(&settings).await,
         "hs256" => jwt::hs256()?.serve().await,
         "eddsa" => jwt::eddsa()?.serve().await,

@@ -16,12 +16,14 @@ use crate::support::servers::free_port;
 
 pub const ABOUT: &str = "\
 nginx with the shipped file, in front of an app that answers nothing; beside it the same
-nginx whose `auth_request` goes to an empty handler. nginx, the app and who is asked have
-one worker each and share core 0; the load (50 connections kept alive, 1000 cookies in
+nginx whose `auth_request` goes to an empty handler, and to one that looks at nothing but
+names a user, whose headers nginx reads and the app is sent. nginx, the app and who is asked
+have one worker each and share core 0; the load (50 connections kept alive, 1000 cookies in
 turn), Redis and PostgreSQL share core 1. Fifteen rounds; medians.";
 
 const GATELODGE: usize = 0;
 const EMPTY: usize = 1;
+const NAMING: usize = 2;
 
 pub fn run() -> Result<Results> {
     build_service()?;
@@ -36,6 +38,7 @@ pub fn run() -> Result<Results> {
     let service = stand.service(SERVER, &settings)?;
     let (app, _) = stand.baseline("floor", 0, &[])?;
     let (empty, _) = stand.baseline("floor", 0, &[])?;
+    let (naming, _) = stand.baseline("identity", 0, &[])?;
     let folder = stand.folder.path();
     let asking_gatelodge = nginx(
         folder,
@@ -45,6 +48,7 @@ pub fn run() -> Result<Results> {
         &app,
     )?;
     let asking_empty = nginx(folder, "empty", &empty, PATH, &app)?;
+    let asking_naming = nginx(folder, "naming", &naming, PATH, &app)?;
 
     let contender = |name, nginx| Contender {
         name,
@@ -59,6 +63,10 @@ pub fn run() -> Result<Results> {
     let contenders = [
         contender("nginx, asking Gatelodge", &asking_gatelodge),
         contender("nginx, asking an empty handler", &asking_empty),
+        contender(
+            "nginx, asking a handler that names a user unseen",
+            &asking_naming,
+        ),
     ];
     let mut stranger = Client::connect(asking_gatelodge.address)?;
     let refused = stranger.get(PATH, "a=b")?;
@@ -73,11 +81,16 @@ pub fn run() -> Result<Results> {
         figures: vec![
             per_second(GATELODGE),
             per_second(EMPTY),
+            per_second(NAMING),
             Figure::at_least(
                 "requests per second asking Gatelodge, to those asking an empty handler",
                 rounds.speed_ratio(GATELODGE, EMPTY),
                 0.9,
                 " ×",
+            ),
+            Figure::plain(
+                "the same of a handler that names a user unseen",
+                shown(rounds.speed_ratio(NAMING, EMPTY), " ×"),
             ),
             Figure::plain(
                 "nginx's own CPU time per request, to that when asking an empty handler",
