@@ -69,8 +69,6 @@ enum Ending {
     Unreadable(#[from] serde_json::Error),
     #[error("an entry is missing")]
     Incomplete,
-    #[error("the verifier is gone")]
-    Dropped,
 }
 
 impl From<Gap> for Ending {
@@ -166,14 +164,30 @@ impl Origin {
 }
 
 impl Follower {
+    pub(super) const fn new(
+        shared: Weak<Shared>,
+        agent: Agent,
+        place: String,
+        credential: Credential,
+    ) -> Self {
+        Self {
+            shared,
+            agent,
+            place,
+            credential,
+            position: Position::First,
+            pause: FIRST_PAUSE,
+        }
+    }
+
     pub(super) fn run(mut self) {
-        let mut is_followed = true;
-        while let Err(ending) = self.listen()
-            && !matches!(ending, Ending::Dropped)
-        {
-            let was_followed = mem::replace(&mut is_followed, self.pause == FIRST_PAUSE);
-            if was_followed || is_followed {
-                tracing::warn!(reason = %ending, "the feed of revocations has ended");
+        loop {
+            let Err(ending) = self.listen();
+            if self.shared.strong_count() == 0 {
+                break;
+            }
+            if self.pause == FIRST_PAUSE {
+                tracing::warn!(reason = %ending, "revocations are not heard of");
             }
             thread::sleep(self.next_pause());
         }
@@ -188,7 +202,7 @@ impl Follower {
         let mut vouched_at = asked_at;
         loop {
             let event = events.next()?.ok_or(Ending::Closed)?;
-            let shared = self.shared.upgrade().ok_or(Ending::Dropped)?;
+            let shared = self.shared.upgrade().ok_or(Ending::Closed)?;
             match event.name.as_str() {
                 "window" => {
                     let window: Window = serde_json::from_str(&event.data)?;
@@ -219,7 +233,7 @@ impl Follower {
             .agent
             .get(&self.place)
             .header("accept", "text/event-stream")
-            .header("authorization", self.credential.bearer());
+            .header("authorization", &self.credential.0);
         if let Position::After(number, mark) = self.position {
             let mark = mark.map_or_else(String::new, |Mark(mark)| {
                 format!("-{:032x}", u128::from_be_bytes(mark))
@@ -254,7 +268,9 @@ impl Follower {
         }
         self.position = Position::After(head.number, Some(head.mark));
         shared.vouch(vouched_at);
-        self.pause = FIRST_PAUSE;
+        if mem::replace(&mut self.pause, FIRST_PAUSE) != FIRST_PAUSE {
+            tracing::info!("revocations are heard of again");
+        }
         Ok(())
     }
 
