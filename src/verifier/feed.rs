@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 use std::io::{self, BufReader};
 use std::mem;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -12,14 +12,13 @@ use serde::{Deserialize, Deserializer, de};
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
-use super::knowledge::LEASE;
+use super::knowledge::{Broken, Knowledge, LEASE, Position};
 use super::sse::Events;
 use super::{Credential, Shared};
 use crate::clocks::uptime;
 use crate::domain::id::{SessionId, UserId};
-use crate::domain::revocation::{Entry, LogNumber, Mark, Revocation};
+use crate::domain::revocation::{Entry, Head, LogNumber, Mark, Revocation};
 use crate::domain::time::{Timestamp, Uptime};
-use crate::domain::view::Gap;
 use crate::entropy;
 
 /// Who says nothing for so long is asked again, and perhaps somebody else answers.
@@ -29,25 +28,17 @@ pub(super) const SILENCE: Duration = Duration::from_secs(3);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(4);
 
+/// Entries that are kept: a few MB. If there were more within a JWT's lifetime, the oldest
+/// JWTs are refused as outdated.
+const CAPACITY: usize = 100_000;
+
 /// The thread's.
 pub(super) struct Follower {
     shared: Weak<Shared>,
     agent: Agent,
     place: String,
     credential: Credential,
-    position: Position,
     pause: Duration,
-}
-
-/// From where the log is read on.
-#[derive(Clone, Copy, PartialEq)]
-enum Position {
-    /// From where the window begins.
-    First,
-    /// After that number, whose entry has that mark, if it is known.
-    After(LogNumber, Option<Mark>),
-    /// From where the window begins: what was known is no part of the log any more.
-    Lost,
 }
 
 /// Why a stream has ended.
@@ -67,13 +58,13 @@ enum Ending {
     SetBack,
     #[error("it has said what cannot be read: {0}")]
     Unreadable(#[from] serde_json::Error),
-    #[error("an entry is missing")]
-    Incomplete,
+    #[error("it does not go on from what is known")]
+    Broken,
 }
 
-impl From<Gap> for Ending {
-    fn from(_: Gap) -> Self {
-        Self::Incomplete
+impl From<Broken> for Ending {
+    fn from(_: Broken) -> Self {
+        Self::Broken
     }
 }
 
@@ -85,7 +76,7 @@ struct Window {
 }
 
 #[derive(Deserialize)]
-struct Head {
+struct Standing {
     number: LogNumber,
     #[serde(deserialize_with = "hexadecimal")]
     mark: Mark,
@@ -175,7 +166,6 @@ impl Follower {
             agent,
             place,
             credential,
-            position: Position::First,
             pause: FIRST_PAUSE,
         }
     }
@@ -202,23 +192,24 @@ impl Follower {
         let mut vouched_at = asked_at;
         loop {
             let event = events.next()?.ok_or(Ending::Closed)?;
-            let shared = self.shared.upgrade().ok_or(Ending::Closed)?;
+            let shared = self.shared()?;
             match event.name.as_str() {
                 "window" => {
-                    let window: Window = serde_json::from_str(&event.data)?;
-                    self.begin(&shared, &window)?;
-                    let at = window.at;
+                    let Window { after, at } = serde_json::from_str(&event.data)?;
+                    shared.learn(|known| known.begin(after, at, CAPACITY))?;
                     origin = Some(Origin { asked_at, at });
                 }
                 "entry" => {
-                    let entry: Entry = serde_json::from_str::<Written>(&event.data)?.into();
-                    shared.learn(|known| known.take_in(entry))?;
-                    self.position = Position::After(entry.number, Some(entry.mark));
+                    let written: Written = serde_json::from_str(&event.data)?;
+                    shared.learn(|known| known.take_in(written.into()))?;
                 }
                 "head" => {
-                    let head: Head = serde_json::from_str(&event.data)?;
-                    vouched_at = origin.ok_or(Ending::Incomplete)?.when(head.at);
-                    self.reach(&shared, &head, vouched_at)?;
+                    let Standing { number, mark, at } = serde_json::from_str(&event.data)?;
+                    vouched_at = origin.ok_or(Ending::Broken)?.when(at);
+                    shared.vouch(Head { number, mark }, vouched_at)?;
+                    if mem::replace(&mut self.pause, FIRST_PAUSE) != FIRST_PAUSE {
+                        tracing::info!("revocations are heard of again");
+                    }
                 }
                 _ => {}
             }
@@ -228,55 +219,30 @@ impl Follower {
         }
     }
 
-    fn ask(&mut self) -> Result<Response<Body>, Ending> {
+    fn ask(&self) -> Result<Response<Body>, Ending> {
         let mut request = self
             .agent
             .get(&self.place)
             .header("accept", "text/event-stream")
             .header("authorization", &self.credential.0);
-        if let Position::After(number, mark) = self.position {
-            let mark = mark.map_or_else(String::new, |Mark(mark)| {
-                format!("-{:032x}", u128::from_be_bytes(mark))
-            });
-            request = request.header("last-event-id", format!("{number}{mark}"));
+        let position = self.shared()?.knowledge().position();
+        if let Position::After(Head { number, mark }) = position {
+            let mark = u128::from_be_bytes(mark.0);
+            request = request.header("last-event-id", format!("{number}-{mark:032x}"));
         }
         let answer = request.call()?;
         match answer.status() {
             StatusCode::OK => Ok(answer),
-            StatusCode::GONE => Err(self.lose()),
+            StatusCode::GONE => {
+                self.shared()?.learn(Knowledge::lose);
+                Err(Ending::SetBack)
+            }
             status => Err(Ending::Refused(status)),
         }
     }
 
-    fn begin(&mut self, shared: &Shared, window: &Window) -> Result<(), Ending> {
-        match self.position {
-            Position::After(number, _) if number == window.after => return Ok(()),
-            Position::After(..) => return Err(self.lose()),
-            Position::First => shared.learn(|known| known.begin(window.after)),
-            Position::Lost => shared.learn(|known| known.begin_anew(window.after, window.at)),
-        }
-        self.position = Position::After(window.after, None);
-        Ok(())
-    }
-
-    /// There is nothing after the entry that is known to be the last.
-    fn reach(&mut self, shared: &Shared, head: &Head, vouched_at: Uptime) -> Result<(), Ending> {
-        match self.position {
-            Position::After(number, mark)
-                if number == head.number && mark.is_none_or(|mark| mark == head.mark) => {}
-            _ => return Err(Ending::Incomplete),
-        }
-        self.position = Position::After(head.number, Some(head.mark));
-        shared.vouch(vouched_at);
-        if mem::replace(&mut self.pause, FIRST_PAUSE) != FIRST_PAUSE {
-            tracing::info!("revocations are heard of again");
-        }
-        Ok(())
-    }
-
-    fn lose(&mut self) -> Ending {
-        self.position = Position::Lost;
-        Ending::SetBack
+    fn shared(&self) -> Result<Arc<Shared>, Ending> {
+        self.shared.upgrade().ok_or(Ending::Closed)
     }
 
     /// Twice as long each time, and not for all who were cut off at once the same.

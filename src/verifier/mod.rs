@@ -48,11 +48,12 @@ use url::Url;
 
 use crate::clocks::{uptime, wall_time};
 use crate::domain::jwt::{self, Algorithm, Expected, SessionClaims, VerifyingKeys};
+use crate::domain::revocation::Head;
 use crate::domain::time::{Timestamp, Uptime};
 
 use feed::Follower;
 use keys::Keeper;
-use knowledge::Knowledge;
+use knowledge::{Broken, Knowledge};
 
 /// How long it may take to connect. What then says nothing is given up after
 /// [`feed::SILENCE`].
@@ -296,18 +297,19 @@ impl Shared {
         learnt
     }
 
-    /// The log has ended nothing else, as was said at that time.
-    fn vouch(&self, said_at: Uptime) {
+    /// The log ended there at that time.
+    fn vouch(&self, head: Head, at: Uptime) -> Result<(), Broken> {
         let mut knowledge = self
             .knowledge
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        let was_current = knowledge.is_current(said_at);
-        knowledge.vouch(said_at);
+        let was_current = knowledge.is_current(at);
+        knowledge.vouch(head, at)?;
         drop(knowledge);
         if !was_current {
             self.news.send_replace(());
         }
+        Ok(())
     }
 
     fn knowledge(&self) -> RwLockReadGuard<'_, Knowledge> {

@@ -5,26 +5,18 @@ use std::io::{self, BufRead, Read as _};
 /// A longer line is not read, in bytes.
 const MAX_LINE: u64 = 16 * 1024;
 
-/// What happened, and where the log then stood.
+/// Its id is left out: the data say as much.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Event {
     pub(super) name: String,
     pub(super) data: String,
-    /// Of this event or the last that had one.
-    pub(super) id: Option<String>,
 }
 
-pub(super) struct Events<R> {
-    from: R,
-    last_id: Option<String>,
-}
+pub(super) struct Events<R>(R);
 
 impl<R: BufRead> Events<R> {
     pub(super) const fn new(from: R) -> Self {
-        Self {
-            from,
-            last_id: None,
-        }
+        Self(from)
     }
 
     /// The next one; `None` once the stream has ended.
@@ -34,7 +26,6 @@ impl<R: BufRead> Events<R> {
             if line.is_empty() {
                 if !event.data.is_empty() {
                     event.data.pop();
-                    event.id.clone_from(&self.last_id);
                     return Ok(Some(event));
                 }
                 event = Event::default();
@@ -47,7 +38,6 @@ impl<R: BufRead> Events<R> {
                     event.data.push_str(value);
                     event.data.push('\n');
                 }
-                "id" => self.last_id = Some(value.to_owned()),
                 _ => {}
             }
         }
@@ -56,7 +46,7 @@ impl<R: BufRead> Events<R> {
 
     fn line(&mut self) -> io::Result<Option<String>> {
         let mut line = String::new();
-        let mut from = (&mut self.from).take(MAX_LINE);
+        let mut from = (&mut self.0).take(MAX_LINE);
         from.read_line(&mut line)?;
         match line.pop() {
             Some('\n') => {
@@ -79,24 +69,23 @@ mod tests {
         std::iter::from_fn(|| events.next().unwrap()).collect()
     }
 
-    fn event(name: &str, data: &str, id: Option<&str>) -> Event {
+    fn event(name: &str, data: &str) -> Event {
         Event {
             name: name.to_owned(),
             data: data.to_owned(),
-            id: id.map(str::to_owned),
         }
     }
 
     #[test]
-    fn an_event_ends_with_an_empty_line_and_keeps_the_last_id() {
+    fn an_event_ends_with_an_empty_line() {
         let text = "event: window\ndata: {}\n\n: nothing\n\nid: 4-a\nevent:entry\ndata:1\r\ndata: 2\r\n\r\n\
                     retry: 9\nid\n\ndata:  x\n\nevent: cut\ndata: off";
         assert_eq!(
             read(text),
             [
-                event("window", "{}", None),
-                event("entry", "1\n2", Some("4-a")),
-                event("", " x", Some("")),
+                event("window", "{}"),
+                event("entry", "1\n2"),
+                event("", " x"),
             ]
         );
     }
