@@ -17,6 +17,7 @@ mod reader;
 mod redis;
 mod reference;
 mod registration;
+mod revocations;
 mod secrets;
 mod server;
 mod session;
@@ -39,6 +40,7 @@ pub use password::Password;
 pub use reader::{Form, Known, Mistakes, duration};
 pub use reference::{env_example, reference_page};
 pub use registration::Registration;
+pub use revocations::Revocations;
 pub use secrets::{Secrets, secret_key};
 pub use server::{PublicUrl, Server};
 pub use session::Session;
@@ -66,6 +68,7 @@ pub struct Settings {
     pub cors: Cors,
     pub authz: Authz,
     pub bootstrap: Option<Bootstrap>,
+    pub revocations: Revocations,
     pub audit: Audit,
     pub docs: Docs,
     pub metrics: Metrics,
@@ -111,6 +114,7 @@ impl Settings {
             cors: Cors::read(from),
             authz: Authz::read(from),
             bootstrap: Bootstrap::read(from),
+            revocations: Revocations::read(from),
             audit: Audit::read(from),
             docs: Docs::read(from),
             metrics: Metrics::read(from),

@@ -7,6 +7,7 @@ pub mod attempt;
 pub mod audit;
 pub mod belief;
 pub mod client;
+pub mod credential;
 pub mod device;
 pub mod digest;
 pub mod email;

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use uuid::Uuid;
 
 use crate::domain::id::{SessionId, UserId};
 
@@ -26,6 +27,11 @@ impl LogNumber {
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
+
+    #[must_use]
+    pub const fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
 }
 
 impl fmt::Display for LogNumber {
@@ -44,6 +50,19 @@ impl Mark {
     #[must_use]
     pub const fn prefix(self) -> MarkPrefix {
         MarkPrefix([self.0[0], self.0[1], self.0[2], self.0[3]])
+    }
+}
+
+/// 32 digits in lower case.
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Uuid::from_bytes(self.0).simple().fmt(f)
+    }
+}
+
+impl Serialize for Mark {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -86,6 +105,17 @@ pub struct Entry {
     pub revocation: Revocation,
 }
 
+impl Entry {
+    /// Of a log that ends here.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        Head {
+            number: self.number,
+            mark: self.mark,
+        }
+    }
+}
+
 /// What one transaction has appended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Appended {
@@ -99,4 +129,85 @@ pub struct Appended {
 pub struct Head {
     pub number: LogNumber,
     pub mark: Mark,
+}
+
+/// Where somebody who follows the log stands: `42-<mark>`, or `42` if the mark is not
+/// known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub number: LogNumber,
+    pub mark: Option<Mark>,
+}
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a number of the log, or such a number, a hyphen and its mark")]
+pub struct InvalidPosition;
+
+/// In hexadecimal digits.
+const MARK_LENGTH: usize = 32;
+
+impl Position {
+    /// # Errors
+    /// If `text` names no position that a log can have.
+    pub fn parse(text: &str) -> Result<Self, InvalidPosition> {
+        let (number, mark) = match text.split_once('-') {
+            Some((number, mark)) => (number, Some(mark)),
+            None => (text, None),
+        };
+        Ok(Self {
+            number: parse_number(number).ok_or(InvalidPosition)?,
+            mark: mark
+                .map(|mark| parse_mark(mark).ok_or(InvalidPosition))
+                .transpose()?,
+        })
+    }
+}
+
+/// Digits alone, and no more than the ledgers can count.
+fn parse_number(text: &str) -> Option<LogNumber> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number: i64 = text.parse().ok().filter(|_| is_number)?;
+    number.try_into().ok().map(LogNumber::new)
+}
+
+fn parse_mark(text: &str) -> Option<Mark> {
+    let mark = Uuid::try_parse(text).ok()?;
+    (text.len() == MARK_LENGTH).then(|| Mark(mark.into_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_a_number_and_perhaps_a_mark() {
+        let mark = Mark([0xab; 16]);
+        let position = |number, mark| {
+            Ok(Position {
+                number: LogNumber::new(number),
+                mark,
+            })
+        };
+        assert_eq!(Position::parse("0"), position(0, None));
+        assert_eq!(Position::parse("42"), position(42, None));
+        let text = format!("42-{mark}");
+        assert_eq!(Position::parse(&text), position(42, Some(mark)));
+        for text in [
+            "",
+            "-",
+            "42-",
+            "+42",
+            "-42",
+            " 42",
+            "4.2",
+            "9223372036854775808",
+            "42-abab",
+            &format!("{text}0"),
+            &format!("42-{}", Uuid::from_bytes(mark.0).hyphenated()),
+            &format!("42-{}", Uuid::from_bytes(mark.0).braced()),
+            &format!("{text}-{mark}"),
+        ] {
+            assert_eq!(Position::parse(text), Err(InvalidPosition), "{text:?}");
+        }
+    }
 }

@@ -22,6 +22,8 @@ pub struct View {
     confirmed: LogNumber,
     /// Of the entries from the floor to the head.
     marks: VecDeque<MarkPrefix>,
+    /// The last entries as they came.
+    latest: VecDeque<Entry>,
     recent: Generation,
     older: Generation,
 }
@@ -34,6 +36,9 @@ pub struct Ended {
     pub users: HashMap<UserId, Option<SessionId>>,
     pub everyone: bool,
 }
+
+/// How many entries can be told as they came.
+const LATEST: usize = 16 * 1024;
 
 /// An entry is missing between what the view has reached and what it was given.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,6 +54,7 @@ impl View {
             head,
             confirmed: head.number,
             marks: VecDeque::from([head.mark.prefix()]),
+            latest: VecDeque::new(),
             recent: Generation::after(head.number),
             older: Generation::after(head.number),
         }
@@ -104,6 +110,10 @@ impl View {
             }
             self.marks.push_back(entry.mark.prefix());
             self.recent.record(entry);
+            if self.latest.len() == LATEST {
+                self.latest.pop_front();
+            }
+            self.latest.push_back(*entry);
             self.head = Head {
                 number: entry.number,
                 mark: entry.mark,
@@ -142,6 +152,19 @@ impl View {
     pub fn mark_at(&self, number: LogNumber) -> Option<MarkPrefix> {
         let from_floor = number.get().checked_sub(self.floor().get())?;
         self.marks.get(usize::try_from(from_floor).ok()?).copied()
+    }
+
+    /// The entries that followed `known`, if they are still there as they came, and it
+    /// is of this very log.
+    #[must_use]
+    pub fn latest_after(&self, known: Head) -> Option<impl Iterator<Item = &Entry>> {
+        let behind = self.reached().get().checked_sub(known.number.get())?;
+        let first = self
+            .latest
+            .len()
+            .checked_sub(usize::try_from(behind).ok()?)?;
+        let is_known = self.mark_at(known.number) == Some(known.mark.prefix());
+        is_known.then(|| self.latest.range(first..))
     }
 
     /// What was ended after that number: what a log that was set back to it has lost.

@@ -66,12 +66,21 @@ impl Ending {
         !matches!(self.first.has_changed(), Ok(false))
     }
 
-    pub(super) fn open(&self) -> Open {
+    /// Resolves when the end is announced.
+    pub(super) fn announced(&self) -> impl Future<Output = ()> + use<> {
+        self.comes_to(|stage| *stage != Stage::Serves)
+    }
+
+    fn comes_to(&self, there: fn(&Stage) -> bool) -> impl Future<Output = ()> + use<> {
         let mut stage = self.first.clone();
+        async move {
+            let _ = stage.wait_for(there).await;
+        }
+    }
+
+    pub(super) fn open(&self) -> Open {
         Open {
-            closes: Box::pin(async move {
-                let _ = stage.wait_for(|stage| *stage == Stage::Closes).await;
-            }),
+            closes: Box::pin(self.comes_to(|stage| *stage == Stage::Closes)),
             ending: self.clone(),
             _counted: self.connections.token(),
         }

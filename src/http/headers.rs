@@ -108,8 +108,16 @@ impl Transport {
 
 /// Browsers ask for HTML where a page is to be shown.
 pub(super) fn accepts_html(headers: &HeaderMap) -> bool {
+    accepts(headers, "text/html")
+}
+
+pub(super) fn accepts_event_stream(headers: &HeaderMap) -> bool {
+    accepts(headers, "text/event-stream")
+}
+
+fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     let accepted = headers.get_all(ACCEPT).filter_map(|it| it.to_str().ok());
     accepted
         .flat_map(|ranges| ranges.split(','))
-        .any(|range| range.trim_start().starts_with("text/html"))
+        .any(|range| range.trim_start().starts_with(media_type))
 }

@@ -74,6 +74,11 @@ kinds! {
         "The e-mail address or the password is wrong.",
         "The answer is the same for an unknown address, a wrong password, and a locked account, so that nobody learns who has an account. Who has forgotten a password asks an administrator for a link that sets a new one."
     }
+    UnknownService {
+        UNAUTHORIZED, "unknown_service", "Unknown service",
+        "The request carries no credential of a service, or one that is not known.",
+        "Send Authorization: Bearer with one of revocations.credentials. Sessions, of whoever it may be, are none."
+    }
     Forbidden {
         FORBIDDEN, "forbidden", "Forbidden",
         "You may not do that.",
@@ -128,6 +133,11 @@ kinds! {
         CONFLICT, "last_admin", "Last administrator",
         "Nobody else can administer: this administrator can be neither locked, demoted nor deleted.",
         "Make somebody else an administrator first, who is active and has a password."
+    }
+    UnknownPosition {
+        GONE, "unknown_position", "Unknown position",
+        "The revocation log does not have that position.",
+        "The log was set back, as by a restore, or the position is another log's. Begin again without after or Last-Event-ID, and believe nothing that was issued before at of the answer."
     }
     ContentTooLarge {
         PAYLOAD_TOO_LARGE, "content_too_large", "Body too large",

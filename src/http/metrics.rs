@@ -60,6 +60,7 @@ async fn get_metrics(services: Data<Services>) -> HttpResponse {
     let readings = async {
         let mut readings = services.sessions.readings().await;
         readings.extend(services.accounts.readings());
+        readings.extend(services.feed.readings());
         readings
     };
     match tokio::time::timeout(PATIENCE, readings).await {

@@ -3,6 +3,7 @@
 
 mod api;
 mod authz;
+mod bearer;
 mod body;
 mod carrier;
 mod client;
@@ -14,6 +15,7 @@ mod device_cookie;
 mod edge;
 mod effect;
 mod ending;
+mod feed;
 mod gate;
 mod headers;
 mod inner_cookie;

@@ -3,7 +3,9 @@
 use actix_web::http::StatusCode;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Type;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{
     AllOfBuilder, Components, Content, ObjectBuilder, OpenApi, Ref, RefOr, Response, Responses,
     Schema,
@@ -18,8 +20,8 @@ use super::api::admin::{
     revoke_user_sessions, set_role, unlock_user,
 };
 use super::api::{
-    change_password, delete_account, health, list_sessions, login, logout, redeem_password,
-    register, revoke_session, revoke_sessions, update_account, whoami,
+    change_password, delete_account, health, list_revocations, list_sessions, login, logout,
+    redeem_password, register, revoke_session, revoke_sessions, update_account, whoami,
 };
 use super::authz::{auth_request, ext_authz, forward_auth};
 use super::effect::PendingBody;
@@ -45,6 +47,7 @@ pub fn openapi() -> OpenApi {
         (name = "users", description = "Administration: users"),
         (name = "sessions", description = "Administration: sessions of everybody"),
         (name = "events", description = "Administration: the audit log"),
+        (name = "revocations", description = "For other services: what has been revoked"),
         (name = "health", description = "For load balancers and orchestrators"),
     ),
     paths(
@@ -81,18 +84,19 @@ pub fn openapi() -> OpenApi {
         get_session::get_session,
         revoke_anyones_session::revoke_anyones_session,
         list_events::list_events,
+        list_revocations::list_revocations,
         health::get_alive,
         health::get_ready,
     ),
     components(schemas(Document, PendingBody)),
-    modifiers(&TheCookie, &OpenSets, &Emptied, &Waiting, &Problems),
+    modifiers(&Credentials, &OpenSets, &Emptied, &Waiting, &Problems),
 )]
 struct Description;
 
 /// How requests say whose they are.
-struct TheCookie;
+struct Credentials;
 
-impl Modify for TheCookie {
+impl Modify for Credentials {
     fn modify(&self, api: &mut OpenApi) {
         let cookie = ApiKeyValue::with_description(
             "__Host-gatelodge_session",
@@ -101,6 +105,11 @@ impl Modify for TheCookie {
         );
         let components = api.components.get_or_insert_with(Components::new);
         components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("One of `revocations.credentials`."))
+            .build();
+        components.add_security_scheme("service", SecurityScheme::Http(bearer));
     }
 }
 
@@ -262,7 +271,10 @@ fn complete(operation: &mut Operation, path: &str) {
     if operation.request_body.is_some() || takes_query(operation) {
         add(operation, Kind::InvalidInput);
     }
-    if needs_session(operation) {
+    if path == "/api/revocations" {
+        add(operation, Kind::UnknownService);
+        add(operation, Kind::UnknownPosition);
+    } else if needs_session(operation) {
         add(operation, Kind::Unauthenticated);
     }
     if path.starts_with("/api/admin/") {

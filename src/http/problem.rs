@@ -21,6 +21,8 @@ use crate::telemetry::request::unseen;
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Cookie realm=\"gatelodge\"");
+/// RFC 6750, 3.
+const SERVICE_CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"gatelodge\"");
 
 /// What went wrong, and for us alone, why.
 #[derive(Debug)]
@@ -205,7 +207,11 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(status);
         response.insert_header((CONTENT_TYPE, PROBLEM_JSON));
         if status == StatusCode::UNAUTHORIZED {
-            response.insert_header((WWW_AUTHENTICATE, CHALLENGE));
+            let challenge = match self.kind {
+                Kind::UnknownService => SERVICE_CHALLENGE,
+                _ => CHALLENGE,
+            };
+            response.insert_header((WWW_AUTHENTICATE, challenge));
         }
         if let Some(after) = self.retry_after.or(self.kind.retry_after()) {
             // Rounded up: a moment too soon would be in vain.

@@ -15,8 +15,8 @@ use super::api::admin::{
     unlock_user,
 };
 use super::api::{
-    change_password, delete_account, health, list_sessions, login, logout, redeem_password,
-    register, revoke_session, revoke_sessions, update_account, whoami,
+    change_password, delete_account, health, list_revocations, list_sessions, login, logout,
+    redeem_password, register, revoke_session, revoke_sessions, update_account, whoami,
 };
 use super::authz::{auth_request, ext_authz, forward_auth};
 use super::carrier::carry;
@@ -69,6 +69,7 @@ impl Services {
            .service(plain(self, "/api/admin/sessions/revoke", Deadline::BULK, [admins(ending(post(admin::revoke_sessions::revoke_matching_sessions)))]))
            .service(plain(self, "/api/admin/sessions/{id}", Deadline::USUAL, [admins(get(get_session::get_session)), admins(ending(delete(admin::revoke_session::revoke_anyones_session)))]))
            .service(plain(self, "/api/admin/events", Deadline::USUAL, [admins(get(list_events::list_events))]))
+           .service(plain(self, "/api/revocations", Deadline::USUAL, [get(list_revocations::list_revocations)]))
            .service(plain(self, "/health/alive", Deadline::USUAL, [get(health::get_alive)]))
            .service(plain(self, "/health/ready", Deadline::USUAL, [get(health::get_ready)]));
     }

@@ -9,6 +9,7 @@ use super::cookie::SessionCookie;
 use super::device_cookie::DeviceCookie;
 use super::edge::Edge;
 use super::ending::Ending;
+use super::feed::Feed;
 use super::inner_cookie::InnerCookie;
 use super::links::Links;
 use super::return_to::ReturnOrigins;
@@ -31,6 +32,7 @@ pub struct Services {
     pub(super) inner_cookie: InnerCookie,
     pub(super) edge: Edge,
     pub(super) ending: Ending,
+    pub(super) feed: Feed,
     pub(super) links: Links,
     pub(super) return_origins: ReturnOrigins,
     pub(super) rules: Arc<Rules>,
@@ -41,6 +43,7 @@ pub struct Services {
 }
 
 impl Services {
+    /// Must be called on the runtime that outlives all requests.
     #[must_use]
     pub fn new(
         accounts: Arc<Accounts>,
@@ -49,14 +52,16 @@ impl Services {
         settings: &Settings,
     ) -> Self {
         let server = &settings.server;
+        let ending = Ending::default();
         Self {
             accounts,
+            feed: Feed::start(&sessions, &ending, &settings.revocations),
             sessions,
             cookie: SessionCookie::new(&server.public_url, &settings.cookie),
             device_cookie: DeviceCookie::new(&server.public_url, &settings.cookie),
             inner_cookie: InnerCookie::new(),
             edge: Edge::new(settings),
-            ending: Ending::default(),
+            ending,
             links,
             return_origins: ReturnOrigins::new(
                 &server.public_url,

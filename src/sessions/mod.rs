@@ -6,6 +6,7 @@
 mod cache;
 mod check;
 mod clock;
+mod feed;
 mod flight;
 mod issue;
 mod leftovers;
@@ -34,6 +35,7 @@ use crate::store::ledger::Ledger;
 use crate::telemetry::request::carried;
 
 pub use clock::Clock;
+pub use feed::{Extract, Vouching};
 pub use issue::Issued;
 pub use revoke::{Revoked, Swept};
 pub use tail::Effect;

@@ -9,6 +9,7 @@
 //! prove that nobody has revoked what this view does not know.
 
 mod arrival;
+mod feed;
 mod poll;
 mod readings;
 mod set_back;
@@ -359,8 +360,15 @@ impl Shared {
     }
 
     fn is_fresh(&self) -> bool {
-        let until = self.believed_until.load(Ordering::Acquire);
-        uptime().since_start() < Duration::from_millis(until) && !self.lags()
+        !self.is_fresh_for(uptime()).is_zero()
+    }
+
+    fn is_fresh_for(&self, now: Uptime) -> Duration {
+        let until = Duration::from_millis(self.believed_until.load(Ordering::Acquire));
+        if self.lags() {
+            return Duration::ZERO;
+        }
+        until.saturating_sub(now.since_start())
     }
 
     fn has_polled_since(&self, since: Uptime) -> bool {

@@ -76,12 +76,7 @@ pub(super) async fn poll(
         None => ledger.log_reader().await?,
     };
     let (known, appended, asked_at) = (shared.head(), shared.own_appended(), uptime());
-    let page = connected.read(Some(known.number)).await?;
-    if page.is_read_only {
-        return Err(Unavailable::task(anyhow!(
-            "the ledger's server takes no writes"
-        )));
-    }
+    let page = connected.read(Some(known.number)).await?.of_a_writer()?;
     shared.clock.follow(page.now, asked_at);
     if page.known_mark != Some(known.mark) {
         set_back::begin_anew(shared, &mut connected, ledger, page.head).await?;

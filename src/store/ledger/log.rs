@@ -1,11 +1,12 @@
 //! Reading the revocation log.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sqlx::{PgConnection, SqliteConnection};
 
 use super::connection::Link;
 use super::pool::LIFETIME;
+use super::rows::LogRow;
 use super::{Ledger, bounded, statements};
 use crate::domain::revocation::{Entry, Head, LogNumber, Mark};
 use crate::domain::time::Timestamp;
@@ -25,12 +26,22 @@ enum Dedicated {
     Sqlite(SqliteConnection),
 }
 
+/// What of the log is read.
+#[derive(Clone, Copy, Debug)]
+pub enum Since {
+    /// What follows that entry.
+    Entry(LogNumber),
+    /// What was recorded so long ago, or later.
+    Ago(Duration),
+}
+
 /// What the log says, read at one moment.
 #[derive(Debug)]
 pub struct LogPage {
+    /// The entry the reader asked to go on from.
+    pub known: LogNumber,
     pub head: Head,
-    /// The mark of the entry the reader asked to go on from; `None` if the log
-    /// does not reach it.
+    /// Its mark; `None` if the log does not reach it.
     pub known_mark: Option<Mark>,
     /// When that entry was recorded.
     pub known_at: Option<Timestamp>,
@@ -59,6 +70,23 @@ impl Ledger {
             connection: connection.await?,
             opened_at: Instant::now(),
         })
+    }
+
+    /// Up to `limit` entries of the log, for others than the poll.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer, or its server may be behind.
+    pub async fn read_log(&self, since: Since, limit: u16) -> Result<LogPage, Unavailable> {
+        let read = self.read(async |mut link| {
+            let known = match since {
+                Since::Entry(number) => number,
+                Since::Ago(time) => statements::log::last_before(link.reborrow(), time).await?,
+            };
+            let rows = statements::log::log_page(link, known, limit.into()).await?;
+            Ok((known, rows))
+        });
+        let (known, rows) = read.await?;
+        LogPage::new(known, &rows)?.of_a_writer()
     }
 }
 
@@ -102,10 +130,17 @@ impl LogReader {
         let rows = self
             .ask(async |link| statements::log::log_page(link, known, PAGE).await)
             .await?;
+        LogPage::new(known, &rows)
+    }
+}
+
+impl LogPage {
+    fn new(known: LogNumber, rows: &[LogRow]) -> Result<Self, Unavailable> {
         let first = rows.first().ok_or_else(|| {
             Unavailable::ledger(anyhow::anyhow!("the revocation log has no head"))
         })?;
-        Ok(LogPage {
+        Ok(Self {
+            known,
             head: Head {
                 number: first.head,
                 mark: first.head_mark,
@@ -115,7 +150,17 @@ impl LogReader {
             now: first.now,
             is_read_only: first.is_read_only,
             recorded_at: rows.iter().filter_map(|row| row.recorded_at).collect(),
-            entries: rows.iter().filter_map(super::rows::LogRow::entry).collect(),
+            entries: rows.iter().filter_map(LogRow::entry).collect(),
         })
+    }
+
+    /// # Errors
+    /// [`Unavailable`] if the server takes no writes.
+    pub fn of_a_writer(self) -> Result<Self, Unavailable> {
+        if self.is_read_only {
+            let cause = anyhow::anyhow!("the ledger's server takes no writes");
+            return Err(Unavailable::task(cause));
+        }
+        Ok(self)
     }
 }

@@ -46,7 +46,7 @@ pub use diagnosis::Expected;
 pub use ending::Opened;
 pub use issue::{Issue, Proof};
 pub use links::{Earlier, FirstAdmin, NewLink};
-pub use log::{LogPage, LogReader};
+pub use log::{LogPage, LogReader, Since};
 pub use schema::Applied;
 pub use sessions::{Batch, Touched};
 pub use users::Administered;

@@ -182,6 +182,8 @@ metrics! {
     LOG_SET_BACK: Counters<()> = "gatelodge_log_set_back_total";
     /// Instances that are registered and not missed, as far as this one knows; it counts itself.
     INSTANCES: Gauges<()> = "gatelodge_instances";
+    /// Streams of revocations that other services have open.
+    REVOCATION_STREAMS: Gauges<()> = "gatelodge_revocation_streams";
     /// Whether this machine's clock differs from the ledger's by more than 2 s: 1, or 0.
     CLOCK_SKEWED: Gauges<()> = "gatelodge_clock_skewed";
 

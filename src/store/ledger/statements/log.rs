@@ -1,6 +1,7 @@
 //! The two logs: revocations and events.
 
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use sqlx::{Postgres, QueryBuilder, Sqlite};
 
@@ -96,6 +97,33 @@ pub(in crate::store::ledger) async fn log_page(
     );
     const SQLITE: &str = select!("cast(unixepoch('subsec') * 1000 as integer)", "false");
     fetch!(link, fetch_all::<LogRow>, [POSTGRES, SQLITE], known, limit)
+}
+
+/// The last entry that was recorded longer ago, or the log's origin. Numbers and times
+/// grow together, so that what is read is no more than what came later.
+pub(in crate::store::ledger) async fn last_before(
+    link: Link<'_>,
+    ago: Duration,
+) -> Result<LogNumber> {
+    macro_rules! select {
+        ($then:literal) => {
+            concat!(
+                "select number from revocations where recorded_at < ",
+                $then,
+                " order by number desc limit 1"
+            )
+        };
+    }
+    const POSTGRES: &str = select!("now() - $1 * interval '1 millisecond'");
+    const SQLITE: &str = select!("cast(unixepoch('subsec') * 1000 as integer) - $1");
+    let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
+    let row = fetch!(
+        link,
+        fetch_optional::<(LogNumber,)>,
+        [POSTGRES, SQLITE],
+        ago
+    )?;
+    Ok(row.map(|(number,)| number).unwrap_or_default())
 }
 
 pub(in crate::store::ledger) async fn mark(

@@ -1,0 +1,216 @@
+//! The revocation log for other services, as it grows. What the view takes in is written
+//! once, whatever the number of streams, and they share it; what a stream has missed, it
+//! reads from the ledger. So an entry takes as long to reach a stream as it takes to reach
+//! the view, and a slow reader keeps nothing waiting, not even memory.
+
+mod event;
+mod stream;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use actix_web::web::Bytes;
+use arc_swap::ArcSwapOption;
+use tokio::sync::broadcast::{Receiver, Sender, channel};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::ending::Ending;
+use crate::config;
+use crate::domain::credential::ServiceCredential;
+use crate::domain::revocation::{Head, Position};
+use crate::sessions::{Extract, Sessions};
+use crate::store::Unavailable;
+use crate::telemetry::metrics::{REVOCATION_STREAMS, Reading};
+
+pub(super) use event::RevocationsBody;
+pub(super) use stream::Opened;
+
+use event::Batch;
+
+/// Between two heads of a stream.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// Streams get their heads in turn, so that an entry waits for few of them.
+const GROUPS: u32 = 10;
+
+/// How far a stream can be behind before it asks the ledger, in batches.
+const KEPT: usize = 256;
+
+/// How many can ask the ledger at once: checks need it, too.
+const READS: usize = 4;
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Feed(Arc<Inner>);
+
+struct Inner {
+    credentials: Vec<ServiceCredential>,
+    sessions: Arc<Sessions>,
+    ending: Ending,
+    reads: Semaphore,
+    /// None while there is nothing to hear: the log has been set back, or the service
+    /// ends.
+    groups: ArcSwapOption<Groups>,
+}
+
+struct Groups {
+    groups: Vec<Sender<News>>,
+    joined: AtomicUsize,
+}
+
+/// What streams hear.
+#[derive(Clone)]
+enum News {
+    Entries(Arc<Batch>),
+    /// Up to here, there is nothing else.
+    Head(Head, Bytes),
+}
+
+impl Feed {
+    /// Must be called on the runtime that outlives all callers: what streams hear is
+    /// written there.
+    pub(super) fn start(
+        sessions: &Arc<Sessions>,
+        ending: &Ending,
+        settings: &config::Revocations,
+    ) -> Self {
+        let inner = Arc::new(Inner {
+            credentials: settings.credentials.clone(),
+            sessions: Arc::clone(sessions),
+            ending: ending.clone(),
+            reads: Semaphore::new(READS),
+            groups: ArcSwapOption::empty(),
+        });
+        if !inner.credentials.is_empty() {
+            let (news, told) = (sessions.news(), inner.begin_anew());
+            tokio::spawn(follow(
+                Arc::downgrade(&inner),
+                told,
+                news,
+                ending.announced(),
+            ));
+        }
+        Self(inner)
+    }
+
+    /// Whether that is what one of the services shows.
+    pub(super) fn knows(&self, shown: &[u8]) -> bool {
+        let known = self.0.credentials.iter().filter(|one| one.is(shown));
+        known.count() > 0
+    }
+
+    /// A part of the log; `None` if the log does not have that position.
+    pub(super) async fn read(
+        &self,
+        after: Option<Position>,
+        limit: u16,
+    ) -> Result<Option<Extract>, Unavailable> {
+        let _turn = self.0.reads.acquire().await;
+        self.0.sessions.read_log(after, limit).await
+    }
+
+    pub(super) fn readings(&self) -> Vec<Reading> {
+        let groups = self.0.groups.load();
+        let streams = groups.as_ref().map_or(0, |groups| groups.streams());
+        vec![REVOCATION_STREAMS.shows((), streams)]
+    }
+}
+
+/// Tells the streams what the view takes in and, group by group, how far it vouches.
+async fn follow(
+    feed: Weak<Inner>,
+    mut told: Option<Told>,
+    mut news: watch::Receiver<()>,
+    end: impl Future<Output = ()>,
+) {
+    let mut beats = interval(BEAT / GROUPS);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut end = std::pin::pin!(end);
+    loop {
+        let is_beat = tokio::select! {
+            () = &mut end => break,
+            changed = news.changed() => match changed {
+                Ok(()) => false,
+                Err(_) => break,
+            },
+            _ = beats.tick() => true,
+        };
+        let Some(feed) = feed.upgrade() else { return };
+        let goes_on = told.take().and_then(|told| told.go_on(&feed.sessions));
+        told = goes_on.or_else(|| feed.begin_anew());
+        if is_beat && let Some(told) = &mut told {
+            told.vouch(&feed.sessions);
+        }
+    }
+    if let Some(feed) = feed.upgrade() {
+        feed.groups.store(None);
+    }
+}
+
+impl Inner {
+    /// The streams that there are end; others begin where the log stands, if it does.
+    fn begin_anew(&self) -> Option<Told> {
+        let told = self.sessions.head().map(|at| Told {
+            groups: Arc::new(Groups::new()),
+            at,
+            beats: 0,
+        });
+        self.groups
+            .store(told.as_ref().map(|told| Arc::clone(&told.groups)));
+        told
+    }
+}
+
+impl Groups {
+    fn new() -> Self {
+        Self {
+            groups: (0..GROUPS).map(|_| channel(KEPT).0).collect(),
+            joined: AtomicUsize::new(0),
+        }
+    }
+
+    fn join(&self) -> Receiver<News> {
+        let turn = self.joined.fetch_add(1, Ordering::Relaxed);
+        self.groups[turn % self.groups.len()].subscribe()
+    }
+
+    fn streams(&self) -> usize {
+        self.groups.iter().map(Sender::receiver_count).sum()
+    }
+}
+
+/// How far the streams have been told.
+struct Told {
+    groups: Arc<Groups>,
+    at: Head,
+    beats: usize,
+}
+
+impl Told {
+    /// Tells what the view has taken in since. `None` if the log is not the one it was.
+    fn go_on(mut self, sessions: &Sessions) -> Option<Self> {
+        let entries = sessions.latest_after(self.at)?;
+        for batch in Batch::each(&entries) {
+            self.at = batch.last;
+            let news = News::Entries(Arc::new(batch));
+            for group in &self.groups.groups {
+                let _ = group.send(news.clone());
+            }
+        }
+        Some(self)
+    }
+
+    /// Tells the next group that there was nothing else, if the view vouches for that.
+    fn vouch(&mut self, sessions: &Sessions) {
+        self.beats += 1;
+        let group = &self.groups.groups[self.beats % self.groups.groups.len()];
+        if let Some(vouching) = sessions.vouches()
+            && vouching.head == self.at
+        {
+            let event = event::head(&vouching, sessions.clock().now());
+            let _ = group.send(News::Head(self.at, event));
+        }
+    }
+}

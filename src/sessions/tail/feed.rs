@@ -1,0 +1,33 @@
+//! What those hear of the log who follow it along with this instance.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::Tail;
+use crate::domain::revocation::{Entry, Head};
+use crate::sessions::clock::uptime;
+
+impl Tail {
+    /// Changes whenever the view may have.
+    pub(in crate::sessions) fn news(&self) -> watch::Receiver<()> {
+        self.shared.news.subscribe()
+    }
+
+    pub(in crate::sessions) fn head(&self) -> Head {
+        self.shared.head()
+    }
+
+    /// What the view has taken in after `known`, as far as it is at hand; `None` if
+    /// that is not, or is of another log.
+    pub(in crate::sessions) fn latest_after(&self, known: Head) -> Option<Vec<Entry>> {
+        let view = self.shared.view();
+        let entries = view.latest_after(known)?.copied().collect();
+        Some(entries)
+    }
+
+    /// For how long the view is believed, as things stand.
+    pub(in crate::sessions) fn is_fresh_for(&self) -> Duration {
+        self.shared.is_fresh_for(uptime())
+    }
+}
