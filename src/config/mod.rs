@@ -22,6 +22,7 @@ mod secrets;
 mod server;
 mod session;
 mod throttle;
+mod tokens;
 mod traces;
 
 use std::path::Path;
@@ -44,11 +45,13 @@ pub use revocations::Revocations;
 pub use secrets::{Secrets, secret_key};
 pub use server::{PublicUrl, Server};
 pub use session::Session;
+pub use tokens::{KeyFiles, Tokens};
 pub use traces::Traces;
 
 use reader::{Reader, Source};
 
 use crate::domain::attempt::Limits;
+use crate::domain::jwt::StringOrUri;
 use crate::domain::password::PasswordPolicy;
 
 /// The file that is read if it exists and no other is named.
@@ -67,6 +70,7 @@ pub struct Settings {
     pub registration: Registration,
     pub cors: Cors,
     pub authz: Authz,
+    pub tokens: Tokens,
     pub bootstrap: Option<Bootstrap>,
     pub revocations: Revocations,
     pub audit: Audit,
@@ -113,6 +117,7 @@ impl Settings {
             registration: Registration::read(from),
             cors: Cors::read(from),
             authz: Authz::read(from),
+            tokens: Tokens::read(from),
             bootstrap: Bootstrap::read(from),
             revocations: Revocations::read(from),
             audit: Audit::read(from),
@@ -129,6 +134,13 @@ impl Settings {
     #[must_use]
     pub fn password_policy(&self) -> PasswordPolicy {
         PasswordPolicy::new(self.password.min_length, self.server.public_url.host())
+    }
+
+    /// By whom JWTs are said to be issued.
+    #[must_use]
+    pub fn issuer(&self) -> StringOrUri {
+        let configured = self.tokens.issuer.clone();
+        configured.unwrap_or_else(|| self.server.public_url.url().origin().into())
     }
 
     /// Cookies know hosts and no ports (RFC 6265, 8.5). In development, without TLS,

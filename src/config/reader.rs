@@ -468,7 +468,7 @@ fn split(text: &str) -> Vec<String> {
 
 /// A file that is one, and no longer than any secret: whoever waits for a pipe, or reads a
 /// device, does not come to an end.
-fn read_file(path: &Path) -> io::Result<String> {
+pub(super) fn read_file(path: &Path) -> io::Result<String> {
     let about = std::fs::metadata(path)?;
     if !about.is_file() || about.len() > LONGEST_FILE {
         let wrong = "is no file, or longer than 64 KiB";

@@ -91,6 +91,11 @@ id! {
 }
 
 id! {
+    /// A JWT that was minted from a session.
+    JwtId
+}
+
+id! {
     /// A running process that checks or ends sessions; another at each start.
     InstanceId
 }

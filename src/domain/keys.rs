@@ -9,9 +9,12 @@ use arc_swap::ArcSwap;
 use ring::aead::{self, LessSafeKey, UnboundKey};
 use ring::hkdf;
 use ring::hmac;
+use ring::rand::SecureRandom;
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::domain::digest::TokenDigest;
+use crate::domain::jwt::{Jwk, SigningKey};
 
 /// Length in bytes of a secret key, of the random part of a nonce, and of the
 /// two values that bind what a key made to that key.
@@ -117,6 +120,8 @@ struct Key {
     signal: hmac::Key,
     device: hmac::Key,
     record: hmac::Key,
+    /// What others verify, who have no key of ours.
+    jwt: SigningKey,
 }
 
 impl KeyRing {
@@ -151,6 +156,25 @@ impl KeyRing {
             let expected = key.mac(purpose, message);
             bool::from(subtle::ConstantTimeEq::ct_eq(&expected[..], mac))
         })
+    }
+
+    /// A JWT of these claims, signed by the first key (`EdDSA`).
+    ///
+    /// # Errors
+    /// If the claims are not JSON.
+    pub fn sign_jwt(
+        &self,
+        claims: &impl Serialize,
+        random: &dyn SecureRandom,
+    ) -> Result<String, anyhow::Error> {
+        self.0.load().first.jwt.sign(claims, random)
+    }
+
+    /// The public halves of all keys that JWTs are verified by, the first first.
+    #[must_use]
+    pub fn published(&self) -> Vec<Jwk> {
+        let keys = self.0.load();
+        keys.each().map(|key| key.jwt.public().clone()).collect()
     }
 
     /// Encrypts a record (ChaCha20-Poly1305, RFC 8439) so that it opens only
@@ -219,27 +243,31 @@ impl Keys {
         }
     }
 
+    fn each(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
     fn named(&self, id: KeyId) -> Option<&Key> {
-        std::iter::once(&self.first)
-            .chain(&self.others)
-            .find(|key| key.id == id)
+        self.each().find(|key| key.id == id)
     }
 }
 
 impl Key {
     fn derive(secret: &SecretKey) -> Self {
         let root = secret.root();
-        let mac_key = |purpose: &[u8]| {
+        let bytes = |purpose: &[u8]| {
             let mut bytes = Zeroizing::new([0; 32]);
             expand(&root, purpose, &mut *bytes);
-            hmac::Key::new(hmac::HMAC_SHA256, &*bytes)
+            bytes
         };
+        let mac_key = |purpose: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, &*bytes(purpose));
         Self {
             id: secret.id(),
             token: mac_key(b"token"),
             signal: mac_key(b"signal"),
             device: mac_key(b"device"),
             record: mac_key(b"record"),
+            jwt: SigningKey::ed25519(&bytes(b"jwt")),
         }
     }
 

@@ -15,6 +15,7 @@ use super::carrier::Presented;
 use super::client::source_of;
 use super::problem::{Kind, Problem};
 use super::services::Services;
+use crate::domain::revocation::LogNumber;
 use crate::domain::session::{Record, Session};
 use crate::domain::text::Line;
 use crate::domain::user::{Role, User};
@@ -54,21 +55,30 @@ impl Gate {
 
 /// The session a request carries: alive when it was checked.
 #[derive(Clone, Debug)]
-pub struct CurrentSession(Arc<Record>);
+pub struct CurrentSession {
+    record: Arc<Record>,
+    /// What the view had reached before that.
+    alive_at: LogNumber,
+}
 
 impl CurrentSession {
     #[must_use]
     pub fn user(&self) -> User {
-        self.0.user()
+        self.record.user()
     }
 
     #[must_use]
     pub fn session(&self) -> &Session {
-        &self.0.session
+        &self.record.session
     }
 
     pub(super) fn record(&self) -> &Record {
-        &self.0
+        &self.record
+    }
+
+    /// No entry of the revocation log up to this one has ended it.
+    pub(super) const fn alive_at(&self) -> LogNumber {
+        self.alive_at
     }
 }
 
@@ -129,6 +139,7 @@ pub(super) async fn current(request: &HttpRequest) -> Result<Option<CurrentSessi
         Problem::internal(anyhow::anyhow!("the app was not given Services::attach"))
     })?;
     let sessions = &services.sessions;
+    let alive_at = sessions.reached();
     let record = if let Some(digest) = Presented::of(request) {
         sessions.check(&digest).await?
     } else if let Some(claim) = services.cookie.read(request.headers()) {
@@ -136,7 +147,7 @@ pub(super) async fn current(request: &HttpRequest) -> Result<Option<CurrentSessi
     } else {
         None
     };
-    let current = record.map(CurrentSession);
+    let current = record.map(|record| CurrentSession { record, alive_at });
     if let Some(current) = &current {
         request.extensions_mut().insert(current.clone());
     }

@@ -47,8 +47,9 @@ const NO_PAGE_POLICY: HeaderValue =
 
 const TWO_YEARS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
 
-const ALWAYS: [(HeaderName, HeaderValue); 4] = [
-    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+const ALWAYS: [(HeaderName, HeaderValue); 3] = [
     (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (
@@ -57,9 +58,12 @@ const ALWAYS: [(HeaderName, HeaderValue); 4] = [
     ),
 ];
 
-/// ASVS 3.4 and 14.3.2. An answer is for whoever asked, once; what has no content
-/// security policy of its own is no page.
+/// ASVS 3.4 and 14.3.2. An answer is for whoever asked, once, unless it says for how long
+/// it may be kept; what has no content security policy of its own is no page.
 pub(super) fn set_headers(headers: &mut HeaderMap) {
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, NO_STORE);
+    }
     if !headers.contains_key(CONTENT_SECURITY_POLICY) {
         headers.insert(CONTENT_SECURITY_POLICY, NO_PAGE_POLICY);
     }

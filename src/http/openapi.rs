@@ -20,7 +20,7 @@ use super::api::admin::{
     revoke_user_sessions, set_role, unlock_user,
 };
 use super::api::{
-    change_password, delete_account, health, list_revocations, list_sessions, login, logout,
+    change_password, delete_account, health, jwks, list_revocations, list_sessions, login, logout,
     redeem_password, register, revoke_session, revoke_sessions, update_account, whoami,
 };
 use super::authz::{auth_request, ext_authz, forward_auth};
@@ -43,6 +43,7 @@ pub fn openapi() -> OpenApi {
     ),
     tags(
         (name = "account", description = "Logging in and out, one's own account and sessions"),
+        (name = "tokens", description = "For services that verify JWTs"),
         (name = "forward-auth", description = "For proxies: whether a request to an app may pass, and whose it is"),
         (name = "users", description = "Administration: users"),
         (name = "sessions", description = "Administration: sessions of everybody"),
@@ -85,6 +86,7 @@ pub fn openapi() -> OpenApi {
         revoke_anyones_session::revoke_anyones_session,
         list_events::list_events,
         list_revocations::list_revocations,
+        jwks::get_jwks,
         health::get_alive,
         health::get_ready,
     ),

@@ -241,6 +241,29 @@ impl<'a> From<&'a Record> for IdentityBody<'a> {
     }
 }
 
+/// The same, and what was asked for besides.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Whoami)]
+pub(super) struct WhoamiBody<'a> {
+    user: UserView<'a>,
+    session: SessionView<'a>,
+    /// A JWT; with `tokenize_as` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, example = "eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6IkpXVCJ9.e30.c2ln")]
+    tokenized: Option<&'a str>,
+}
+
+impl<'a> WhoamiBody<'a> {
+    pub(super) fn new(record: &'a Record, tokenized: Option<&'a str>) -> Self {
+        let IdentityBody { user, session } = record.into();
+        Self {
+            user,
+            session,
+            tokenized,
+        }
+    }
+}
+
 #[derive(Serialize, ToSchema)]
 pub(super) struct UserBody<'a> {
     user: UserView<'a>,

@@ -15,7 +15,7 @@ use super::api::admin::{
     unlock_user,
 };
 use super::api::{
-    change_password, delete_account, health, list_revocations, list_sessions, login, logout,
+    change_password, delete_account, health, jwks, list_revocations, list_sessions, login, logout,
     redeem_password, register, revoke_session, revoke_sessions, update_account, whoami,
 };
 use super::authz::{auth_request, ext_authz, forward_auth};
@@ -34,7 +34,7 @@ pub(super) fn is_check(path: &str) -> bool {
 }
 
 impl Services {
-    /// Adds the API under `/api` and `/health`, the pages, and what [`Services::attach`] adds.
+    /// Adds the API under `/api`, `/health` and `/.well-known`, the pages, and what [`Services::attach`] adds.
     pub fn mount(&self, app: &mut ServiceConfig) {
         self.attach(app);
         self.mount_api(app);
@@ -70,6 +70,7 @@ impl Services {
            .service(plain(self, "/api/admin/sessions/{id}", Deadline::USUAL, [admins(get(get_session::get_session)), admins(ending(delete(admin::revoke_session::revoke_anyones_session)))]))
            .service(plain(self, "/api/admin/events", Deadline::USUAL, [admins(get(list_events::list_events))]))
            .service(plain(self, "/api/revocations", Deadline::USUAL, [get(list_revocations::list_revocations)]))
+           .service(plain(self, "/.well-known/jwks.json", Deadline::USUAL, [get(jwks::get_jwks)]))
            .service(plain(self, "/health/alive", Deadline::USUAL, [get(health::get_alive)]))
            .service(plain(self, "/health/ready", Deadline::USUAL, [get(health::get_ready)]));
     }

@@ -19,7 +19,7 @@ use crate::accounts::Accounts;
 use crate::config::Settings;
 use crate::domain::access::Rules;
 use crate::domain::password::PasswordPolicy;
-use crate::sessions::Sessions;
+use crate::sessions::{Mint, Sessions};
 
 /// Everything an actix app needs to log users in and to know who they are.
 /// Cheap to clone; one for the whole process.
@@ -27,6 +27,7 @@ use crate::sessions::Sessions;
 pub struct Services {
     pub(super) accounts: Arc<Accounts>,
     pub(super) sessions: Arc<Sessions>,
+    pub(super) mint: Arc<Mint>,
     pub(super) cookie: SessionCookie,
     pub(super) device_cookie: DeviceCookie,
     pub(super) inner_cookie: InnerCookie,
@@ -48,6 +49,7 @@ impl Services {
     pub fn new(
         accounts: Arc<Accounts>,
         sessions: Arc<Sessions>,
+        mint: Arc<Mint>,
         links: Links,
         settings: &Settings,
     ) -> Self {
@@ -57,6 +59,7 @@ impl Services {
             accounts,
             feed: Feed::start(&sessions, &ending, &settings.revocations),
             sessions,
+            mint,
             cookie: SessionCookie::new(&server.public_url, &settings.cookie),
             device_cookie: DeviceCookie::new(&server.public_url, &settings.cookie),
             inner_cookie: InnerCookie::new(),

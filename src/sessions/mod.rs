@@ -11,6 +11,7 @@ mod flight;
 mod issue;
 mod leftovers;
 mod list;
+mod mint;
 mod readings;
 mod reap;
 mod revoke;
@@ -27,6 +28,7 @@ use tokio_util::task::TaskTracker;
 use crate::domain::audit::{Act, Actor, Source};
 use crate::domain::id::InstanceId;
 use crate::domain::keys::KeyRing;
+use crate::domain::revocation::LogNumber;
 use crate::domain::session::Lifetime;
 use crate::store::Unavailable;
 use crate::store::bus::Bus;
@@ -37,6 +39,7 @@ use crate::telemetry::request::carried;
 pub use clock::Clock;
 pub use feed::{Extract, Vouching};
 pub use issue::Issued;
+pub use mint::Mint;
 pub use revoke::{Revoked, Swept};
 pub use tail::Effect;
 
@@ -166,6 +169,12 @@ impl Sessions {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.tail.is_fresh()
+    }
+
+    /// Up to where the revocation log is known here.
+    #[must_use]
+    pub fn reached(&self) -> LogNumber {
+        self.tail.reached()
     }
 
     /// Waits until all instances refuse what has been ended by now; not longer than

@@ -1,4 +1,4 @@
-//! Where the keys come from: read at the start, and again whenever their file has
+//! Where the keys come from: read at the start, and again whenever their files have
 //! changed, so that they are rotated without a restart.
 
 use std::fs::{self, OpenOptions};
@@ -13,11 +13,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::signal::unix::Signal;
 
-use crate::config::{Secrets, Settings};
-use crate::domain::keys::{Fingerprint, KEY_LENGTH, KeyRing, SecretKey};
+use crate::config::{KeyFiles, Mistakes, Secrets, Settings, Tokens};
+use crate::domain::jwt::PemKeys;
+use crate::domain::keys::{KEY_LENGTH, KeyRing};
 use crate::entropy;
+use crate::sessions::Mint;
 
-/// How often the file is looked at. Its content is compared: that works on every
+/// How often the files are looked at. What is in them is compared: that works on every
 /// file system, and when a link is moved to another file, as Kubernetes does.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -27,8 +29,8 @@ pub(super) struct Keys {
     secrets: Secrets,
 }
 
-/// What was read: the keys by their fingerprints, or what is wrong.
-type Reading = Result<Vec<Fingerprint>, String>;
+/// What was read: what people tell the keys by, or what is wrong.
+type Reading = Result<Vec<String>, String>;
 
 impl Keys {
     /// What is configured; else, of an embedded instance, the file in its folder, with
@@ -51,36 +53,71 @@ impl Keys {
         Arc::clone(&self.ring)
     }
 
-    /// Has the ring follow the file as long as somebody uses it, at once at `reload`.
-    pub(super) fn follow(self, reload: Option<Signal>) {
+    /// Has the ring, and the mint with it, follow their files as long as somebody uses
+    /// them, at once at `reload`.
+    pub(super) fn follow(self, mint: &Arc<Mint>, tokens: &Tokens, reload: Option<Signal>) {
         let Self { ring, secrets } = self;
-        tell(&Ok(fingerprints(&secrets.keys)));
-        tokio::spawn(follow(Arc::downgrade(&ring), secrets, reload));
+        let (of_ring, of_mint) = (Ok(fingerprints(&secrets)), Ok(kids(&tokens.keys)));
+        tell_ring(&of_ring);
+        tell_mint(&of_mint);
+        let followed = Followed {
+            ring: Arc::downgrade(&ring),
+            mint: Arc::downgrade(mint),
+            files: Arc::new((secrets, tokens.files.clone())),
+            of_ring: Looks::since(of_ring),
+            of_mint: Looks::since(of_mint),
+        };
+        tokio::spawn(followed.follow(reload));
     }
 }
 
-async fn follow(ring: Weak<KeyRing>, secrets: Secrets, mut reload: Option<Signal>) {
-    let secrets = Arc::new(secrets);
-    let mut looks = Looks::since(Ok(fingerprints(&secrets.keys)));
-    loop {
-        let reason = tokio::select! {
-            () = tokio::time::sleep(INTERVAL) => Reason::Interval,
-            () = received(reload.as_mut()) => Reason::Signal,
-        };
-        let secrets = Arc::clone(&secrets);
-        let read = tokio::task::spawn_blocking(move || secrets.read_again());
-        let Ok(read) = read.await else { continue };
-        let Some(ring) = ring.upgrade() else { break };
-        let reading = match &read {
-            Ok(secrets) => Ok(fingerprints(&secrets.keys)),
-            Err(mistakes) => Err(mistakes.on_one_line()),
-        };
-        if looks.settle(&reading, reason) {
-            if let Ok(Some((first, others))) = read.as_ref().map(|read| read.keys.split_first()) {
-                ring.replace(first, others);
+/// Whose keys are in files, and what looking at these has come to.
+struct Followed {
+    ring: Weak<KeyRing>,
+    mint: Weak<Mint>,
+    files: Arc<(Secrets, KeyFiles)>,
+    of_ring: Looks,
+    of_mint: Looks,
+}
+
+impl Followed {
+    async fn follow(mut self, mut reload: Option<Signal>) {
+        loop {
+            let reason = tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => Reason::Interval,
+                () = received(reload.as_mut()) => Reason::Signal,
+            };
+            let files = Arc::clone(&self.files);
+            let read = move || (files.0.read_again(), files.1.read());
+            let Ok((secrets, pem)) = tokio::task::spawn_blocking(read).await else {
+                continue;
+            };
+            let (Some(ring), Some(mint)) = (self.ring.upgrade(), self.mint.upgrade()) else {
+                break;
+            };
+            let found = reading(&secrets, fingerprints);
+            if self.of_ring.settle(&found, reason) {
+                if let Ok(Some((first, others))) = secrets.as_ref().map(|it| it.keys.split_first())
+                {
+                    ring.replace(first, others);
+                }
+                tell_ring(&found);
             }
-            tell(&reading);
+            let found = reading(&pem, kids);
+            if self.of_mint.settle(&found, reason) {
+                if let Ok(pem) = pem {
+                    mint.replace(pem);
+                }
+                tell_mint(&found);
+            }
         }
+    }
+}
+
+fn reading<K>(read: &Result<K, Mistakes>, names: fn(&K) -> Vec<String>) -> Reading {
+    match read {
+        Ok(keys) => Ok(names(keys)),
+        Err(mistakes) => Err(mistakes.on_one_line()),
     }
 }
 
@@ -129,22 +166,38 @@ async fn received(signal: Option<&mut Signal>) {
 }
 
 /// So that people see whether all instances have the same keys, in the same order.
-fn tell(reading: &Reading) {
+fn tell_ring(reading: &Reading) {
     match reading {
-        Ok(fingerprints) => {
-            let each: Vec<_> = fingerprints.iter().map(ToString::to_string).collect();
-            tracing::info!(
-                count = each.len(),
-                fingerprints = each.join(", "),
-                "keys: the first signs and seals, all verify"
-            );
-        }
+        Ok(fingerprints) => tracing::info!(
+            count = fingerprints.len(),
+            fingerprints = fingerprints.join(", "),
+            "keys: the first signs and seals, all verify"
+        ),
         Err(mistakes) => tracing::error!("the keys stay as they were: {mistakes}"),
     }
 }
 
-fn fingerprints(keys: &[SecretKey]) -> Vec<Fingerprint> {
-    keys.iter().map(SecretKey::fingerprint).collect()
+/// The same, if there are any.
+fn tell_mint(reading: &Reading) {
+    match reading {
+        Ok(kids) if kids.is_empty() => {}
+        Ok(kids) => tracing::info!(
+            count = kids.len(),
+            kids = kids.join(", "),
+            "keys of JWTs: the first of each algorithm signs, all are published"
+        ),
+        Err(mistakes) => tracing::error!("the keys of JWTs stay as they were: {mistakes}"),
+    }
+}
+
+fn fingerprints(secrets: &Secrets) -> Vec<String> {
+    let each = secrets.keys.iter();
+    each.map(|key| key.fingerprint().to_string()).collect()
+}
+
+fn kids(keys: &PemKeys) -> Vec<String> {
+    let each = keys.published();
+    each.map(|key| key.kid().to_owned()).collect()
 }
 
 /// The keys of an embedded instance. Its file can hold several, as any other.
@@ -191,9 +244,9 @@ mod tests {
     use super::*;
     use crate::config::secret_key;
 
-    fn keys(count: usize) -> Vec<Fingerprint> {
+    fn keys(count: usize) -> Vec<String> {
         let keys = (0..count).map(|_| secret_key(&generate_key()).unwrap());
-        keys.map(|key| key.fingerprint()).collect()
+        keys.map(|key| key.fingerprint().to_string()).collect()
     }
 
     #[test]

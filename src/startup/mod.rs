@@ -29,7 +29,7 @@ use crate::domain::password::PasswordPolicy;
 use crate::domain::session::Lifetime;
 use crate::domain::user::{Role, UserName};
 use crate::http::{Capacity, Links, Services, serve, serve_metrics};
-use crate::sessions::{Clock, Policy, Sessions};
+use crate::sessions::{Clock, Mint, Policy, Sessions};
 use crate::store::bus::Bus;
 use crate::store::hot::HotStore;
 use crate::store::ledger::{Applied, Ledger};
@@ -330,8 +330,15 @@ async fn services(
         links,
         ..
     } = assemble(ledger, settings, &keys, clock).await?;
-    keys.follow(reload);
-    Ok(Services::new(accounts, sessions, links, settings))
+    let tokens = &settings.tokens;
+    let mint = Arc::new(Mint::new(
+        Arc::clone(&sessions),
+        settings.issuer(),
+        tokens.templates.clone(),
+        tokens.keys.clone(),
+    ));
+    keys.follow(&mint, tokens, reload);
+    Ok(Services::new(accounts, sessions, mint, links, settings))
 }
 
 /// What a command works with, beside a service that may be running.

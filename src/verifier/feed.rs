@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, de};
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
-use super::knowledge::{Broken, Knowledge, LEASE, Position};
+use super::knowledge::{Broken, Knowledge, Position};
 use super::sse::Events;
 use super::{Credential, Shared};
 use crate::clocks::uptime;
@@ -23,6 +23,9 @@ use crate::entropy;
 
 /// Who says nothing for so long is asked again, and perhaps somebody else answers.
 pub(super) const SILENCE: Duration = Duration::from_secs(3);
+
+/// A stream that vouches for nothing for so long is given up.
+const LEASE: Duration = Duration::from_secs(5);
 
 /// How long it takes to ask again at most: at first, and when that was often in vain.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -75,6 +78,7 @@ struct Window {
     at: Timestamp,
 }
 
+/// The log ended there at that time, which can be relied on for so long.
 #[derive(Deserialize)]
 struct Standing {
     number: LogNumber,
@@ -82,6 +86,20 @@ struct Standing {
     mark: Mark,
     #[serde(deserialize_with = "rfc_3339")]
     at: Timestamp,
+    lasts_ms: u64,
+}
+
+impl Standing {
+    fn head(&self) -> Head {
+        Head {
+            number: self.number,
+            mark: self.mark,
+        }
+    }
+
+    fn lasts(&self) -> Duration {
+        Duration::from_millis(self.lasts_ms)
+    }
 }
 
 #[derive(Deserialize)]
@@ -189,7 +207,7 @@ impl Follower {
         let answer = self.ask()?;
         let mut events = Events::new(BufReader::new(answer.into_body().into_reader()));
         let mut origin = None;
-        let mut vouched_at = asked_at;
+        let mut current_until = asked_at + LEASE;
         loop {
             let event = events.next()?.ok_or(Ending::Closed)?;
             let shared = self.shared()?;
@@ -204,16 +222,17 @@ impl Follower {
                     shared.learn(|known| known.take_in(written.into()))?;
                 }
                 "head" => {
-                    let Standing { number, mark, at } = serde_json::from_str(&event.data)?;
-                    vouched_at = origin.ok_or(Ending::Broken)?.when(at);
-                    shared.vouch(Head { number, mark }, vouched_at)?;
+                    let standing: Standing = serde_json::from_str(&event.data)?;
+                    let said_at = origin.ok_or(Ending::Broken)?.when(standing.at);
+                    current_until = said_at + standing.lasts();
+                    shared.vouch(standing.head(), current_until)?;
                     if mem::replace(&mut self.pause, FIRST_PAUSE) != FIRST_PAUSE {
                         tracing::info!("revocations are heard of again");
                     }
                 }
                 _ => {}
             }
-            if uptime().since(vouched_at) > LEASE {
+            if uptime() > current_until {
                 return Err(Ending::Silent);
             }
         }

@@ -1,16 +1,11 @@
 //! What a verifier has heard of the revocation log, and what follows from it. Order is by
 //! log number; time has a say only in what a log that was set back may have lost.
 
-use std::time::Duration;
-
 use super::Refused;
 use crate::domain::jwt::SessionClaims;
 use crate::domain::revocation::{Entry, Head, LogNumber, Mark};
 use crate::domain::time::{Timestamp, Uptime};
 use crate::domain::view::View;
-
-/// How long it counts that there was nothing else, after that was said.
-pub(super) const LEASE: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
 pub(super) struct Knowledge {
@@ -19,8 +14,8 @@ pub(super) struct Knowledge {
     position: Position,
     /// What was issued before is not believed: the log has been set back since.
     believed_from: Option<Timestamp>,
-    /// When it was last said that there was nothing else, or later.
-    vouched_at: Option<Uptime>,
+    /// How long it counts that the log had nothing else.
+    current_until: Option<Uptime>,
 }
 
 /// From where the log is to be heard.
@@ -76,8 +71,8 @@ impl Knowledge {
         Ok(())
     }
 
-    /// The log ended there at that time.
-    pub(super) fn vouch(&mut self, head: Head, at: Uptime) -> Result<(), Broken> {
+    /// The log ended there, which counts until then.
+    pub(super) fn vouch(&mut self, head: Head, until: Uptime) -> Result<(), Broken> {
         let is_known = match self.position {
             Position::After(known) => known == head,
             Position::Anywhere => self.view.as_ref().map(View::reached) == Some(head.number),
@@ -87,7 +82,7 @@ impl Knowledge {
             return Err(Broken);
         }
         self.position = Position::After(head);
-        self.vouched_at = Some(at);
+        self.current_until = Some(until);
         Ok(())
     }
 
@@ -97,7 +92,7 @@ impl Knowledge {
     }
 
     pub(super) fn is_current(&self, now: Uptime) -> bool {
-        self.vouched_at.is_some_and(|at| now.since(at) < LEASE)
+        self.current_until.is_some_and(|until| now < until)
     }
 
     /// Whether nothing that is known speaks against a JWT.
@@ -121,6 +116,8 @@ impl Knowledge {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -375,13 +372,13 @@ mod tests {
     }
 
     #[test]
-    fn a_verifier_is_current_for_five_seconds_after_a_head_was_sent() {
+    fn a_verifier_is_current_as_long_as_the_last_head_counts() {
         let mut verifier = Knowledge::default();
         let head = World::default().head();
-        assert_eq!(verifier.vouch(head, uptime(1)), Err(Broken), "of what?");
+        assert_eq!(verifier.vouch(head, uptime(6)), Err(Broken), "of what?");
         assert_eq!(verifier.begin(head.number, EPOCH, CAPACITY), Ok(()));
         assert!(!verifier.is_current(uptime(1)));
-        assert_eq!(verifier.vouch(head, uptime(1)), Ok(()));
+        assert_eq!(verifier.vouch(head, uptime(6)), Ok(()));
         assert!(verifier.is_current(uptime(5)));
         assert!(!verifier.is_current(uptime(6)));
     }

@@ -297,14 +297,14 @@ impl Shared {
         learnt
     }
 
-    /// The log ended there at that time.
-    fn vouch(&self, head: Head, at: Uptime) -> Result<(), Broken> {
+    /// The log ended there, which counts until then.
+    fn vouch(&self, head: Head, until: Uptime) -> Result<(), Broken> {
         let mut knowledge = self
             .knowledge
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        let was_current = knowledge.is_current(at);
-        knowledge.vouch(head, at)?;
+        let was_current = knowledge.is_current(uptime());
+        knowledge.vouch(head, until)?;
         drop(knowledge);
         if !was_current {
             self.news.send_replace(());

@@ -35,4 +35,5 @@ mod setup;
 mod stop;
 mod stored_hashes;
 mod throttle;
+mod tokens;
 mod whoami;

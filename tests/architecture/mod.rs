@@ -10,7 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("entropy", &[]),
     ("clocks", &["domain"]),
     ("verifier", &["verifier", "domain", "entropy", "clocks"]),
-    ("config", &["config", "domain"]),
+    ("config", &["config", "domain", "entropy"]),
     ("telemetry", &["telemetry", "config", "domain"]),
     ("store", &["store", "domain", "entropy", "telemetry"]),
     (

@@ -7,8 +7,10 @@
 
 mod claims;
 mod jwk;
+mod pem;
 mod session;
 mod signing;
+mod template;
 mod verifying;
 
 use base64::alphabet::URL_SAFE;
@@ -17,8 +19,13 @@ use base64::engine::general_purpose::NO_PAD;
 
 pub use claims::{Audience, Expected, LEEWAY, NumericDate};
 pub use jwk::{Jwk, JwkSet};
+pub use pem::PemKeys;
 pub use session::SessionClaims;
 pub use signing::{InvalidSigningKey, SigningKey};
+pub use template::{
+    Addition, InvalidStringOrUri, InvalidTemplateName, MAX_LIFETIME, MIN_LIFETIME, StringOrUri,
+    Template, TemplateName,
+};
 pub use verifying::{Authentic, Refused, VerifyingKeys};
 
 /// A longer one is not looked at, in bytes.

@@ -35,8 +35,8 @@ pub struct InvalidSigningKey(Algorithm);
 impl fmt::Display for InvalidSigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Algorithm::Es256 => "a private key on the curve P-256 in PKCS#8",
-            Algorithm::Rs256 => "an RSA private key of 2048 to 4096 bits in PKCS#8",
+            Algorithm::Es256 => "a private key on the curve P-256",
+            Algorithm::Rs256 => "an RSA private key of 2048 to 4096 bits",
             Algorithm::EdDsa | Algorithm::Hs256 => "a private key for ES256 or RS256",
         })
     }

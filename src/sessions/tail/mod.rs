@@ -170,6 +170,10 @@ impl Tail {
         self.shared.is_fresh()
     }
 
+    pub(super) fn reached(&self) -> LogNumber {
+        self.shared.reached()
+    }
+
     /// Has the ledger asked now.
     pub(super) fn ask(&self) {
         self.shared.poll_now.notify_one();

@@ -1,0 +1,224 @@
+//! `tokens.*`: the JWTs that are minted from sessions.
+
+use std::collections::HashSet;
+use std::fmt::Display;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use zeroize::Zeroizing;
+
+use super::reader::{Mistakes, Reader, duration, read_file};
+use crate::domain::jwt::{
+    Addition, Algorithm, MAX_LIFETIME, MIN_LIFETIME, PemKeys, SigningKey, StringOrUri, Template,
+    TemplateName,
+};
+use crate::entropy;
+
+#[derive(Clone)]
+pub struct Tokens {
+    /// Left out, it is the origin of `server.public_url`.
+    pub issuer: Option<StringOrUri>,
+    pub templates: Vec<Template>,
+    pub files: KeyFiles,
+    /// What was in the files.
+    pub keys: PemKeys,
+}
+
+/// Where the keys are that are not derived.
+#[derive(Clone, Default)]
+pub struct KeyFiles {
+    es256: Option<String>,
+    rs256: Option<String>,
+}
+
+/// Keys that were read, and where.
+struct KeyFile {
+    path: String,
+    keys: Vec<Arc<SigningKey>>,
+}
+
+const TEMPLATES: &str = "tokens.templates";
+const ES256_FILE: &str = "tokens.es256_keys_file";
+const RS256_FILE: &str = "tokens.rs256_keys_file";
+
+impl Tokens {
+    pub(super) fn read(from: &mut Reader) -> Self {
+        let issuer = from.optional(
+            "tokens.issuer",
+            "By whom JWTs are said to be issued. Unset: the origin of server.public_url",
+            |text| StringOrUri::parse(text).map_err(|right| right.to_string()),
+        );
+        let templates = from.tables(
+            TEMPLATES,
+            "The kinds of JWTs that whoami?tokenize_as=… mints from sessions: name, audience, \
+             and, if they are not left out, lifetime (5m; at most 15m), algorithm (EdDSA, ES256 \
+             or RS256) and claims (a list of email, name, auth_time)",
+            template,
+        );
+        let es256 = from.optional(
+            ES256_FILE,
+            "A file of private keys on the curve P-256, PKCS#8 in PEM: the first signs the JWTs \
+             of templates with ES256, all are published. Can be changed while the service runs",
+            |path| KeyFile::read(path, Algorithm::Es256),
+        );
+        let rs256 = from.optional(
+            RS256_FILE,
+            "The same with RSA keys of 2048 to 4096 bits, for RS256",
+            |path| KeyFile::read(path, Algorithm::Rs256),
+        );
+        let tokens = Self {
+            issuer,
+            templates,
+            files: KeyFiles {
+                es256: es256.as_ref().map(|file| file.path.clone()),
+                rs256: rs256.as_ref().map(|file| file.path.clone()),
+            },
+            keys: PemKeys {
+                es256: es256.map(|file| file.keys).unwrap_or_default(),
+                rs256: rs256.map(|file| file.keys).unwrap_or_default(),
+            },
+        };
+        tokens.look_at_the_whole(from);
+        tokens
+    }
+
+    fn look_at_the_whole(&self, from: &mut Reader) {
+        let mut names = HashSet::new();
+        for Template {
+            name, algorithm, ..
+        } in &self.templates
+        {
+            let name = name.as_str();
+            if !names.insert(name) {
+                from.mistake(TEMPLATES, &format!("has two of the name {name:?}"));
+            }
+            let file = match algorithm {
+                Algorithm::Es256 => ES256_FILE,
+                Algorithm::Rs256 => RS256_FILE,
+                Algorithm::EdDsa | Algorithm::Hs256 => continue,
+            };
+            if self.keys.first(*algorithm).is_none() {
+                from.mistake(
+                    TEMPLATES,
+                    &format!(
+                        "has {name:?}, whose algorithm is {}: set {file}",
+                        algorithm.as_str()
+                    ),
+                );
+            }
+        }
+    }
+}
+
+impl KeyFiles {
+    /// The keys, as the files say by now.
+    ///
+    /// # Errors
+    /// All mistakes: what is wrong, and what would be right.
+    pub fn read(&self) -> Result<PemKeys, Mistakes> {
+        let mut reader = Reader::default();
+        let mut keys = |key, path: &Option<String>, algorithm| {
+            let path = path.as_deref()?;
+            let read = keys_in(path, algorithm);
+            read.map_err(|right| reader.mistake(key, &format!("is {path:?}; it takes {right}")))
+                .ok()
+        };
+        let keys = PemKeys {
+            es256: keys(ES256_FILE, &self.es256, Algorithm::Es256).unwrap_or_default(),
+            rs256: keys(RS256_FILE, &self.rs256, Algorithm::Rs256).unwrap_or_default(),
+        };
+        reader.finish()?;
+        Ok(keys)
+    }
+
+    /// For whoever looks at who may read them.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        let both = [&self.es256, &self.rs256];
+        both.into_iter().flatten().map(Path::new)
+    }
+}
+
+impl KeyFile {
+    fn read(path: &str, algorithm: Algorithm) -> Result<Self, String> {
+        Ok(Self {
+            keys: keys_in(path, algorithm)?,
+            path: path.to_owned(),
+        })
+    }
+}
+
+/// Says what is right instead.
+fn keys_in(path: &str, algorithm: Algorithm) -> Result<Vec<Arc<SigningKey>>, String> {
+    let right = |wrong: &dyn Display| {
+        format!("the path of a file of private keys, PKCS#8 in PEM ({wrong})")
+    };
+    let pem = Zeroizing::new(read_file(Path::new(path)).map_err(|error| right(&error))?);
+    let mut keys = Vec::new();
+    for (key, number) in PrivateKeyDer::pem_slice_iter(pem.as_bytes()).zip(1..) {
+        let key = key.map_err(|error| right(&error))?;
+        let PrivateKeyDer::Pkcs8(der) = &key else {
+            return Err(right(&format!(
+                "key {number} is not PKCS#8: `openssl pkcs8 -topk8 -nocrypt` makes it so"
+            )));
+        };
+        let der = der.secret_pkcs8_der();
+        let key = SigningKey::from_pkcs8(algorithm, der, &entropy::source());
+        let key = key.map_err(|invalid| right(&format!("key {number} must be {invalid}")));
+        keys.push(Arc::new(key?));
+    }
+    if keys.is_empty() {
+        return Err(right(&"there is none in this one"));
+    }
+    let kids: HashSet<_> = keys.iter().map(|key| key.public().kid()).collect();
+    if kids.len() < keys.len() {
+        return Err(right(&"one of them is there twice"));
+    }
+    Ok(keys)
+}
+
+fn template(from: &mut Reader) -> Option<Template> {
+    let name = from.required("name", |text| {
+        TemplateName::parse(text).map_err(|right| right.to_string())
+    });
+    let audience = from.required("audience", |text| {
+        StringOrUri::parse(text).map_err(|right| right.to_string())
+    });
+    let lifetime = from.value("lifetime", "5m", "", lifetime);
+    let algorithm = from.value("algorithm", "EdDSA", "", algorithm);
+    let additions = from.list("claims", "", addition);
+    Some(Template {
+        name: name?,
+        audience: audience?,
+        lifetime,
+        algorithm,
+        additions,
+    })
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    duration(text)
+        .ok()
+        .filter(|lifetime| (MIN_LIFETIME..=MAX_LIFETIME).contains(lifetime))
+        .ok_or_else(|| "a duration from 10s to 15m".to_owned())
+}
+
+fn algorithm(text: &str) -> Result<Algorithm, String> {
+    match text {
+        "EdDSA" => Ok(Algorithm::EdDsa),
+        "ES256" => Ok(Algorithm::Es256),
+        "RS256" => Ok(Algorithm::Rs256),
+        _ => Err("EdDSA, ES256 or RS256".to_owned()),
+    }
+}
+
+fn addition(text: &str) -> Result<Addition, String> {
+    match text {
+        "email" => Ok(Addition::Email),
+        "name" => Ok(Addition::Name),
+        "auth_time" => Ok(Addition::AuthTime),
+        _ => Err("email, name or auth_time".to_owned()),
+    }
+}

@@ -1,0 +1,4 @@
+//! The verifier of JWTs, for services in Rust.
+
+mod ends;
+mod scene;
