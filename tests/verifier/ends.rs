@@ -64,7 +64,7 @@ async fn an_end_on_another_instance_is_heard_of_within_a_second() {
             }
             "delete" => admin.delete(&format!("/api/admin/users/{user}")).await,
             _ => {
-                let everyone = json!({ "filter": { "all": true } });
+                let everyone = json!({ "filter": { "everyone": true } });
                 admin.post("/api/admin/sessions/revoke", &everyone).await
             }
         };
