@@ -24,7 +24,8 @@ use crate::entropy;
 /// Who says nothing for so long is asked again, and perhaps somebody else answers.
 pub(super) const SILENCE: Duration = Duration::from_secs(3);
 
-/// A stream that vouches for nothing for so long is given up.
+/// How long it counts at most that there was nothing else. A stream that says so no more
+/// is given up.
 const LEASE: Duration = Duration::from_secs(5);
 
 /// How long it takes to ask again at most: at first, and when that was often in vain.
@@ -224,7 +225,7 @@ impl Follower {
                 "head" => {
                     let standing: Standing = serde_json::from_str(&event.data)?;
                     let said_at = origin.ok_or(Ending::Broken)?.when(standing.at);
-                    current_until = said_at + standing.lasts();
+                    current_until = said_at + standing.lasts().min(LEASE);
                     shared.vouch(standing.head(), current_until)?;
                     if mem::replace(&mut self.pause, FIRST_PAUSE) != FIRST_PAUSE {
                         tracing::info!("revocations are heard of again");

@@ -28,7 +28,7 @@ mod outages;
 mod pages;
 mod redeem_password;
 mod register;
-mod restore;
+pub mod restore;
 mod revoke_session;
 mod revoke_sessions;
 mod setup;

@@ -19,11 +19,11 @@ async fn what_a_session_mints_is_accepted_until_the_session_ends(
     let verifier = verifier(app.address).await;
     let mut ada = app.registered("ada@example.com").await;
     let jwt = mint(&mut ada).await;
-    let verified = verifier.verify(&jwt).unwrap();
-    assert!(verified.is_current());
-    assert_eq!(verified.claims.sub.to_string(), ada.user_id().await);
-    assert_eq!(verified.claims.sid.to_string(), ada.session_id().await);
-    assert_eq!(verified.claims.roles, ["user"]);
+    let accepted = verifier.verify(&jwt).unwrap();
+    assert!(accepted.is_current());
+    assert_eq!(accepted.claims.sub.to_string(), ada.user_id().await);
+    assert_eq!(accepted.claims.sid.to_string(), ada.session_id().await);
+    assert_eq!(accepted.claims.roles, ["user"]);
     assert_eq!(ada.log_out().await.status, 204);
     is_refused(&verifier, &jwt, Refused::Ended).await;
 }
@@ -102,8 +102,8 @@ async fn a_jwt_of_a_user_who_has_changed_is_outdated() {
     assert!((200..300).contains(&changed.status), "{}", changed.text);
     is_refused(&verifier, &before, Refused::Outdated).await;
     let after = mint(&mut ada).await;
-    let verified = verifier.verify(&after).unwrap();
-    assert_eq!(verified.claims.roles, ["admin"]);
+    let accepted = verifier.verify(&after).unwrap();
+    assert_eq!(accepted.claims.roles, ["admin"]);
 }
 
 /// For connections that stay open.

@@ -1,4 +1,9 @@
 //! The verifier of JWTs, for services in Rust.
 
 mod ends;
+mod example;
+mod hostile;
+mod keys;
+mod network;
 mod scene;
+mod tls;

@@ -14,8 +14,8 @@ pub const PROMISED: Duration = Duration::from_secs(1);
 pub const RECOVERY: Duration = Duration::from_secs(10);
 
 pub const ISSUER: &str = "https://auth.example.com";
-pub const AUDIENCE: &str = "orders";
-const CREDENTIAL: &str = "credential-of-the-orders-service";
+const AUDIENCE: &str = "orders";
+pub const CREDENTIAL: &str = "credential-of-the-orders-service";
 
 const TEMPLATES: &str = r#"
 [tokens]
@@ -31,8 +31,8 @@ audience = "orders"
 lifetime = "10s"
 
 [[tokens.templates]]
-name = "payments"
-audience = "payments"
+name = "notes"
+audience = "notes"
 "#;
 
 /// An instance that mints and tells.
@@ -86,8 +86,8 @@ pub async fn mint_as(browser: &mut Browser, template: &str) -> String {
 /// Whether a JWT is accepted by a verifier that hears of revocations.
 #[track_caller]
 pub fn assert_accepted(verifier: &Verifier, jwt: &str) {
-    let verified = verifier.verify(jwt).unwrap();
-    assert!(verified.is_current());
+    let accepted = verifier.verify(jwt).unwrap();
+    assert!(accepted.is_current());
 }
 
 /// Waits until it is refused, and says how long that took.
