@@ -1,5 +1,6 @@
 //! Keeps the keys that are published, on a thread of its own.
 
+use std::mem;
 use std::sync::Weak;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
@@ -19,6 +20,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// How long keys are kept, at most: a new one has been published for so long when it
 /// signs first.
 const MAX_AGE: Duration = Duration::from_mins(5);
+
+/// How long they may take to come.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The keys' text, in bytes.
 const MAX_LENGTH: u64 = 256 * 1024;
@@ -45,8 +49,10 @@ enum Failure {
 
 impl Keeper {
     pub(super) fn run(self) {
+        let mut is_fetched = true;
         loop {
             let fetched = self.fetch();
+            let was_fetched = mem::replace(&mut is_fetched, fetched.is_ok());
             let Some(shared) = self.shared.upgrade() else {
                 break;
             };
@@ -56,7 +62,9 @@ impl Keeper {
                     (PAUSE, max_age.clamp(PAUSE, MAX_AGE))
                 }
                 Err(failure) => {
-                    tracing::warn!(reason = %failure, "the keys of JWTs cannot be fetched");
+                    if was_fetched {
+                        tracing::warn!(reason = %failure, "the keys of JWTs cannot be fetched");
+                    }
                     let pause = shared.keys.load().as_ref().map_or(FIRST_PAUSE, |_| PAUSE);
                     (pause, pause)
                 }
@@ -72,7 +80,9 @@ impl Keeper {
     }
 
     fn fetch(&self) -> Result<(VerifyingKeys, Duration), Failure> {
-        let mut answer = self.agent.get(&self.place).call()?;
+        let request = self.agent.get(&self.place).config();
+        let request = request.timeout_global(Some(PATIENCE)).build();
+        let mut answer = request.call()?;
         if answer.status() != StatusCode::OK {
             return Err(Failure::Refused(answer.status()));
         }
