@@ -5,8 +5,8 @@
 //! GATELODGE_ADDRESS=http://localhost:8080 GATELODGE_CREDENTIAL=… cargo run --example websocket
 //! ```
 //!
-//! The credential is one of `revocations.credentials`; a template of `tokens.templates`
-//! has the audience `notes`. A page opens a WebSocket with the protocols `bearer` and the
+//! The address is its issuer, too (`tokens.issuer`); the credential is one of
+//! `revocations.credentials`; a template of `tokens.templates` has the audience `notes`. A page opens a WebSocket with the protocols `bearer` and the
 //! JWT, since it cannot set a header; everybody else sends `Authorization: Bearer …`.
 
 #![expect(
@@ -17,9 +17,11 @@
 
 use std::convert::Infallible;
 use std::env;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
+use actix_web::dev::Server;
 use actix_web::error::InternalError;
 use actix_web::http::header::{
     AUTHORIZATION, HeaderValue, SEC_WEBSOCKET_PROTOCOL, WWW_AUTHENTICATE,
@@ -124,18 +126,7 @@ fn accepted(verifier: &Verifier, jwt: Option<&str>) -> Result<Verified, Error> {
     Err(InternalError::from_response("refused", answer).into())
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let address = env::var("GATELODGE_ADDRESS")?;
-    let issuer = env::var("GATELODGE_ISSUER").unwrap_or_else(|_| address.clone());
-    let bind = env::var("BIND").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
-    let credential = Credential::new(&env::var("GATELODGE_CREDENTIAL")?)?;
-    let verifier = Verifier::connect(Settings {
-        credential: Some(credential),
-        ..Settings::new(address.parse()?, &issuer, "notes")
-    })?;
-    // Not before it hears of revocations.
-    verifier.until_ready().await;
+fn serve(verifier: Verifier, bind: &str) -> std::io::Result<(SocketAddr, Server)> {
     let verifier = Data::new(verifier);
     let server = HttpServer::new(move || {
         App::new()
@@ -144,7 +135,20 @@ async fn main() -> anyhow::Result<()> {
             .route("/events", get().to(events))
     });
     let server = server.workers(1).bind(bind)?;
-    println!("listens on http://{}", server.addrs()[0]);
-    server.run().await?;
+    Ok((server.addrs()[0], server.run()))
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let address = env::var("GATELODGE_ADDRESS")?;
+    let verifier = Verifier::connect(Settings {
+        credential: Some(Credential::new(&env::var("GATELODGE_CREDENTIAL")?)?),
+        ..Settings::new(address.parse()?, &address, "notes")
+    })?;
+    // Not before it hears of revocations.
+    verifier.until_ready().await;
+    let (address, server) = serve(verifier, "127.0.0.1:3000")?;
+    println!("listens on http://{address}");
+    server.await?;
     Ok(())
 }

@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use tracing::field;
+
 use super::Accounts;
 use crate::domain::audit::{Action, Actor, Event, EventFilter, Recorded, Source};
 use crate::domain::id::EventId;
@@ -74,13 +76,20 @@ impl Accounts {
         let act = self.sessions.act(Actor::User(user), source);
         let mut event = act.did(Action::AccessDenied, user, Some(session));
         event.detail = what.map(|what| what.to_string());
+        self.write_down(event);
+    }
+
+    /// Writes a refusal down, unless there were too many this minute. Nobody waits for it.
+    pub(super) fn write_down(&self, event: Event) {
         let Some(event) = self.refusal(event) else {
             return;
         };
         let ledger = self.ledger.clone();
         self.sessions.begin(async move {
             if let Err(error) = ledger.record(&event).await {
-                tracing::warn!(%error, %user, %session, "a denial is not in the audit log");
+                let (action, user) = (event.action.as_str(), event.subject.map(field::display));
+                let session = event.session.map(field::display);
+                tracing::warn!(%error, action, user, session, "a refusal is not in the audit log");
             }
         });
     }

@@ -5,6 +5,7 @@
 //! Knows nothing of HTTP.
 
 mod events;
+mod exchange;
 mod hasher;
 mod import;
 mod links;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use crate::domain::attempt::{Limits, Outcome, UNDER_WAY};
 use crate::domain::audit::{Action, Actor, Source};
 use crate::domain::device::DeviceClaim;
+use crate::domain::exchange::ForeignIssuer;
 use crate::domain::link::InvalidLink;
 use crate::domain::password::Password;
 use crate::domain::session::Record;
@@ -31,6 +33,7 @@ use crate::store::ledger::{Ledger, Refusal};
 use crate::telemetry::metrics::Reading;
 use events::Refusals;
 
+pub use exchange::Exchange;
 pub use hasher::{Busy, Hasher, time_of_one_hash};
 pub use import::{Imported, ImportedUser};
 pub use links::{Earlier, FirstAdmin, IssuedLink, SetUp};
@@ -48,6 +51,10 @@ pub enum Error {
     /// No such user, another password, a locked account: nobody may tell which.
     #[error("the e-mail address or the password is wrong")]
     InvalidCredentials,
+    /// A JWT of another system that is wrong, late, used up, or nobody's: nobody may tell
+    /// which.
+    #[error("the token is not taken")]
+    InvalidToken,
     /// The current password, asked for again, is wrong.
     #[error("the password is wrong")]
     WrongPassword,
@@ -84,6 +91,7 @@ pub struct Accounts {
     throttle: Throttle,
     refusals: Refusals,
     registration_is_open: bool,
+    foreign_issuer: Option<ForeignIssuer>,
 }
 
 impl From<Refusal> for Error {
@@ -105,6 +113,7 @@ impl Accounts {
         hasher: Hasher,
         limits: Limits,
         registration_is_open: bool,
+        foreign_issuer: Option<ForeignIssuer>,
     ) -> Self {
         Self {
             ledger,
@@ -113,6 +122,7 @@ impl Accounts {
             throttle: Throttle::new(limits),
             refusals: Refusals::default(),
             registration_is_open,
+            foreign_issuer,
         }
     }
 

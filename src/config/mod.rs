@@ -9,6 +9,7 @@ mod cors;
 mod database;
 mod docs;
 mod examination;
+mod exchange;
 mod log;
 mod metrics;
 mod origin;
@@ -51,6 +52,7 @@ pub use traces::Traces;
 use reader::{Reader, Source};
 
 use crate::domain::attempt::Limits;
+use crate::domain::exchange::ForeignIssuer;
 use crate::domain::jwt::StringOrUri;
 use crate::domain::password::PasswordPolicy;
 
@@ -68,6 +70,8 @@ pub struct Settings {
     pub password: Password,
     pub throttle: Limits,
     pub registration: Registration,
+    /// Whose JWTs are exchanged for a session.
+    pub exchange: Option<ForeignIssuer>,
     pub cors: Cors,
     pub authz: Authz,
     pub tokens: Tokens,
@@ -115,6 +119,7 @@ impl Settings {
             password: Password::read(from),
             throttle: throttle::read(from),
             registration: Registration::read(from),
+            exchange: exchange::read(from),
             cors: Cors::read(from),
             authz: Authz::read(from),
             tokens: Tokens::read(from),

@@ -390,6 +390,13 @@ impl Reader {
             .ok()
     }
 
+    /// Whether a value, or the file that a secret is to be read from, is given.
+    pub(super) fn is_given(&self, key: &str) -> bool {
+        let is_empty = |given: &Given| matches!(given, Given::Text(text) if text.is_empty());
+        let given = self.given.get(key).is_some_and(|given| !is_empty(given));
+        given || self.file_of(key).is_some()
+    }
+
     /// The file that a secret is to be read from, if it is to be.
     pub(super) fn file_of(&self, key: &str) -> Option<PathBuf> {
         match self.given.get(&format!("{key}_file"))? {

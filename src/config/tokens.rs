@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,14 +30,8 @@ pub struct Tokens {
 /// Where the keys are that are not derived.
 #[derive(Clone, Default)]
 pub struct KeyFiles {
-    es256: Option<String>,
-    rs256: Option<String>,
-}
-
-/// Keys that were read, and where.
-struct KeyFile {
-    path: String,
-    keys: Vec<Arc<SigningKey>>,
+    es256: Option<PathBuf>,
+    rs256: Option<PathBuf>,
 }
 
 const TEMPLATES: &str = "tokens.templates";
@@ -58,27 +52,28 @@ impl Tokens {
              or RS256) and claims (a list of email, name, auth_time)",
             template,
         );
+        let files = KeyFiles {
+            es256: from.file_of("tokens.es256_keys"),
+            rs256: from.file_of("tokens.rs256_keys"),
+        };
         let es256 = from.optional(
             ES256_FILE,
             "A file of private keys on the curve P-256, PKCS#8 in PEM: the first signs the JWTs \
              of templates with ES256, all are published. Can be changed while the service runs",
-            |path| KeyFile::read(path, Algorithm::Es256),
+            |path| keys_in(Path::new(path), Algorithm::Es256),
         );
         let rs256 = from.optional(
             RS256_FILE,
             "The same with RSA keys of 2048 to 4096 bits, for RS256",
-            |path| KeyFile::read(path, Algorithm::Rs256),
+            |path| keys_in(Path::new(path), Algorithm::Rs256),
         );
         let tokens = Self {
             issuer,
             templates,
-            files: KeyFiles {
-                es256: es256.as_ref().map(|file| file.path.clone()),
-                rs256: rs256.as_ref().map(|file| file.path.clone()),
-            },
+            files,
             keys: PemKeys {
-                es256: es256.map(|file| file.keys).unwrap_or_default(),
-                rs256: rs256.map(|file| file.keys).unwrap_or_default(),
+                es256: es256.unwrap_or_default(),
+                rs256: rs256.unwrap_or_default(),
             },
         };
         tokens.look_at_the_whole(from);
@@ -95,19 +90,15 @@ impl Tokens {
             if !names.insert(name) {
                 from.mistake(TEMPLATES, &format!("has two of the name {name:?}"));
             }
-            let file = match algorithm {
-                Algorithm::Es256 => ES256_FILE,
-                Algorithm::Rs256 => RS256_FILE,
+            let (is_there, file) = match algorithm {
+                Algorithm::Es256 => (self.files.es256.is_some(), ES256_FILE),
+                Algorithm::Rs256 => (self.files.rs256.is_some(), RS256_FILE),
                 Algorithm::EdDsa | Algorithm::Hs256 => continue,
             };
-            if self.keys.first(*algorithm).is_none() {
-                from.mistake(
-                    TEMPLATES,
-                    &format!(
-                        "has {name:?}, whose algorithm is {}: set {file}",
-                        algorithm.as_str()
-                    ),
-                );
+            if !is_there {
+                let algorithm = algorithm.as_str();
+                let wrong = format!("has {name:?}, whose algorithm is {algorithm}: set {file}");
+                from.mistake(TEMPLATES, &wrong);
             }
         }
     }
@@ -120,10 +111,11 @@ impl KeyFiles {
     /// All mistakes: what is wrong, and what would be right.
     pub fn read(&self) -> Result<PemKeys, Mistakes> {
         let mut reader = Reader::default();
-        let mut keys = |key, path: &Option<String>, algorithm| {
+        let mut keys = |key, path: &Option<PathBuf>, algorithm| {
             let path = path.as_deref()?;
-            let read = keys_in(path, algorithm);
-            read.map_err(|right| reader.mistake(key, &format!("is {path:?}; it takes {right}")))
+            let told = path.to_string_lossy();
+            keys_in(path, algorithm)
+                .map_err(|right| reader.mistake(key, &format!("is {told:?}; it takes {right}")))
                 .ok()
         };
         let keys = PemKeys {
@@ -137,25 +129,16 @@ impl KeyFiles {
     /// For whoever looks at who may read them.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         let both = [&self.es256, &self.rs256];
-        both.into_iter().flatten().map(Path::new)
-    }
-}
-
-impl KeyFile {
-    fn read(path: &str, algorithm: Algorithm) -> Result<Self, String> {
-        Ok(Self {
-            keys: keys_in(path, algorithm)?,
-            path: path.to_owned(),
-        })
+        both.into_iter().flatten().map(PathBuf::as_path)
     }
 }
 
 /// Says what is right instead.
-fn keys_in(path: &str, algorithm: Algorithm) -> Result<Vec<Arc<SigningKey>>, String> {
+fn keys_in(path: &Path, algorithm: Algorithm) -> Result<Vec<Arc<SigningKey>>, String> {
     let right = |wrong: &dyn Display| {
         format!("the path of a file of private keys, PKCS#8 in PEM ({wrong})")
     };
-    let pem = Zeroizing::new(read_file(Path::new(path)).map_err(|error| right(&error))?);
+    let pem = Zeroizing::new(read_file(path).map_err(|error| right(&error))?);
     let mut keys = Vec::new();
     for (key, number) in PrivateKeyDer::pem_slice_iter(pem.as_bytes()).zip(1..) {
         let key = key.map_err(|error| right(&error))?;

@@ -125,6 +125,7 @@ actions! {
     Registered = "registered",
     LoggedIn = "logged_in",
     LoggedOut = "logged_out",
+    JwtExchanged = "jwt_exchanged",
     SessionRevoked = "session_revoked",
     OtherSessionsRevoked = "other_sessions_revoked",
     AllSessionsRevoked = "all_sessions_revoked",
@@ -145,6 +146,7 @@ actions! {
     SetUp = "set_up",
     AttemptsCleared = "attempts_cleared",
     LoginFailed = "login_failed",
+    ExchangeFailed = "exchange_failed",
     PasswordCheckFailed = "password_check_failed",
     Throttled = "throttled",
     AccessDenied = "access_denied",
@@ -166,12 +168,14 @@ impl Action {
     pub const fn outcome(self) -> Outcome {
         match self {
             Self::LoginFailed
+            | Self::ExchangeFailed
             | Self::PasswordCheckFailed
             | Self::Throttled
             | Self::AccessDenied => Outcome::Failure,
             Self::Registered
             | Self::LoggedIn
             | Self::LoggedOut
+            | Self::JwtExchanged
             | Self::SessionRevoked
             | Self::OtherSessionsRevoked
             | Self::AllSessionsRevoked

@@ -11,6 +11,7 @@ pub mod credential;
 pub mod device;
 pub mod digest;
 pub mod email;
+pub mod exchange;
 pub mod finding;
 pub mod id;
 pub mod instance;

@@ -34,16 +34,19 @@ impl Timestamp {
     /// If `text` is not RFC 3339, or a time that cannot be written in it in UTC.
     pub fn parse(text: &str) -> Result<Self, InvalidTime> {
         let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTime)?;
-        if (0..=LAST_SECOND).contains(&moment.unix_timestamp()) {
-            Ok(moment.into())
-        } else {
-            Err(InvalidTime)
-        }
+        let time = Self::from(moment);
+        time.is_writable().then_some(time).ok_or(InvalidTime)
     }
 
     #[must_use]
     pub const fn as_millis(self) -> i64 {
         self.0
+    }
+
+    /// Whether it can be written in RFC 3339, and stored.
+    #[must_use]
+    pub fn is_writable(self) -> bool {
+        (0..=LAST_SECOND).contains(&self.0.div_euclid(1000))
     }
 
     /// How far this lies outside of two times at least: how wrong a clock is that has

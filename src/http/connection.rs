@@ -58,6 +58,8 @@ struct Counts {
     /// With their bodies.
     whole: Cell<u64>,
     answered: Cell<u64>,
+    /// The last of them is answered for as long as the service lasts.
+    streams: Cell<bool>,
 }
 
 /// A request that is not answered yet.
@@ -68,6 +70,12 @@ impl Requests {
     pub(super) fn begin(&self) -> UnderWay {
         self.0.begun.set(self.0.begun.get() + 1);
         UnderWay(self.clone())
+    }
+
+    /// The answer is a stream, which ends with the service.
+    pub(super) fn begin_stream(&self) -> UnderWay {
+        self.0.streams.set(true);
+        self.begin()
     }
 }
 
@@ -168,7 +176,12 @@ impl Connection {
         self.open.closes.as_mut().poll(context).is_ready()
     }
 
+    /// Of a stream that is to end, nobody waits for the rest.
     fn stalls(&mut self, context: &mut Context<'_>) -> bool {
+        let Requests(counts) = &self.requests;
+        if counts.streams.get() && self.open.ending.is_announced() {
+            return true;
+        }
         let stall = self
             .stall
             .get_or_insert_with(|| Box::pin(sleep(TAKING_TIMEOUT)));

@@ -79,6 +79,11 @@ kinds! {
         "The request carries no credential of a service, or one that is not known.",
         "Send Authorization: Bearer with one of revocations.credentials. Sessions, of whoever it may be, are none."
     }
+    InvalidToken {
+        UNAUTHORIZED, "invalid_token", "Invalid token",
+        "The JWT is not exchanged for a session.",
+        "The answer is the same whether the JWT is malformed, expired, meant for somebody else, signed with another key, used before, or names nobody who may log in. The service's log says which, at the level debug, and the audit log if the JWT was genuine. Each is exchanged once: ask with a new one, or log in. Unlike unauthenticated, it says nothing about the session that the request came with, which goes on."
+    }
     Forbidden {
         FORBIDDEN, "forbidden", "Forbidden",
         "You may not do that.",

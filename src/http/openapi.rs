@@ -20,8 +20,9 @@ use super::api::admin::{
     revoke_user_sessions, set_role, unlock_user,
 };
 use super::api::{
-    change_password, delete_account, health, jwks, list_revocations, list_sessions, login, logout,
-    redeem_password, register, revoke_session, revoke_sessions, update_account, whoami,
+    change_password, delete_account, exchange, health, jwks, list_revocations, list_sessions,
+    login, logout, redeem_password, register, revoke_session, revoke_sessions, update_account,
+    whoami,
 };
 use super::authz::{auth_request, ext_authz, forward_auth};
 use super::effect::PendingBody;
@@ -54,6 +55,7 @@ pub fn openapi() -> OpenApi {
     paths(
         register::register_user,
         login::create_session,
+        exchange::exchange_jwt,
         logout::delete_current_session,
         whoami::get_current_session,
         list_sessions::list_sessions,
@@ -141,6 +143,7 @@ impl Modify for OpenSets {
 const ENDING: &[&str] = &[
     "register_user",
     "create_session",
+    "exchange_jwt",
     "delete_current_session",
     "revoke_sessions",
     "revoke_session",

@@ -164,6 +164,7 @@ impl From<accounts::Error> for Problem {
         use accounts::Error as E;
         let kind = match error {
             E::InvalidCredentials => Kind::InvalidCredentials,
+            E::InvalidToken => Kind::InvalidToken,
             E::WrongPassword => Kind::WrongPassword,
             E::EmailTaken => Kind::EmailTaken,
             E::RegistrationClosed => Kind::RegistrationClosed,

@@ -241,13 +241,13 @@ impl<'a> From<&'a Record> for IdentityBody<'a> {
     }
 }
 
-/// The same, and what was asked for besides.
+/// Who somebody is, by which session, and the JWT that was asked for.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Whoami)]
 pub(super) struct WhoamiBody<'a> {
     user: UserView<'a>,
     session: SessionView<'a>,
-    /// A JWT; with `tokenize_as` only.
+    /// With `tokenize_as` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, example = "eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6IkpXVCJ9.e30.c2ln")]
     tokenized: Option<&'a str>,

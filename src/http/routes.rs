@@ -15,8 +15,9 @@ use super::api::admin::{
     unlock_user,
 };
 use super::api::{
-    change_password, delete_account, health, jwks, list_revocations, list_sessions, login, logout,
-    redeem_password, register, revoke_session, revoke_sessions, update_account, whoami,
+    change_password, delete_account, exchange, health, jwks, list_revocations, list_sessions,
+    login, logout, redeem_password, register, revoke_session, revoke_sessions, update_account,
+    whoami,
 };
 use super::authz::{auth_request, ext_authz, forward_auth};
 use super::carrier::carry;
@@ -50,6 +51,7 @@ impl Services {
            .service(check(self, "/api/authz/ext-authz/{path:.*}", any(ext_authz::check_ext_authz)))
            .service(carried(self, "/api/register", Deadline::HASHING, [ending(post(register::register_user))]))
            .service(carried(self, "/api/login", Deadline::HASHING, [ending(post(login::create_session))]))
+           .service(carried(self, "/api/sessions/exchange", Deadline::USUAL, [ending(post(exchange::exchange_jwt))]))
            .service(carried(self, "/api/logout", Deadline::USUAL, [ending(post(logout::delete_current_session))]))
            .service(plain(self, "/api/sessions", Deadline::USUAL, [gated(get(list_sessions::list_sessions)), gated(ending(delete(revoke_sessions::revoke_sessions)))]))
            .service(plain(self, "/api/sessions/{id}", Deadline::USUAL, [gated(ending(delete(revoke_session::revoke_session)))]))

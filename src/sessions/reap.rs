@@ -1,5 +1,6 @@
-//! Removes from the ledger what is over: sessions, links, attempts, old events. One
-//! instance does it, once a minute. Nothing but lists that end sooner depends on it.
+//! Removes from the ledger what is over: sessions, links, attempts, exchanged JWTs, old
+//! events. One instance does it, once a minute. Nothing but lists that end sooner depends
+//! on it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,6 +35,7 @@ impl Sessions {
                 report(self.reap_events(now).await, "old events");
                 report(self.ledger.delete_expired_links(now).await, "expired links");
                 report(self.reap_attempts(now).await, "old attempts");
+                report(self.reap_jwts(now).await, "expired JWTs");
                 report(self.ledger.forget_struck_off().await, "lost instances");
             }
             Ok(false) => {}
@@ -56,6 +58,11 @@ impl Sessions {
 
     async fn reap_attempts(&self, now: Timestamp) -> Result<(), Unavailable> {
         while self.ledger.delete_expired_attempts(now, BATCH).await? >= BATCH.into() {}
+        Ok(())
+    }
+
+    async fn reap_jwts(&self, now: Timestamp) -> Result<(), Unavailable> {
+        while self.ledger.delete_expired_jwts(now, BATCH).await? >= BATCH.into() {}
         Ok(())
     }
 

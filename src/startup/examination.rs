@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,8 +58,9 @@ fn private_files(settings: &Settings) -> Finding {
         database.file(),
         settings.secrets.file.clone(),
     ];
+    let files = files.iter().flatten().map(PathBuf::as_path);
     let (mut open, mut mend) = (Vec::new(), Vec::new());
-    for path in files.iter().flatten() {
+    for path in files.chain(settings.tokens.files.paths()) {
         if let Some(others) = others_with_access(path) {
             open.push(path.display().to_string());
             mend.push(format!("chmod {others}= {}", path.display()));

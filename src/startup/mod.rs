@@ -404,6 +404,7 @@ async fn assemble(
         hasher,
         settings.throttle,
         settings.registration.enabled,
+        settings.exchange.clone(),
     );
     Ok(Operator {
         accounts: Arc::new(accounts),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, de};
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
+use uuid::Uuid;
 
 use super::knowledge::{Broken, Knowledge, Position};
 use super::sse::Events;
@@ -137,9 +138,7 @@ fn rfc_3339<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
 }
 
 fn hexadecimal<'de, D: Deserializer<'de>>(from: D) -> Result<Mark, D::Error> {
-    let text = String::deserialize(from)?;
-    let bits = u128::from_str_radix(&text, 16).map_err(de::Error::custom)?;
-    Ok(Mark(bits.to_be_bytes()))
+    Uuid::deserialize(from).map(|mark| Mark(mark.into_bytes()))
 }
 
 impl From<Written> for Entry {
@@ -247,8 +246,7 @@ impl Follower {
             .header("authorization", &self.credential.0);
         let position = self.shared()?.knowledge().position();
         if let Position::After(Head { number, mark }) = position {
-            let mark = u128::from_be_bytes(mark.0);
-            request = request.header("last-event-id", format!("{number}-{mark:032x}"));
+            request = request.header("last-event-id", format!("{number}-{mark}"));
         }
         let answer = request.call()?;
         match answer.status() {

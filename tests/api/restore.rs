@@ -156,3 +156,44 @@ async fn everyones_end_outlives_a_restore() {
     is_accepted_again(&mut again).await;
     ada.whoami().await.assert_refused();
 }
+
+#[tokio::test]
+async fn who_follows_a_log_that_was_set_back_is_told_to_begin_again() {
+    let app = TestApp::spawn(Scaled).await;
+    let service = app.service();
+    let mut ada = app.registered("ada@example.com").await;
+    let mut lost = app.logged_in("ada@example.com").await;
+    let lost_id = lost.session_id().await;
+    let mut ledger = Ledger::of(&app).await;
+    ledger.back_up().await;
+    is_accepted_again(&mut ada).await;
+    let mut stream = service.stream(None).await;
+    assert_eq!(lost.log_out().await.status, 204);
+    let ended = stream.next_of("entry").await;
+    let position = ended.id.unwrap();
+    ledger.restore().await;
+
+    let closed = tokio::time::timeout(RECOVERY, stream.ends()).await;
+    closed.expect("nobody knows what to believe");
+    // Meanwhile, there may be no answer.
+    within(RECOVERY, "it is told", async || {
+        let answer = service.ask(&format!("?after={position}")).await;
+        assert!(matches!(answer.status, 410 | 503), "{}", answer.text);
+        answer.status == 410
+    })
+    .await;
+    let answer = service.try_stream(Some(&position)).await.err();
+    assert!(matches!(answer.unwrap().status, 410 | 503));
+    let mut again = None;
+    within(RECOVERY, "a stream begins again", async || {
+        again = service.try_stream(None).await.ok();
+        again.is_some()
+    })
+    .await;
+    // Ended again, by another entry.
+    let entry = again.unwrap().next_of("entry").await;
+    assert_eq!(entry.data["session"], lost_id);
+    assert_ne!(entry.id.as_ref(), Some(&position));
+    let answer = service.try_stream(Some(&position)).await.err();
+    answer.unwrap().assert_problem(410, "unknown_position");
+}

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use gatelodge::sessions::Clock;
 use gatelodge::startup::generate_key;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
@@ -14,6 +15,7 @@ use super::instance::Instance;
 use super::prometheus::Prometheus;
 use crate::support::app::{ADMIN, PASSWORD, TestDatabase};
 use crate::support::browser::Browser;
+use crate::support::foreign::{BY_SECRET, Key, claims};
 use crate::support::program::command;
 use crate::support::proxy::FaultProxy;
 use crate::support::servers::{REDIS, connection_to};
@@ -53,7 +55,8 @@ impl Scene {
                 .env("GATELODGE_PASSWORD__BCRYPT_COST", "8")
                 .env("GATELODGE_PASSWORD__HASH_CONCURRENCY", "1")
                 .env("GATELODGE_PASSWORD__HASH_QUEUE", "2")
-                .env("GATELODGE_THROTTLE__MAX_ATTEMPTS", "3");
+                .env("GATELODGE_THROTTLE__MAX_ATTEMPTS", "3")
+                .envs(BY_SECRET);
             Instance::start(command)
         };
         let (one, other) = (instance(&database.url), instance(&proxied));
@@ -233,6 +236,26 @@ impl Scene {
         .await;
     }
 
+    async fn exchanged_jwts_are_counted_by_what_came_of_them(&self) {
+        let one = &self.one;
+        let series = |outcome| format!("gatelodge_exchanges_total{{outcome=\"{outcome}\"}}");
+        let jwt = |email| Key::secret().signed(claims(&Clock::new(), email));
+        let bobs = jwt("bob@example.com");
+        for (outcome, jwt, status) in [
+            ("success", &*bobs, 200),
+            ("used", &*bobs, 401),
+            ("invalid", "nonsense", 401),
+            ("unknown_account", &*jwt("nobody@example.com"), 401),
+            ("locked", &*jwt("carol@example.com"), 401),
+        ] {
+            one.counts(&series(outcome), async || {
+                let answer = one.program.browser().exchange(jwt).await;
+                assert_eq!(answer.status, status, "{}", answer.text);
+            })
+            .await;
+        }
+    }
+
     async fn revocations_are_counted_and_timed_where_they_arrive(&self) {
         let (one, other) = (&self.one, &self.other);
         let series = |kind| format!("gatelodge_revocations_total{{kind=\"{kind}\"}}");
@@ -336,6 +359,7 @@ impl Scene {
             "gatelodge_checks_total{source=\"ledger\",outcome=\"unavailable\"}",
             "gatelodge_store_errors_total{store=\"ledger\",failure=\"connection\"}",
             "gatelodge_logins_total{outcome=\"unavailable\"}",
+            "gatelodge_exchanges_total{outcome=\"unavailable\"}",
             "gatelodge_http_requests_total{route=\"/api/login\",method=\"POST\",status=\"5xx\"}",
         ];
         other
@@ -351,6 +375,8 @@ impl Scene {
                 let mut browser = other.program.browser();
                 let refused = browser.log_in("ada@example.com", PASSWORD).await;
                 assert_eq!(refused.status, 503);
+                let jwt = Key::secret().signed(claims(&Clock::new(), "ada@example.com"));
+                assert_eq!(browser.exchange(&jwt).await.status, 503);
             })
             .await;
         let told = other.scrape().await;
@@ -429,6 +455,9 @@ async fn whatever_happens_is_counted_and_the_dashboard_and_the_alerts_know_it() 
     let scene = Scene::begin(folder.path()).await;
     scene.checks_are_counted_by_who_decides_them().await;
     scene.log_ins_are_counted_by_what_came_of_them().await;
+    scene
+        .exchanged_jwts_are_counted_by_what_came_of_them()
+        .await;
     scene
         .revocations_are_counted_and_timed_where_they_arrive()
         .await;

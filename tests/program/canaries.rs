@@ -12,10 +12,13 @@ use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use futures_util::StreamExt as _;
+use gatelodge::sessions::Clock;
 use gatelodge::startup::generate_key;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE};
 use reqwest::{Method, RequestBuilder};
+use ring::hkdf;
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -23,8 +26,24 @@ use super::{Program, command};
 use crate::support::Stack::{self, Embedded, Scaled};
 use crate::support::browser::COOKIE_NAME;
 use crate::support::collector::Collector;
+use crate::support::foreign::{BY_SECRET, Key, SECRET, claims};
+use crate::support::jwt::private_key;
 use crate::support::servers::{OwnPostgres, OwnRedis, connection_to};
 use crate::support::{Answer, Browser, eventually};
+
+const TEMPLATES: &str = r#"
+[tokens]
+es256_keys_file = "es256.pem"
+
+[[tokens.templates]]
+name = "derived"
+audience = "orders"
+
+[[tokens.templates]]
+name = "own"
+audience = "orders"
+algorithm = "ES256"
+"#;
 
 /// What must be found, or the search finds nothing at all.
 const PLANTED: &str = "planted@example.com";
@@ -60,6 +79,31 @@ impl Canaries {
         for part in [&secret[..32], &secret[..16], &secret[16..32]] {
             self.secret(name, part);
         }
+    }
+
+    /// A key of the ring, and the private key of JWTs that is derived from it (RFC 5869),
+    /// of which the public half is given back.
+    fn key(&mut self, key: &str) -> String {
+        let bytes = STANDARD.decode(key).unwrap();
+        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"gatelodge").extract(&bytes);
+        let mut seed = [0; 32];
+        let derived = root.expand(&[b"jwt"], hkdf::HKDF_SHA256).unwrap();
+        derived.fill(&mut seed).unwrap();
+        self.secret("the key", key.as_bytes());
+        self.secret("the key", &bytes);
+        self.secret("the key of JWTs", &seed);
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
+        URL_SAFE_NO_PAD.encode(pair.public_key())
+    }
+
+    /// A private key on the curve P-256 (RFC 5915, 3).
+    fn pem(&mut self, pem: &str) {
+        let lines: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        let der = STANDARD.decode(lines).unwrap();
+        let before = [2, 1, 1, 4, 32];
+        let at = der.windows(5).position(|window| window == before).unwrap() + 5;
+        self.secret("the key of a file", &der[at..at + 32]);
+        self.secret("the key of a file", &der);
     }
 
     fn search(&self) -> Search<'_> {
@@ -207,6 +251,17 @@ impl Recorder {
         self.send(browser, form).await
     }
 
+    /// What the last answer is there to give, which may stand in that answer alone.
+    fn minted(&mut self, jwt: &str) {
+        let (_, answer) = self.answers.last_mut().unwrap();
+        let text = String::from_utf8(answer.clone()).unwrap();
+        *answer = text.replace(jwt, "").into_bytes();
+        let (_, signature) = jwt.rsplit_once('.').unwrap();
+        self.canaries.secret("a JWT", jwt.as_bytes());
+        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        self.canaries.secret("a JWT's signature", &signature);
+    }
+
     /// The token in a link that the last answer is there to give; it is a canary now,
     /// and may stand in that answer alone.
     fn link(&mut self) -> String {
@@ -235,6 +290,7 @@ struct Stores {
     postgres: OwnPostgres,
     redis: OwnRedis,
     redis_password: String,
+    key: String,
 }
 
 struct Scene {
@@ -251,12 +307,14 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let mut canaries = Canaries::default();
         let admin_password = canaries.password("the first administrator's password");
+        canaries.secret("the old system's secret", SECRET.as_bytes());
         let collector = Collector::start();
         let mut command = command(folder.path());
         command
             .env("GATELODGE_LOG__LEVEL", level)
             .env("GATELODGE_TRACES__ENDPOINT", &collector.endpoint)
             .env("GATELODGE_SERVER__TRUSTED_PROXIES", "127.0.0.1")
+            .envs(BY_SECRET)
             .env("GATELODGE_BOOTSTRAP_ADMIN_EMAIL", PLANTED)
             .env("GATELODGE_BOOTSTRAP_ADMIN_PASSWORD", &admin_password);
         let stores = match stack {
@@ -271,28 +329,33 @@ impl Scene {
                     });
                 redis.require_password(&redis_password).await;
                 let key = generate_key();
-                canaries.secret("the key", key.as_bytes());
-                canaries.secret("the key", &STANDARD.decode(&key).unwrap());
                 let database = postgres
                     .url()
                     .replace('@', &format!(":{database_password}@"));
                 command
                     .env("DATABASE_URL", database)
                     .env("REDIS_URL", redis.url_with(&redis_password))
-                    .env("GATELODGE_SECRETS__KEYS", key);
+                    .env("GATELODGE_SECRETS__KEYS", &key);
                 Some(Stores {
+                    key,
                     postgres,
                     redis,
                     redis_password,
                 })
             }
         };
+        let pem = private_key("ES256");
+        canaries.pem(&pem);
+        fs::write(folder.path().join("es256.pem"), pem).unwrap();
+        fs::write(folder.path().join("gatelodge.toml"), TEMPLATES).unwrap();
         let program = Program::run(command);
-        if stack == Embedded {
-            let key = fs::read_to_string(folder.path().join("data/gatelodge.key")).unwrap();
-            canaries.secret("the key", key.trim().as_bytes());
-            canaries.secret("the key", &STANDARD.decode(key.trim()).unwrap());
-        }
+        let key = match &stores {
+            Some(stores) => stores.key.clone(),
+            None => fs::read_to_string(folder.path().join("data/gatelodge.key")).unwrap(),
+        };
+        let public = canaries.key(key.trim());
+        let published = program.browser().get("/.well-known/jwks.json").await;
+        assert!(published.text.contains(&public), "{}", published.text);
         Self {
             folder,
             collector,
@@ -429,8 +492,14 @@ impl People {
             "/health/ready",
             "/health/alive",
             "/openapi.json",
+            "/.well-known/jwks.json",
         ] {
             to.get(ada, path).await;
+        }
+        for template in ["derived", "own"] {
+            let path = format!("/api/sessions/whoami?tokenize_as={template}");
+            let answer = to.get(ada, &path).await.json();
+            to.minted(answer["tokenized"].as_str().unwrap());
         }
         let changed = json!({ "current_password": self.first, "new_password": self.second });
         assert_eq!(to.post(ada, "/api/password", &changed).await.status, 204);
@@ -458,6 +527,26 @@ impl People {
         let answer = to.submit(&mut visitor, "/login", &log_in).await;
         assert_eq!(answer.status, 303);
         to.submit(&mut visitor, "/logout", &[]).await;
+    }
+
+    /// What a user does who has a JWT of the old system: right, used, and wrong.
+    async fn come_over(&self, to: &mut Recorder) {
+        let key = Key::secret();
+        let jwt = key.signed(claims(&Clock::new(), "countess@example.com"));
+        let nobodys = key.signed(claims(&Clock::new(), "nobody@example.com"));
+        let wrong = Key::Secret(b"another".to_vec()).signed(claims(&Clock::new(), PLANTED));
+        for (jwt, status) in [(&jwt, 200), (&jwt, 401), (&nobodys, 401), (&wrong, 401)] {
+            let (_, signature) = jwt.rsplit_once('.').unwrap();
+            for secret in [jwt, signature] {
+                to.canaries.secret("a JWT", secret.as_bytes());
+            }
+            let body = json!({ "jwt": jwt });
+            let path = "/api/sessions/exchange";
+            let answer = to.post(&mut self.stranger(), path, &body).await;
+            assert_eq!(answer.status, status);
+            let misplaced = json!({ jwt: true, "jwt": [jwt], "remember_me": jwt });
+            to.post(&mut self.stranger(), path, &misplaced).await;
+        }
     }
 
     /// What an administrator does, and what becomes of the links.
@@ -623,13 +712,16 @@ fn random_byte() -> u8 {
     uuid::Uuid::new_v4().into_bytes()[0]
 }
 
-/// All that is in a folder, but the file that is there to hold the key.
+/// All that is in a folder, but the files that are there to hold the keys.
 fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             files(&path, found);
-        } else if path.file_name().is_some_and(|name| name != "gatelodge.key") {
+        } else if path
+            .file_name()
+            .is_some_and(|name| name != "gatelodge.key" && name != "es256.pem")
+        {
             // What the server has removed meanwhile is no place any more.
             if let Ok(bytes) = fs::read(&path) {
                 found.push((path.display().to_string(), bytes));
@@ -661,6 +753,7 @@ async fn no_secret_is_in_a_log_an_answer_or_a_store(#[case] stack: Stack, #[case
     let to = &mut scene.recorder;
     people.err(to).await;
     people.use_the_account(to).await;
+    people.come_over(to).await;
     people.administer(to).await;
     people.lose_secrets(to).await;
     people.try_everything(to).await;

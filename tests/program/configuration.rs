@@ -6,6 +6,7 @@ use gatelodge::startup::generate_key;
 
 use super::{command, outcome, run};
 use crate::support::certificates::Authority;
+use crate::support::jwt::private_key;
 
 #[test]
 fn a_file_that_cannot_be_read_is_not_shown() {
@@ -312,6 +313,97 @@ fn origins_of_cors_are_exact() {
     }
 }
 
+#[test]
+fn the_system_that_is_left_is_described_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let secret = "hunter2 hunter2 hunter2 hunter2!";
+    let set = r#"{"keys":[{"kty":"oct","k":"aHVudGVyMiBodW50ZXIyIGh1bnRlcjIgaHVudGVyMiE"}]}"#;
+    let (set, secret_file) = (file("set.json", set), file("secret", secret));
+    let useless =
+        r#"{"keys":[{"kty":"oct","k":"aHVudGVyMg"},{"kty":"RSA","n":"aHVudGVyMg","e":"AQAB"}]}"#;
+    let (useless, no_set) = (file("useless.json", useless), file("no.json", "hunter2"));
+    let issuer = ("ISSUER", "https://old.example.com");
+    let audience = ("AUDIENCE", "shop");
+    let check = |settings: &[(&str, &str)]| {
+        let mut check = command(folder.path());
+        for (name, value) in settings {
+            check.env(format!("GATELODGE_EXCHANGE__{name}"), value);
+        }
+        let error = outcome(check.args(["config", "check"])).stderr;
+        let error = String::from_utf8(error).unwrap();
+        assert!(
+            !error.contains("hunter2") && !error.contains("aHVudGVyMg"),
+            "{error}"
+        );
+        error
+    };
+    for right in [
+        vec![],
+        vec![("USER_CLAIM", "email")],
+        vec![issuer, audience, ("SECRET", secret)],
+        vec![issuer, audience, ("SECRET_FILE", &secret_file)],
+        vec![issuer, audience, ("JWKS_FILE", &set), ("USER_CLAIM", "uid")],
+    ] {
+        assert_eq!(check(&right), "");
+    }
+    for (wrong, mistakes) in [
+        (
+            vec![issuer],
+            vec![
+                "exchange.audience is missing; exchange.issuer is set",
+                "exchange.secret is missing, or exchange.jwks_file; exchange.issuer is set",
+            ],
+        ),
+        (
+            vec![audience],
+            vec!["exchange.issuer is missing; exchange.audience is set"],
+        ),
+        (
+            vec![("SECRET_FILE", &secret_file)],
+            vec!["exchange.issuer is missing; exchange.secret is set"],
+        ),
+        (
+            vec![issuer, audience, ("SECRET", secret), ("JWKS_FILE", &set)],
+            vec!["exchange.secret and exchange.jwks_file are both set; leave one out"],
+        ),
+        (
+            vec![issuer, audience, ("SECRET", &secret[1..])],
+            vec!["exchange.secret is not usable; it takes 32 bytes at least (RFC 7518, 3.2)"],
+        ),
+        (
+            vec![issuer, audience, ("JWKS_FILE", "missing.json")],
+            vec!["exchange.jwks_file is \"missing.json\"; it takes the path of a JWK Set"],
+        ),
+        (
+            vec![issuer, audience, ("JWKS_FILE", &no_set)],
+            vec!["HS256 (this is none)"],
+        ),
+        (
+            vec![issuer, audience, ("JWKS_FILE", &useless)],
+            vec!["HS256 (there is none in this one)"],
+        ),
+        (
+            vec![
+                ("ISSUER", "https://old\u{200b}.example.com"),
+                audience,
+                ("JWKS_FILE", &set),
+            ],
+            vec!["it takes text on one line, exactly as in the JWT"],
+        ),
+    ] {
+        let error = check(&wrong);
+        for mistake in &mistakes {
+            assert!(error.contains(mistake), "{mistake}\n{error}");
+        }
+        assert_eq!(error.matches("\n  ").count(), mistakes.len(), "{error}");
+    }
+}
+
 /// After a change that is meant, `gatelodge config env > .env.example`, and likewise each
 /// of the others into its file.
 #[test]
@@ -467,4 +559,64 @@ fn env_example_can_be_used_as_it_is() {
     let error = String::from_utf8_lossy(&migrated.stderr);
     assert!(migrated.status.success(), "{error}");
     assert!(folder.path().join("data/gatelodge.db").exists());
+}
+
+#[test]
+fn mistakes_in_templates_of_jwts_are_told_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name| folder.path().join(name);
+    let check = |file: &str| {
+        std::fs::write(path("gatelodge.toml"), file).unwrap();
+        let output = run(folder.path(), &["config", "check"]);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let [es256, rs256] = ["ES256", "RS256"].map(private_key);
+    std::fs::write(path("es256.pem"), &es256).unwrap();
+    std::fs::write(path("rs256.pem"), &rs256).unwrap();
+    std::fs::write(path("none.pem"), "nothing").unwrap();
+    let files = "[tokens]\nes256_keys_file = \"es256.pem\"\nrs256_keys_file = \"rs256.pem\"\n";
+    let template = |rest: &str| format!("[[tokens.templates]]\naudience = \"a\"\n{rest}\n");
+    let right = template(
+        "name = \"a-1\"\nlifetime = \"15m\"\nalgorithm = \"RS256\"\nclaims = [\"name\", \"auth_time\"]",
+    );
+    let other = template("name = \"b_2\"\nalgorithm = \"ES256\"");
+    assert_eq!(check(&format!("{files}{right}{other}")), "");
+
+    let twice = template("name = \"a\"");
+    let bare = "[[tokens.templates]]\nclaims = [\"sub\"]\nroles = [\"admin\"]\n";
+    let wrong = template("name = \"A\"\nlifetime = \"16m\"\nalgorithm = \"HS256\"");
+    let short = template("name = \"c\"\nlifetime = \"9s\"");
+    let told = check(&format!(
+        "[tokens]\nissuer = \"a b\"\n{twice}{twice}{bare}{wrong}{short}{right}{other}"
+    ));
+    for mistake in [
+        "tokens.issuer is \"a b\"; it takes a URL such as",
+        "tokens.templates has two of the name \"a\"",
+        "tokens.templates 3: name is missing; it takes a word of 1 to 32",
+        "tokens.templates 3: audience is missing; it takes a URL",
+        "tokens.templates 3: claims is \"sub\"; it takes email, name or auth_time",
+        "tokens.templates 3: roles is not a key",
+        "tokens.templates 4: name is \"A\"; it takes a word of 1 to 32 lower-case letters",
+        "tokens.templates 4: lifetime is \"16m\"; it takes a duration from 10s to 15m",
+        "tokens.templates 4: algorithm is \"HS256\"; it takes EdDSA, ES256 or RS256",
+        "tokens.templates 5: lifetime is \"9s\"; it takes a duration from 10s to 15m",
+        "tokens.templates has \"a-1\", whose algorithm is RS256: set tokens.rs256_keys_file",
+        "tokens.templates has \"b_2\", whose algorithm is ES256: set tokens.es256_keys_file",
+    ] {
+        assert!(told.contains(mistake), "{mistake}\n{told}");
+    }
+    let takes = "it takes the path of a file of private keys, PKCS#8 in PEM";
+    let told = check(&format!(
+        "[tokens]\nes256_keys_file = \"rs256.pem\"\nrs256_keys_file = \"none.pem\"\n{right}{other}"
+    ));
+    for mistake in [
+        format!(
+            "tokens.es256_keys_file is \"rs256.pem\"; {takes} (key 1 must be a private key on the \
+             curve P-256)"
+        ),
+        format!("tokens.rs256_keys_file is \"none.pem\"; {takes} (there is none in this one)"),
+    ] {
+        assert!(told.contains(&mistake), "{mistake}\n{told}");
+    }
+    assert!(!told.contains("tokens.templates"), "{told}");
 }

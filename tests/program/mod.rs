@@ -10,6 +10,7 @@ mod keys;
 mod logs;
 mod serve;
 mod terminal;
+mod tokens;
 mod traces;
 
 use std::io::Write as _;

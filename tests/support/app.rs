@@ -9,11 +9,12 @@ use gatelodge::config::Settings;
 use gatelodge::sessions::Clock;
 use gatelodge::startup::{Handle, Stop, generate_key};
 use gatelodge::store::ledger::Ledger;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::browser::Browser;
+use super::feed::{CREDENTIAL, Service};
 use super::servers::{POSTGRES, REDIS, connection_to};
 
 /// The two ways to run.
@@ -65,6 +66,7 @@ impl TestApp {
                 ("GATELODGE_DATABASE__MAX_CONNECTIONS", "5"),
                 ("GATELODGE_BOOTSTRAP_ADMIN_EMAIL", ADMIN),
                 ("GATELODGE_BOOTSTRAP_ADMIN_PASSWORD", PASSWORD),
+                ("GATELODGE_REVOCATIONS__CREDENTIALS", CREDENTIAL),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
@@ -134,7 +136,17 @@ impl TestApp {
 
     /// Ends this instance as SIGINT does, and waits until it has ended.
     pub async fn stop(&mut self) {
-        self.handle.stop(Stop::Finish);
+        self.tell(Stop::Finish);
+        self.ended().await;
+    }
+
+    /// Tells this instance to end, in that way.
+    pub fn tell(&self, stop: Stop) {
+        self.handle.stop(stop);
+    }
+
+    /// Waits until this instance has ended.
+    pub async fn ended(&mut self) {
         let ended = (&mut self.runs).await.expect("no panic");
         ended.expect("it stops");
     }
@@ -202,6 +214,32 @@ impl TestApp {
     /// A browser that knows this instance, and has no cookie.
     pub fn browser(&self) -> Browser {
         Browser::new(self.address)
+    }
+
+    /// A service that hears of revocations from this instance.
+    pub fn service(&self) -> Service {
+        Service::of(self.address)
+    }
+
+    /// Does something to the ledger, behind the service's back.
+    pub async fn change_ledger(&self, statement: &'static str) {
+        let url = self.database_url();
+        if url.starts_with("sqlite:") {
+            let ledger = SqliteConnection::connect(url).await;
+            let mut ledger = ledger.expect("a database");
+            sqlx::raw_sql(statement)
+                .execute(&mut ledger)
+                .await
+                .map(drop)
+        } else {
+            let ledger = PgConnection::connect(url).await;
+            let mut ledger = ledger.expect("PostgreSQL answers");
+            sqlx::raw_sql(statement)
+                .execute(&mut ledger)
+                .await
+                .map(drop)
+        }
+        .expect("it is done");
     }
 
     /// A browser logged in as a user just registered.

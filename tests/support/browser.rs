@@ -61,11 +61,12 @@ impl Answer {
         assert_eq!(problem["code"], code);
         assert_eq!(problem["type"], format!("/problems/{code}"));
         assert!(problem["title"].is_string() && problem["detail"].is_string());
-        let authenticate = self.header("www-authenticate");
-        assert_eq!(
-            authenticate,
-            (status == 401).then_some("Cookie realm=\"gatelodge\"")
-        );
+        let challenge = match (status, code) {
+            (401, "unknown_service") => Some("Bearer realm=\"gatelodge\""),
+            (401, _) => Some("Cookie realm=\"gatelodge\""),
+            _ => None,
+        };
+        assert_eq!(self.header("www-authenticate"), challenge);
         let must_say_when = status == 503 || status == 429;
         assert_eq!(self.header("retry-after").is_some(), must_say_when);
         assert_eq!(
@@ -210,6 +211,12 @@ impl Browser {
 
     pub async fn log_out(&mut self) -> Answer {
         self.send(self.request(Method::POST, "/api/logout")).await
+    }
+
+    /// Logs in with another system's JWT.
+    pub async fn exchange(&mut self, jwt: &str) -> Answer {
+        self.post("/api/sessions/exchange", &json!({ "jwt": jwt }))
+            .await
     }
 
     pub async fn whoami(&mut self) -> Answer {

@@ -1,52 +1,39 @@
-//! `examples/websocket.rs`, as a process of its own.
+//! `examples/websocket.rs`, and who is connected to it.
 
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use gatelodge::verifier::{Settings, Verifier};
 use reqwest::{Client, RequestBuilder, Upgraded};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use super::scene::{CREDENTIAL, ISSUER, PROMISED, mint_as, spawn};
+use super::scene::{PROMISED, is_ready, mint_as, settings, spawn};
 use crate::support::Stack::Embedded;
 use crate::support::TestApp;
 
-struct Example {
-    child: Child,
-    address: SocketAddr,
-}
+#[path = "../../examples/websocket.rs"]
+#[expect(dead_code, reason = "its main is not run")]
+mod websocket;
+
+struct Example(SocketAddr);
 
 impl Example {
     async fn start(app: &TestApp) -> Self {
-        let program = tokio::task::spawn_blocking(program).await.unwrap();
-        let mut command = Command::new(program);
-        let mut child = command
-            .env_clear()
-            .env("GATELODGE_ADDRESS", format!("http://{}", app.address))
-            .env("GATELODGE_ISSUER", ISSUER)
-            .env("GATELODGE_CREDENTIAL", CREDENTIAL)
-            .env("BIND", "127.0.0.1:0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let output = child.stdout.take().unwrap();
-        let line = tokio::task::spawn_blocking(move || {
-            let mut line = String::new();
-            BufReader::new(output).read_line(&mut line).map(|_| line)
+        let verifier = Verifier::connect(Settings {
+            audience: "notes".to_owned(),
+            ..settings(app.address)
         });
-        let line = line.await.unwrap().unwrap();
-        let (_, address) = line.trim().split_once("http://").unwrap();
-        let address = address.parse().unwrap();
-        Self { child, address }
+        let verifier = verifier.unwrap();
+        is_ready(&verifier).await;
+        let (address, server) = websocket::serve(verifier, "127.0.0.1:0").unwrap();
+        tokio::spawn(server);
+        Self(address)
     }
 
     fn get(&self, path: &str) -> RequestBuilder {
-        Client::new().get(format!("http://{}{path}", self.address))
+        Client::new().get(format!("http://{}{path}", self.0))
     }
 
     fn upgrade(&self, protocols: &str) -> RequestBuilder {
@@ -68,28 +55,6 @@ impl Example {
         assert_eq!(answer.headers()["sec-websocket-protocol"], "bearer");
         Socket(answer.upgrade().await.unwrap())
     }
-}
-
-impl Drop for Example {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// By who builds the tests, in the same way, so that little is left to do.
-fn program() -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    let profile = tests.ancestors().nth(2).unwrap();
-    let mut cargo = Command::new(env!("CARGO"));
-    let done = cargo
-        .args(["build", "--locked", "--quiet", "--example", "websocket"])
-        .arg("--target-dir")
-        .arg(profile.parent().unwrap())
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status();
-    assert!(done.unwrap().success());
-    profile.join("examples/websocket")
 }
 
 /// What a server of WebSockets has sent (RFC 6455, 5.2).

@@ -9,21 +9,14 @@ use gatelodge::startup::generate_key;
 use gatelodge::verifier::{Refused, Settings, Verifier};
 use serde_json::json;
 
+use super::relay::Relay;
 use super::scene::{RECOVERY, mint, settings, spawn_with, verifier};
 use crate::support::Stack::Embedded;
-use crate::support::{Browser, within};
+use crate::support::servers::free_port;
+use crate::support::within;
 
 /// Between two requests for the keys, at least.
 const PAUSE: Duration = Duration::from_secs(10);
-
-async fn asked_for(browser: &mut Browser) -> u64 {
-    let metrics = browser.get("/metrics").await.text;
-    let of_keys = metrics.lines().filter(|line| {
-        line.starts_with("gatelodge_http_requests_total") && line.contains("/.well-known/jwks.json")
-    });
-    let counts = of_keys.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>());
-    counts.map(Result::unwrap).sum()
-}
 
 #[tokio::test]
 async fn a_new_key_is_found_and_no_flood_of_unknown_ones_asks_more_often() {
@@ -33,8 +26,9 @@ async fn a_new_key_is_found_and_no_flood_of_unknown_ones_asks_more_often() {
     std::fs::write(&file, &old).unwrap();
     let keys_file = ("GATELODGE_SECRETS__KEYS_FILE", file.to_str().unwrap());
     let app = spawn_with(Embedded, &[keys_file]).await;
+    let relay = Relay::before(app.address);
     let connected_at = Instant::now();
-    let verifier = verifier(app.address).await;
+    let verifier = verifier(relay.address).await;
     let mut ada = app.registered("ada@example.com").await;
     let before = mint(&mut ada).await;
     assert!(verifier.verify(&before).is_ok());
@@ -60,8 +54,8 @@ async fn a_new_key_is_found_and_no_flood_of_unknown_ones_asks_more_often() {
         verifier.verify(&before).is_ok(),
         "the old one is still there"
     );
-    let most = 1 + connected_at.elapsed().as_secs() / PAUSE.as_secs();
-    let asked = asked_for(&mut app.browser()).await;
+    let most = 1 + connected_at.elapsed().as_millis() / PAUSE.as_millis();
+    let asked = relay.asked_for_keys() as u128;
     assert!((2..=most).contains(&asked), "{asked}, {most}");
 }
 
@@ -73,7 +67,7 @@ fn header(jwt: &str) -> &str {
 async fn before_there_are_keys_nobody_can_tell() {
     let nobody = Settings {
         credential: None,
-        ..settings(([127, 0, 0, 1], crate::support::servers::free_port()).into())
+        ..settings(([127, 0, 0, 1], free_port()).into())
     };
     let verifier = Verifier::connect(nobody).unwrap();
     assert_eq!(verifier.verify("a.b.c").unwrap_err(), Refused::NoKeys);

@@ -5,5 +5,6 @@ mod example;
 mod hostile;
 mod keys;
 mod network;
+mod relay;
 mod scene;
 mod tls;

@@ -11,7 +11,7 @@ use super::scene::{
 use crate::api::restore::Ledger;
 use crate::support::Stack::{Embedded, Scaled};
 use crate::support::proxy::{Mode, NewFlows};
-use crate::support::within;
+use crate::support::{Browser, within};
 
 /// P2: with one fault, a revocation holds by then.
 const LEASE: Duration = Duration::from_secs(5);
@@ -94,7 +94,7 @@ async fn after_the_log_was_set_back_what_was_issued_before_is_refused() {
     let mut bob = app.registered("bob@example.com").await;
     let mut ledger = Ledger::of(&app).await;
     ledger.back_up().await;
-    let is_accepted = async |browser: &mut crate::support::Browser| {
+    let is_accepted = async |browser: &mut Browser| {
         within(RECOVERY, "a session mints", async || {
             browser.whoami().await.status == 200
         })

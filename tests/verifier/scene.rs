@@ -13,9 +13,9 @@ pub const PROMISED: Duration = Duration::from_secs(1);
 /// From when the instances can be reached again (P8).
 pub const RECOVERY: Duration = Duration::from_secs(10);
 
-pub const ISSUER: &str = "https://auth.example.com";
+const ISSUER: &str = "https://auth.example.com";
 const AUDIENCE: &str = "orders";
-pub const CREDENTIAL: &str = "credential-of-the-orders-service";
+const CREDENTIAL: &str = "credential-of-the-orders-service";
 
 const TEMPLATES: &str = r#"
 [tokens]

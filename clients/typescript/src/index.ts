@@ -5,6 +5,7 @@ import type {
   BulkRevocation,
   BulkRevoked,
   EventsBody,
+  Exchange,
   Identity,
   InvitedUser,
   LogIn,
@@ -132,6 +133,10 @@ export function createClient(options: ClientOptions = {}) {
     /** Logs in. The session that this browser had before is ended. */
     login: async (credentials: LogIn, options?: EndingOptions): Promise<Ended<Identity>> =>
       loggedIn(await ask("post", "/api/login", { body: credentials, ...options })),
+
+    /** Logs in with another system's JWT, once. The session this browser had before is ended. */
+    exchange: async (exchange: Exchange, options?: EndingOptions): Promise<Ended<Identity>> =>
+      loggedIn(await ask("post", "/api/sessions/exchange", { body: exchange, ...options })),
 
     /** Logs out; also without a session. */
     logout: async (options?: EndingOptions): Promise<Pending | undefined> =>

@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/.well-known/jwks.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The public keys that the JWTs of this service are verified by */
+        get: operations["get_jwks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/account": {
         parameters: {
             query?: never;
@@ -466,6 +483,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/sessions/exchange": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Log in with another system's JWT
+         * @description Once with each. The session this browser had before is ended. Not there unless
+         *     `exchange.issuer` is configured.
+         */
+        post: operations["exchange_jwt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/sessions/whoami": {
         parameters: {
             query?: never;
@@ -565,7 +603,7 @@ export interface components {
          * @description What the audit log tells of. Later versions may have more.
          * @enum {string}
          */
-        Action: "registered" | "logged_in" | "logged_out" | "session_revoked" | "other_sessions_revoked" | "all_sessions_revoked" | "matching_sessions_revoked" | "everyone_revoked" | "password_changed" | "password_link_issued" | "password_reset" | "email_changed" | "name_changed" | "account_deleted" | "user_created" | "user_locked" | "user_unlocked" | "role_changed" | "user_deleted" | "setup_link_issued" | "set_up" | "attempts_cleared" | "login_failed" | "password_check_failed" | "throttled" | "access_denied";
+        Action: "registered" | "logged_in" | "logged_out" | "jwt_exchanged" | "session_revoked" | "other_sessions_revoked" | "all_sessions_revoked" | "matching_sessions_revoked" | "everyone_revoked" | "password_changed" | "password_link_issued" | "password_reset" | "email_changed" | "name_changed" | "account_deleted" | "user_created" | "user_locked" | "user_unlocked" | "role_changed" | "user_deleted" | "setup_link_issued" | "set_up" | "attempts_cleared" | "login_failed" | "exchange_failed" | "password_check_failed" | "throttled" | "access_denied";
         /** @description Wrong passwords, and whether any more are tried. */
         Attempts: {
             /**
@@ -672,6 +710,11 @@ export interface components {
             /** @description What to ask for the next page with; null on the last. */
             next_cursor: string | null;
         };
+        Exchange: {
+            /** @description Of the system that `exchange.issuer` names. It is used up by that. */
+            jwt: string;
+            remember_me?: boolean;
+        };
         /** @description One mistake in a request's body or query. */
         FieldError: {
             /** @example email */
@@ -695,6 +738,33 @@ export interface components {
              */
             password_link: string;
             user: components["schemas"]["User"];
+        };
+        Jwk: {
+            /**
+             * @description The one algorithm that it is for.
+             * @example EdDSA
+             */
+            alg: string;
+            /** @example Ed25519 */
+            crv?: string;
+            e?: string;
+            /**
+             * @description Named in the header of a JWT: the key's thumbprint (RFC 7638).
+             * @example kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k
+             */
+            kid: string;
+            /** @example OKP */
+            kty: string;
+            n?: string;
+            /** @example sig */
+            use: string;
+            /** @example 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo */
+            x?: string;
+            y?: string;
+        };
+        /** @description The public keys of the JWTs of this service (RFC 7517) */
+        JwkSet: {
+            keys: components["schemas"]["Jwk"][];
         };
         LogIn: {
             /** @example ada@example.com */
@@ -788,7 +858,7 @@ export interface components {
          * @description The codes of problems there are. Later versions may have more.
          * @enum {string}
          */
-        ProblemCode: "malformed_json" | "unauthenticated" | "invalid_credentials" | "forbidden" | "unclear_request" | "unknown_proxy" | "wrong_password" | "csrf_failed" | "registration_closed" | "not_found" | "method_not_allowed" | "request_timeout" | "email_taken" | "last_admin" | "content_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_input" | "too_many_attempts" | "headers_too_large" | "internal" | "unavailable" | "busy" | "draining" | "stale_view";
+        ProblemCode: "malformed_json" | "unauthenticated" | "invalid_credentials" | "invalid_token" | "forbidden" | "unclear_request" | "unknown_proxy" | "wrong_password" | "csrf_failed" | "registration_closed" | "not_found" | "method_not_allowed" | "request_timeout" | "email_taken" | "last_admin" | "content_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_input" | "too_many_attempts" | "headers_too_large" | "internal" | "unavailable" | "busy" | "draining" | "stale_view";
         Registration: {
             /** @example ada@example.com */
             email: string;
@@ -939,6 +1009,16 @@ export interface components {
             next_cursor: string | null;
             users: components["schemas"]["User"][];
         };
+        /** @description Who somebody is, by which session, and the JWT that was asked for. */
+        Whoami: {
+            session: components["schemas"]["Session"];
+            /**
+             * @description With `tokenize_as` only.
+             * @example eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6IkpXVCJ9.e30.c2ln
+             */
+            tokenized?: string;
+            user: components["schemas"]["User"];
+        };
     };
     responses: never;
     parameters: never;
@@ -954,10 +1034,13 @@ export type BulkRevocation = components['schemas']['BulkRevocation'];
 export type BulkRevoked = components['schemas']['BulkRevoked'];
 export type Event = components['schemas']['Event'];
 export type EventsBody = components['schemas']['EventsBody'];
+export type Exchange = components['schemas']['Exchange'];
 export type FieldError = components['schemas']['FieldError'];
 export type Health = components['schemas']['Health'];
 export type Identity = components['schemas']['Identity'];
 export type InvitedUser = components['schemas']['InvitedUser'];
+export type Jwk = components['schemas']['Jwk'];
+export type JwkSet = components['schemas']['JwkSet'];
 export type LogIn = components['schemas']['LogIn'];
 export type NewRole = components['schemas']['NewRole'];
 export type NewUser = components['schemas']['NewUser'];
@@ -980,8 +1063,45 @@ export type Status = components['schemas']['Status'];
 export type User = components['schemas']['User'];
 export type UserBody = components['schemas']['UserBody'];
 export type UsersBody = components['schemas']['UsersBody'];
+export type Whoami = components['schemas']['Whoami'];
 export type $defs = Record<string, never>;
 export interface operations {
+    get_jwks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/jwk-set+json": components["schemas"]["JwkSet"];
+                };
+            };
+            /** @description They are those of `If-None-Match`. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     delete_account: {
         parameters: {
             query?: {
@@ -3328,9 +3448,120 @@ export interface operations {
             };
         };
     };
+    exchange_jwt: {
+        parameters: {
+            query?: {
+                /** @description Answer when all instances refuse the sessions, or after 2 s with 202. */
+                wait?: "effective";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Exchange"];
+            };
+        };
+        responses: {
+            /** @description With the session's cookie. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Identity"];
+                };
+            };
+            /** @description It is done, but with `wait=effective`: not all instances have said so yet. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Identity"] & components["schemas"]["Pending"];
+                };
+            };
+            /** @description `malformed_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_token` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `csrf_failed` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `content_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_current_session: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The name of one of `tokens.templates`: the answer then has a JWT of that kind. */
+                tokenize_as?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3343,11 +3574,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Identity"];
+                    "application/json": components["schemas"]["Whoami"];
                 };
             };
             /** @description `unauthenticated` */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { createHmac, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { ADMIN, browser, loggedIn, PASSWORD, registered, someone } from "./support.js";
+import { ADMIN, browser, FOREIGN, loggedIn, PASSWORD, registered, someone } from "./support.js";
 
 const OTHER_PASSWORD = "a longer horse battery staple";
 const isProblem = (status, code) => (problem) => problem.status === status && problem.code === code;
@@ -16,6 +17,16 @@ function described() {
       .filter(([, { tags }]) => tags.some((tag) => apps.includes(tag)))
       .map(([method]) => `${method.toUpperCase()} ${path}`),
   );
+}
+
+/** A JWT of the system that is left, whose secret the service knows. */
+function foreignJwt(email) {
+  const exp = Math.floor(Date.now() / 1000) + 600;
+  const claims = { iss: FOREIGN.issuer, aud: FOREIGN.audience, jti: randomUUID(), exp, email };
+  const parts = [{ alg: "HS256", typ: "JWT" }, claims].map((part) => JSON.stringify(part));
+  const message = parts.map((part) => Buffer.from(part).toString("base64url")).join(".");
+  const signature = createHmac("sha256", FOREIGN.secret).update(message).digest("base64url");
+  return `${message}.${signature}`;
 }
 
 /** Which operation a request was. */
@@ -55,6 +66,15 @@ test("every operation of the description has its call", async () => {
   assert.notEqual(renewed.id, session.id);
   assert.deepEqual(await gatelodge.sessions.endAll(), { revoked: 1 });
   await assert.rejects(gatelodge.sessions.list(), isProblem(401, "unauthenticated"));
+
+  const visitor = browser();
+  everything.push(visitor.asked);
+  const jwt = foreignJwt(email);
+  const { session: exchanged } = await visitor.gatelodge.exchange({ jwt, remember_me: true });
+  assert.ok(exchanged.remember_me && exchanged.current);
+  assert.equal((await visitor.gatelodge.whoami()).user.email, email);
+  await assert.rejects(visitor.gatelodge.exchange({ jwt }), isProblem(401, "invalid_token"));
+  assert.equal(visitor.gatelodge.who.get().state, "logged_in");
 
   const { gatelodge: root, asked: askedByRoot } = await loggedIn(ADMIN);
   everything.push(askedByRoot);

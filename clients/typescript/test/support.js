@@ -13,6 +13,13 @@ export const SERVICE = given("GATELODGE_URL");
 /** One whose ledger can be taken away. */
 export const FRAGILE = given("GATELODGE_FRAGILE_URL");
 
+/** The system whose JWTs the usual one takes. */
+export const FOREIGN = {
+  issuer: given("GATELODGE_EXCHANGE__ISSUER"),
+  audience: given("GATELODGE_EXCHANGE__AUDIENCE"),
+  secret: given("GATELODGE_EXCHANGE__SECRET"),
+};
+
 function given(name) {
   const value = process.env[name];
   if (!value) {

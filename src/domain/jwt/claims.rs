@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::verifying::Refused;
+use super::verifying::{Refused, object};
 use crate::domain::time::Timestamp;
 
 /// How far the clock of whoever issues may be ahead.
@@ -45,7 +45,7 @@ struct Registered<'a> {
 impl Expected {
     /// Whether claims are such, at that time.
     pub(super) fn check(&self, claims: &[u8], now: Timestamp) -> Result<(), Refused> {
-        let claims: Registered<'_> = serde_json::from_slice(claims).map_err(|_| Refused::Claims)?;
+        let claims: Registered<'_> = object(claims).ok_or(Refused::Claims)?;
         let is_from_the_future = |at: NumericDate| at.0 > now + LEEWAY;
         if claims.iss != self.issuer {
             Err(Refused::Issuer)

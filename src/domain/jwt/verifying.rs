@@ -1,13 +1,15 @@
 //! Verifying: the length, the header, one signature check, and only then the claims.
 
+use std::ops::RangeInclusive;
+
 use base64::Engine as _;
 use ring::hmac;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
     UnparsedPublicKey,
 };
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 
 use super::claims::Expected;
 use super::jwk::{Foreign, ForeignSet};
@@ -16,6 +18,9 @@ use crate::domain::time::Timestamp;
 
 /// A shared secret has as many bytes as its signatures at least (RFC 7518, 3.2).
 const MIN_SECRET: usize = 32;
+
+/// From 2048 bits (RFC 7518, 3.3) to 8192.
+const RSA_BYTES: RangeInclusive<usize> = 256..=1024;
 
 /// Why a token is not believed: for logs, and not for who presents it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,7 +83,19 @@ struct Header {
     alg: String,
     kid: Option<String>,
     typ: Option<String>,
-    crit: Option<IgnoredAny>,
+    /// Whether it is there, whatever it says.
+    #[serde(default, deserialize_with = "is_there")]
+    crit: bool,
+}
+
+fn is_there<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(from).map(|_| true)
+}
+
+/// An object and nothing else. (serde would take an array for it as well.)
+pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    let is_object = json.trim_ascii_start().starts_with(b"{");
+    is_object.then(|| serde_json::from_slice(json).ok())?
 }
 
 impl VerifyingKeys {
@@ -124,8 +141,8 @@ impl VerifyingKeys {
         let (header, claims) = message.split_once('.').ok_or(Refused::Form)?;
         let part = |text: &str| BASE64.decode(text).map_err(|_| Refused::Form);
         let (header, claims, signature) = (part(header)?, part(claims)?, part(signature)?);
-        let header: Header = serde_json::from_slice(&header).map_err(|_| Refused::Header)?;
-        if header.crit.is_some() {
+        let header: Header = object(&header).ok_or(Refused::Header)?;
+        if header.crit {
             return Err(Refused::Critical);
         }
         let key = self.named(&header)?;
@@ -157,15 +174,19 @@ impl VerifyingKeys {
 impl VerifyingKey {
     fn read(key: Foreign) -> Option<Self> {
         let part = |text: Option<String>| BASE64.decode(text?).ok();
+        let of_256_bits = |text| part(text).filter(|bytes| bytes.len() == 32);
         let (algorithm, material) = match (key.kty.as_str(), key.crv.as_deref()) {
-            ("OKP", Some("Ed25519")) => (Algorithm::EdDsa, Material::Ed25519(part(key.x)?)),
+            ("OKP", Some("Ed25519")) => (Algorithm::EdDsa, Material::Ed25519(of_256_bits(key.x)?)),
             ("EC", Some("P-256")) => {
                 // SEC 1, 2.3.3: both coordinates follow.
-                let point = [vec![4], part(key.x)?, part(key.y)?].concat();
+                let point = [vec![4], of_256_bits(key.x)?, of_256_bits(key.y)?].concat();
                 (Algorithm::Es256, Material::P256(point))
             }
             ("RSA", None) => {
                 let (n, e) = (part(key.n)?, part(key.e)?);
+                if !RSA_BYTES.contains(&n.len()) {
+                    return None;
+                }
                 (Algorithm::Rs256, Material::Rsa { n, e })
             }
             ("oct", None) => (Algorithm::Hs256, Material::of_secret(&part(key.k)?)?),
@@ -389,7 +410,9 @@ mod tests {
                     Refused::Critical,
                 ),
                 (json!({"kid": kid}), Refused::Header),
+                (json!({"alg": "EdDSA", "crit": null}), Refused::Critical),
                 (json!("EdDSA"), Refused::Header),
+                (json!(["EdDSA", kid, "JWT", null]), Refused::Header),
             ] {
                 let claims = BASE64.encode(claims().to_string());
                 let message = format!("{}.{claims}", BASE64.encode(header.to_string()));
@@ -433,6 +456,8 @@ mod tests {
         let set = json!({"keys": [
             usable, encrypting, "key", {"kty": "OKP", "crv": "X25519", "x": usable["x"]},
             {"kty": "oct", "k": "c2hvcnQ"}, {"kty": "RSA", "n": "!", "e": "AQAB"},
+            {"kty": "RSA", "n": "c2hvcnQ", "e": "AQAB"},
+            {"kty": "OKP", "crv": "Ed25519", "x": "c2hvcnQ"},
         ]});
         let all = [Algorithm::EdDsa, Algorithm::Rs256, Algorithm::Hs256];
         let keys = VerifyingKeys::parse(set.to_string().as_bytes(), &all).unwrap();

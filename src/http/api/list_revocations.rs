@@ -63,7 +63,7 @@ pub async fn list_revocations(
         Some(id) => position(LAST_EVENT_ID, Some(id))?,
         None => position("after", parameters.after)?,
     };
-    let under_way = request.conn_data::<Requests>().map(Requests::begin);
+    let under_way = request.conn_data::<Requests>().map(Requests::begin_stream);
     match services.feed.open(after, under_way).await? {
         // Actix would send the body to its end.
         Opened::Stream(_) if request.method() == Method::HEAD => Ok(event_stream(empty())),

@@ -3,6 +3,7 @@
 pub(super) mod admin;
 pub(super) mod change_password;
 pub(super) mod delete_account;
+pub(super) mod exchange;
 pub(super) mod health;
 pub(super) mod jwks;
 pub(super) mod list_revocations;

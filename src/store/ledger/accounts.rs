@@ -6,6 +6,7 @@ use super::users::{is_last_admin, lock_roster_of, refuse};
 use super::{Committed, Ledger, Refusal, statements};
 use crate::domain::audit::{Act, Action};
 use crate::domain::email::Email;
+use crate::domain::exchange::Named;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::password::PasswordHash;
 use crate::domain::time::Timestamp;
@@ -176,6 +177,27 @@ async fn lock_active(
     let locked = statements::users::lock_user(tx.link(), user).await?;
     let credentials = locked.map(Credentials::from);
     Ok(credentials.filter(|credentials| credentials.user.status == Status::Active))
+}
+
+/// The user who is named; locked until the transaction ends.
+pub(super) async fn lock_named(
+    tx: &mut Transaction,
+    named: &Named,
+) -> Result<Option<Credentials>, sqlx::Error> {
+    let id = match named {
+        Named::Id(id) => Some(*id),
+        Named::Email(email) => {
+            let found = statements::users::credentials_by_email(tx.link(), email).await?;
+            found.map(|found| Credentials::from(found).user.id)
+        }
+    };
+    let Some(id) = id else {
+        return Ok(None);
+    };
+    let locked = statements::users::lock_user(tx.link(), id).await?;
+    let locked = locked.map(Credentials::from);
+    // The address may have become another's before the lock was taken.
+    Ok(locked.filter(|credentials| named.is(&credentials.user)))
 }
 
 /// The user, if active and the credential that was verified is still theirs;

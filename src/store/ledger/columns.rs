@@ -14,6 +14,7 @@ use crate::domain::attempt::BudgetKey;
 use crate::domain::client::UserAgent;
 use crate::domain::digest::TokenDigest;
 use crate::domain::email::Email;
+use crate::domain::exchange::JwtDigest;
 use crate::domain::id::{EventId, InstanceId, RequestId, SessionId, UserId};
 use crate::domain::instance::BeatNumber;
 use crate::domain::link::LinkDigest;
@@ -123,6 +124,11 @@ column!(
 column!(BudgetKey as Vec<u8>, |key| key.as_bytes().to_vec(), |_| {
     Err("a budget's key is not read".into())
 });
+column!(
+    JwtDigest as Vec<u8>,
+    |digest| digest.as_bytes().to_vec(),
+    |_| Err("a JWT's digest is not read".into())
+);
 column!(Role as String, |role| role.as_str().to_owned(), |text| Ok(
     Self::parse(&text)?
 ));

@@ -1,18 +1,20 @@
 //! The use cases that create a session: registering, logging in, changing the
-//! password. No other does.
+//! password, exchanging another system's JWT. No other does.
 
-use super::accounts::{lock_asking, lock_verified};
+use super::accounts::{lock_asking, lock_named, lock_verified};
 use super::connection::Transaction;
 use super::ending::{Ending, Opened};
 use super::users::refuse;
 use super::{Committed, Ledger, NewUser, Refusal, attempts, statements};
 use crate::domain::attempt::{Budget, Outcome};
 use crate::domain::audit::{Act, Action};
+use crate::domain::exchange::ForeignJwt;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::password::PasswordHash;
 use crate::domain::revocation::Vouched;
 use crate::domain::session::{Draft, Session};
-use crate::domain::user::{CredentialVersion, User};
+use crate::domain::time::Timestamp;
+use crate::domain::user::{CredentialVersion, Status, User};
 use crate::store::Unavailable;
 
 /// A session that the ledger has inserted.
@@ -32,6 +34,25 @@ pub struct Proof<'a> {
     pub user: UserId,
     pub version: CredentialVersion,
     pub budgets: &'a [Budget],
+}
+
+/// Why a JWT opens no session, and for whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotExchanged {
+    UnknownAccount,
+    Locked(UserId),
+    /// It has been exchanged before.
+    Used(UserId),
+}
+
+impl NotExchanged {
+    #[must_use]
+    pub const fn user(self) -> Option<UserId> {
+        match self {
+            Self::UnknownAccount => None,
+            Self::Locked(user) | Self::Used(user) => Some(user),
+        }
+    }
 }
 
 impl Ledger {
@@ -93,15 +114,7 @@ impl Ledger {
                 tx.abandon().await?;
                 return Ok(None);
             };
-            let mut ending = Ending::default();
-            if let Some(opened) = presented {
-                ending
-                    .opened(&mut tx, opened, Action::SessionRevoked, act)
-                    .await?;
-            }
-            if let Some(max) = max_per_user {
-                ending.over_limit(&mut tx, user, max, act).await?;
-            }
+            let ending = make_room(&mut tx, presented, user, max_per_user, act).await?;
             issue(
                 tx,
                 ending,
@@ -114,6 +127,60 @@ impl Ledger {
             .map(Some)
         })
         .await
+    }
+
+    /// Issues a session to the user that a verified JWT of another system names, as
+    /// [`Ledger::issue_session`] does, and writes down that it was exchanged. If it was
+    /// before, or the session is not issued, nothing is changed.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn exchange(
+        &self,
+        jwt: &ForeignJwt,
+        draft: &Draft,
+        presented: Option<Opened>,
+        max_per_user: Option<usize>,
+        act: Act,
+    ) -> Result<Result<Issue, NotExchanged>, Unavailable> {
+        self.bounded(async {
+            let mut tx = self.begin().await?;
+            let Some(named) = lock_named(&mut tx, &jwt.named).await? else {
+                return refuse(tx, NotExchanged::UnknownAccount).await;
+            };
+            let user = named.user.id;
+            if named.user.status == Status::Locked {
+                return refuse(tx, NotExchanged::Locked(user)).await;
+            }
+            if statements::exchanges::insert_jwt(tx.link(), jwt).await? == 0 {
+                return refuse(tx, NotExchanged::Used(user)).await;
+            }
+            let ending = make_room(&mut tx, presented, user, max_per_user, act).await?;
+            issue(
+                tx,
+                ending,
+                (named.user, named.version),
+                draft,
+                (Action::JwtExchanged, &[]),
+                act,
+            )
+            .await
+            .map(Ok)
+        })
+        .await
+    }
+
+    /// Deletes up to `limit` exchanged JWTs that have expired: how many that were.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the ledger does not answer.
+    pub async fn delete_expired_jwts(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<u64, Unavailable> {
+        self.write(async |link| statements::exchanges::delete_expired(link, now, limit).await)
+            .await
     }
 
     /// Sets a new password, ends all the user's sessions, `by` which asked for
@@ -155,6 +222,27 @@ impl Ledger {
         })
         .await
     }
+}
+
+/// Ends the session that this browser had before and, if there is a limit, the user's
+/// oldest sessions over it.
+async fn make_room(
+    tx: &mut Transaction,
+    presented: Option<Opened>,
+    user: UserId,
+    max_per_user: Option<usize>,
+    act: Act,
+) -> Result<Ending, sqlx::Error> {
+    let mut ending = Ending::default();
+    if let Some(opened) = presented {
+        ending
+            .opened(tx, opened, Action::SessionRevoked, act)
+            .await?;
+    }
+    if let Some(max) = max_per_user {
+        ending.over_limit(tx, user, max, act).await?;
+    }
+    Ok(ending)
 }
 
 /// Inserts the session, writes what was done, and commits.

@@ -1,11 +1,10 @@
 //! The ledger: users, sessions, the revocation log and the audit log. One
 //! method is one transaction is one use case.
 //!
-//! Lock order, in every transaction: the roster of admins, the user, then
-//! sessions, then counts of attempts, then the log's head, whose lock is taken in the same
-//! round trip as the commit. A session that
-//! a browser presents with a log-in may be another user's, whose lock is not
-//! taken for it.
+//! Lock order, in every transaction: the roster of admins, the user, the JWT that is
+//! exchanged, then sessions, then counts of attempts, then the log's head, whose lock is
+//! taken in the same round trip as the commit. A session that a browser presents with a
+//! log-in may be another user's, whose lock is not taken for it.
 
 mod accounts;
 mod attempts;
@@ -44,7 +43,7 @@ pub use attempts::Reserved;
 pub use backup::{Copied, Existing};
 pub use diagnosis::Expected;
 pub use ending::Opened;
-pub use issue::{Issue, Proof};
+pub use issue::{Issue, NotExchanged, Proof};
 pub use links::{Earlier, FirstAdmin, NewLink};
 pub use log::{LogPage, LogReader, Since};
 pub use schema::Applied;

@@ -266,10 +266,7 @@ pub(super) async fn is_last_admin(
     Ok(of.can_administer() && !statements::users::has_admin(tx.link(), Some(of.user.id)).await?)
 }
 
-pub(super) async fn refuse<T>(
-    tx: Transaction,
-    refusal: Refusal,
-) -> Result<Result<T, Refusal>, sqlx::Error> {
+pub(super) async fn refuse<T, R>(tx: Transaction, refusal: R) -> Result<Result<T, R>, sqlx::Error> {
     tx.abandon().await?;
     Ok(Err(refusal))
 }

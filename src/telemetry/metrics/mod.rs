@@ -71,6 +71,16 @@ labels! {
         Busy "busy",
         Unavailable "unavailable",
     }
+    ExchangeOutcome "outcome" {
+        Success "success",
+        /// It is malformed, not genuine, not valid now, or not meant for us.
+        Invalid "invalid",
+        UnknownAccount "unknown_account",
+        Locked "locked",
+        /// It was exchanged before.
+        Used "used",
+        Unavailable "unavailable",
+    }
     HashingRefusal "reason" {
         QueueFull "queue_full",
         /// It waited too long.
@@ -143,6 +153,9 @@ metrics! {
 
     /// Log-ins, by what came of them. To clients, all that is wrong is one.
     LOGINS: Counters<LoginOutcome> = "gatelodge_logins_total";
+    /// JWTs of another system that were to be exchanged for a session, by what came of them. To
+    /// clients, all that is wrong is one.
+    EXCHANGES: Counters<ExchangeOutcome> = "gatelodge_exchanges_total";
     /// Refusals that are not in the audit log, since there were too many of the kind.
     AUDIT_DROPPED: Counters<()> = "gatelodge_audit_dropped_total";
 

@@ -7,6 +7,7 @@ use actix_web::{App, HttpResponse, HttpServer};
 
 use super::{PACKAGE, npm_in, run};
 use crate::support::app::{ADMIN, PASSWORD, Stack, TestApp};
+use crate::support::foreign::BY_SECRET;
 use crate::support::program::{self, Program};
 use crate::support::servers::free_port;
 
@@ -39,7 +40,8 @@ async fn every_call_does_what_it_says_and_bears_what_goes_wrong() {
     let mut usual = program::command(folder.path());
     usual
         .env("GATELODGE_BOOTSTRAP_ADMIN_EMAIL", ADMIN)
-        .env("GATELODGE_BOOTSTRAP_ADMIN_PASSWORD", PASSWORD);
+        .env("GATELODGE_BOOTSTRAP_ADMIN_PASSWORD", PASSWORD)
+        .envs(BY_SECRET);
     let usual = Program::run(usual);
     let settings = [
         ("GATELODGE_SESSION__LEASE", "1s"),
@@ -54,7 +56,7 @@ async fn every_call_does_what_it_says_and_bears_what_goes_wrong() {
         ),
         ("GATELODGE_LEDGER_URL", switch_of(fragile)),
     ];
-    let tests = move || run(npm_in(&PACKAGE).arg("test").envs(addresses));
+    let tests = move || run(npm_in(&PACKAGE).arg("test").envs(addresses).envs(BY_SECRET));
     let said = tokio::task::spawn_blocking(tests).await.unwrap();
     assert!(
         said.contains("\n# skipped 0\n") && !said.contains("\n# pass 0\n"),

@@ -3,6 +3,7 @@
 mod administration;
 mod attempts;
 mod connections;
+mod exchanges;
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;

@@ -3,6 +3,7 @@
 
 pub(super) mod attempts;
 pub(super) mod chores;
+pub(super) mod exchanges;
 pub(super) mod instances;
 pub(super) mod links;
 pub(super) mod lists;

@@ -1,6 +1,6 @@
 //! JWTs that are minted from sessions, and the keys that they are verified by.
 
-mod verifier;
+use std::time::Duration;
 
 use reqwest::Method;
 use rstest::rstest;
@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::Stack::{self, Embedded, Scaled};
+use crate::support::app::PASSWORD;
+use crate::support::jwt::{Token, part, private_key, verify};
 use crate::support::{Answer, Browser, TestApp};
-
-use verifier::{Token, private_key, verify};
 
 const ISSUER: &str = "http://localhost:8080";
 const JWKS: &str = "/.well-known/jwks.json";
@@ -40,7 +40,7 @@ async fn tokenize(browser: &mut Browser, template: &str) -> Answer {
 async fn claims(browser: &mut Browser, template: &str) -> Value {
     let answer = tokenize(browser, template).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
-    verifier::part(answer.json()["tokenized"].as_str().unwrap(), 1)
+    part(answer.json()["tokenized"].as_str().unwrap(), 1)
 }
 
 async fn jwks(browser: &mut Browser) -> Value {
@@ -61,7 +61,7 @@ async fn a_jwt_says_what_its_template_asks_for_and_no_more(
     assert_eq!(identity, (&plain["user"], &plain["session"]["id"]));
 
     let jwt = answer["tokenized"].as_str().unwrap();
-    let [header, claims] = [0, 1].map(|part| verifier::part(jwt, part));
+    let [header, claims] = [0, 1].map(|number| part(jwt, number));
     let keys = jwks(&mut ada).await;
     let kid = &keys["keys"][0]["kid"];
     assert_eq!(header, json!({ "alg": "EdDSA", "kid": kid, "typ": "JWT" }));
@@ -215,4 +215,118 @@ async fn what_is_published_may_be_kept_for_five_minutes() {
     assert_eq!(answer.header("allow"), Some("GET, HEAD"));
     let kept = browser.get("/api/sessions/whoami").await;
     assert_eq!(kept.header("cache-control"), Some("no-store"));
+}
+
+/// What ends the session of that id and that user, at another instance.
+type Ending = fn(&str, &str) -> (Method, String, Value);
+
+const ENDINGS: [Ending; 4] = [
+    |session, _| (Method::DELETE, format!("sessions/{session}"), json!({})),
+    |_, user| (Method::POST, format!("users/{user}/lock"), json!({})),
+    |_, user| (Method::DELETE, format!("users/{user}"), json!({})),
+    |_, _| {
+        let everyone = json!({ "filter": { "everyone": true } });
+        (Method::POST, "sessions/revoke".to_owned(), everyone)
+    },
+];
+
+#[rstest]
+#[tokio::test]
+async fn nothing_is_minted_from_a_session_that_was_ended_anywhere(
+    #[values(Embedded, Scaled)] stack: Stack,
+) {
+    let app = spawn(stack).await;
+    let other = match stack {
+        Embedded => None,
+        Scaled => Some(app.another_instance().await),
+    };
+    let there = other.as_ref().unwrap_or(&app).address;
+    for (number, ending) in ENDINGS.iter().enumerate() {
+        let mut ada = app.registered(&format!("ada{number}@example.com")).await;
+        for at in [app.address, there] {
+            let answer = tokenize(&mut ada.at(at), "orders").await;
+            assert_eq!(answer.status, 200, "{}", answer.text);
+        }
+        let (session, user) = (ada.session_id().await, ada.user_id().await);
+        let (method, path, body) = ending(&session, &user);
+        let mut root = app.admin().await.at(there);
+        let path = format!("/api/admin/{path}?wait=effective");
+        let ended = root.send(root.request(method, &path).json(&body)).await;
+        assert!([200, 204].contains(&ended.status), "{}", ended.text);
+        for at in [app.address, there] {
+            tokenize(&mut ada.at(at), "orders").await.assert_refused();
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_minted_from_a_session_past_its_limits_and_nothing_outlives_them() {
+    let limits = [
+        ("GATELODGE_SESSION__IDLE_TIMEOUT", "20m"),
+        ("GATELODGE_SESSION__LIFETIME", "30m"),
+    ];
+    let app = TestApp::spawn_with_file(Embedded, &limits, TEMPLATES).await;
+    let mut ada = app.registered("ada@example.com").await;
+    let mut idle = app.logged_in("ada@example.com").await;
+    let end = seconds(&ada.whoami().await.json()["session"]["expires_at"]);
+    let ends = async |ada: &mut Browser| {
+        let claims = claims(ada, "mail").await;
+        let [issued, ends] = ["iat", "exp"].map(|claim| claims[claim].as_i64().unwrap());
+        assert!(ends <= end && ends <= issued + 900, "{claims}");
+        ends
+    };
+    assert!(ends(&mut ada).await < end);
+    app.let_pass(Duration::from_mins(19));
+    assert_eq!(ends(&mut ada).await, end);
+    app.let_pass(Duration::from_mins(2));
+    tokenize(&mut idle, "mail").await.assert_refused();
+    app.let_pass(Duration::from_mins(8));
+    assert_eq!(ends(&mut ada).await, end);
+    app.let_pass(Duration::from_mins(2));
+    tokenize(&mut ada, "mail").await.assert_refused();
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_next_jwt_has_the_new_role_and_knows_the_log_that_far(
+    #[values(Embedded, Scaled)] stack: Stack,
+) {
+    let app = spawn(stack).await;
+    let mut ada = app.registered("ada@example.com").await;
+    let (user, root) = (ada.user_id().await, app.admin().await);
+    let before = claims(&mut ada, "orders").await;
+    assert_eq!(before["roles"], json!(["user"]));
+    let there = match stack {
+        Embedded => None,
+        Scaled => Some(app.another_instance().await),
+    };
+    let mut root = root.at(there.as_ref().unwrap_or(&app).address);
+    let path = format!("/api/admin/users/{user}/role?wait=effective");
+    let changed = root.put(&path, &json!({ "role": "admin" })).await;
+    assert_eq!(changed.status, 200, "{}", changed.text);
+    let after = claims(&mut ada, "orders").await;
+    assert_eq!(after["roles"], json!(["admin"]));
+    let rev = |claims: &Value| claims["rev"].as_u64().unwrap();
+    assert_eq!(
+        rev(&after),
+        rev(&before) + 1,
+        "the change is an entry of the log"
+    );
+    let path = format!("/api/admin/users/{user}/role?wait=effective");
+    assert_eq!(
+        root.put(&path, &json!({ "role": "user" })).await.status,
+        200
+    );
+    assert_eq!(claims(&mut ada, "orders").await["roles"], json!(["user"]));
+
+    let changed = ada
+        .change_password(PASSWORD, "an entirely new password")
+        .await;
+    assert_eq!(changed.status, 204);
+    let fresh = claims(&mut ada, "orders").await;
+    assert!(
+        rev(&fresh) > rev(&after),
+        "it was not ended by what ended the one before"
+    );
+    assert_ne!(fresh["sid"], after["sid"]);
 }

@@ -1,4 +1,4 @@
-//! Somebody else's idea of a JWT: PyJWT's, and that of OpenSSL of keys.
+//! What others make of JWTs (PyJWT), and the keys that they make (OpenSSL).
 
 use std::io::Write as _;
 use std::path::Path;
@@ -9,8 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::support::python;
-use crate::support::servers::debian;
+use super::python;
+use super::servers::debian;
 
 #[derive(Serialize)]
 pub struct Token {
@@ -22,7 +22,7 @@ pub struct Token {
 
 /// What each token is found to say, or why it is refused.
 pub fn verify(jwks: &Value, issuer: &str, tokens: &[&Token]) -> Vec<Value> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api/tokens");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/pyjwt");
     let folder = python::environment("pyjwt", &here.join("requirements.txt"));
     let mut python = Command::new(folder.join("bin/python"))
         .arg(here.join("verify.py"))
