@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Tail;
+use crate::clocks::uptime;
 use crate::domain::revocation::{Entry, Head};
-use crate::sessions::clock::uptime;
 
 impl Tail {
     /// Changes whenever the view may have.
