@@ -56,12 +56,12 @@ pub async fn list_revocations(
     Query(parameters): Query<Parameters>,
 ) -> Result<HttpResponse, Problem> {
     if !accepts_event_stream(request.headers()) {
-        let after = position("after", parameters.after)?;
+        let after = position("after", parameters.after.as_ref())?;
         return page(&services, after).await;
     }
     let after = match last_event_id(request.headers()) {
-        Some(id) => position(LAST_EVENT_ID, Some(id))?,
-        None => position("after", parameters.after)?,
+        Some(id) => position(LAST_EVENT_ID, Some(&id))?,
+        None => position("after", parameters.after.as_ref())?,
     };
     let under_way = request.conn_data::<Requests>().map(Requests::begin_stream);
     match services.feed.open(after, under_way).await? {
@@ -88,9 +88,9 @@ fn event_stream(events: impl Stream<Item = Result<Bytes, Infallible>> + 'static)
         .streaming(events)
 }
 
-fn position(field: &'static str, given: Option<String>) -> Result<Option<Position>, Problem> {
+fn position(field: &'static str, given: Option<&String>) -> Result<Option<Position>, Problem> {
     let mut fields = Fields::default();
-    let position = fields.optional(field, given.as_ref(), Position::parse);
+    let position = fields.optional(field, given, Position::parse);
     fields.finish()?;
     Ok(position)
 }

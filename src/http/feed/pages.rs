@@ -20,7 +20,7 @@ const TOGETHER: Duration = Duration::from_secs(5);
 
 /// Of a log that was not set back meanwhile.
 pub(super) struct Pages {
-    pages: Cache<Head, Arc<Batch>>,
+    read: Cache<Head, Arc<Batch>>,
     /// Of who came at about the same time.
     beginnings: Cache<u128, Beginning>,
     since: Instant,
@@ -52,7 +52,7 @@ impl From<Unavailable> for NoPage {
 impl Pages {
     pub(super) fn new() -> Self {
         Self {
-            pages: Cache::new(KEPT),
+            read: Cache::new(KEPT),
             beginnings: Cache::new(KEPT),
             since: Instant::now(),
         }
@@ -70,7 +70,7 @@ impl Pages {
             let batch = Batch::new(known, &extract.entries);
             batch.map(Arc::new).ok_or(NoPage::End)
         };
-        self.pages.get_or_insert_async(&known, read).await
+        self.read.get_or_insert_async(&known, read).await
     }
 
     /// Where the last minutes begin.
