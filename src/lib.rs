@@ -12,6 +12,7 @@
 
 pub mod accounts;
 pub mod cli;
+pub mod clocks;
 pub mod config;
 pub mod domain;
 pub mod entropy;
@@ -20,6 +21,7 @@ pub mod sessions;
 pub mod startup;
 pub mod store;
 pub mod telemetry;
+pub mod verifier;
 
 pub use http::{AdminSession, CurrentSession, Gate, Services, Store};
 pub use startup::{Application, connect};

@@ -17,3 +17,4 @@ mod proxies;
 mod store;
 #[expect(dead_code, reason = "tests/faults stands on the rest of it")]
 mod support;
+mod verifier;

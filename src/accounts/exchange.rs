@@ -43,12 +43,6 @@ impl From<NotExchanged> for ExchangeOutcome {
 }
 
 impl Accounts {
-    /// Whether there is a system whose JWTs are taken.
-    #[must_use]
-    pub const fn takes_jwts(&self) -> bool {
-        self.foreign_issuer.is_some()
-    }
-
     /// Issues a session to whom a JWT names, once. Nobody is created, and nothing is
     /// counted: a signature is not guessed, and to verify one costs little.
     ///

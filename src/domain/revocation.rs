@@ -8,7 +8,9 @@ use uuid::Uuid;
 use crate::domain::id::{SessionId, UserId};
 
 /// A position in the revocation log. The log starts with number 0, its origin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct LogNumber(u64);
 
@@ -27,11 +29,6 @@ impl LogNumber {
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
-
-    #[must_use]
-    pub const fn previous(self) -> Self {
-        Self(self.0.saturating_sub(1))
-    }
 }
 
 impl fmt::Display for LogNumber {
@@ -42,7 +39,7 @@ impl fmt::Display for LogNumber {
 
 /// The random mark of an entry. A log that shows another mark under the same
 /// number is not the log it was: it went backwards and on again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mark(pub [u8; 16]);
 
 impl Mark {
@@ -125,7 +122,7 @@ pub struct Appended {
 }
 
 /// The log's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Head {
     pub number: LogNumber,
     pub mark: Mark,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 
 use super::Sessions;
-use super::clock::uptime;
+use crate::clocks::uptime;
 use crate::domain::digest::TokenDigest;
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;

@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use crate::clocks::{uptime, wall_time};
 use crate::domain::time::{TOLERATED_SKEW, Timestamp, Uptime};
 
 /// An answer takes now more time, now less. The clock does not go back for so many
@@ -23,17 +24,6 @@ struct Shared {
     advanced: AtomicI64,
 }
 
-/// Time since this machine started, suspended time included.
-#[must_use]
-pub(super) fn uptime() -> Uptime {
-    #[cfg(target_os = "linux")]
-    let clock = rustix::time::ClockId::Boottime;
-    #[cfg(not(target_os = "linux"))]
-    let clock = rustix::time::ClockId::Monotonic;
-    let now = rustix::time::clock_gettime(clock);
-    Uptime::from_start(now.try_into().unwrap_or(Duration::ZERO))
-}
-
 fn as_millis(uptime: Uptime) -> i64 {
     uptime
         .since_start()
@@ -47,7 +37,7 @@ impl Clock {
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(Shared {
-            origin: AtomicI64::new(system_time().as_millis() - as_millis(uptime())),
+            origin: AtomicI64::new(wall_time().as_millis() - as_millis(uptime())),
             is_skewed: AtomicBool::new(false),
             advanced: AtomicI64::new(0),
         }))
@@ -79,7 +69,7 @@ impl Clock {
         if !(known - JITTER..known).contains(&origin) {
             self.0.origin.store(origin, Ordering::Relaxed);
         }
-        let system = system_time();
+        let system = wall_time();
         let skew = system.since(ledger).max(ledger.since(system));
         let is_skewed = skew > TOLERATED_SKEW;
         if self.0.is_skewed.swap(is_skewed, Ordering::Relaxed) != is_skewed {
@@ -96,12 +86,4 @@ impl Default for Clock {
     fn default() -> Self {
         Self::new()
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "this is the clock")]
-fn system_time() -> Timestamp {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp::from_millis(since_epoch.as_millis().try_into().unwrap_or(i64::MAX))
 }

@@ -34,19 +34,6 @@ pub struct Vouching {
     pub lasts: Duration,
 }
 
-impl Extract {
-    /// Where whoever has read it stands.
-    #[must_use]
-    pub fn end(&self) -> Head {
-        self.entries.last().map_or(self.after, Entry::head)
-    }
-
-    #[must_use]
-    pub fn is_last(&self) -> bool {
-        self.end() == self.head
-    }
-}
-
 impl Sessions {
     /// Reads up to `limit` entries after a position, or of the last minutes, from the
     /// ledger. `None` if the log does not have that position.
@@ -87,14 +74,14 @@ impl Sessions {
         self.tail.news()
     }
 
-    /// What this instance's view has taken in after `known`. `None` if that is too long
-    /// ago, or no entry of the log as it is now.
+    /// Up to `limit` entries that this instance's view has taken in after `known`. `None`
+    /// if that is too long ago, or no entry of the log as it is now.
     #[must_use]
-    pub fn latest_after(&self, known: Head) -> Option<Vec<Entry>> {
+    pub fn latest_after(&self, known: Head, limit: usize) -> Option<Vec<Entry>> {
         if self.tail.is_void() {
             return None;
         }
-        self.tail.latest_after(known)
+        self.tail.latest_after(known, limit)
     }
 
     /// `None` while the view is not fresh.

@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use tokio::sync::watch;
 
 use super::Sessions;
-use super::clock::uptime;
+use crate::clocks::uptime;
 use crate::domain::digest::TokenDigest;
 use crate::domain::session::Record;
 use crate::domain::time::Uptime;

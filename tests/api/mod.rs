@@ -30,7 +30,7 @@ mod outages;
 mod pages;
 mod redeem_password;
 mod register;
-mod restore;
+pub mod restore;
 mod revocation_streams;
 mod revoke_session;
 mod revoke_sessions;

@@ -12,13 +12,13 @@ use crate::support::{Browser, TestApp, within};
 /// From when the ledger takes writes again.
 const RECOVERY: Duration = Duration::from_secs(10);
 
-struct Ledger {
+pub struct Ledger {
     name: String,
     admin: PgConnection,
 }
 
 impl Ledger {
-    async fn of(app: &TestApp) -> Self {
+    pub async fn of(app: &TestApp) -> Self {
         let (_, name) = app.database_url().rsplit_once('/').unwrap();
         Self {
             name: name.to_owned(),
@@ -45,7 +45,7 @@ impl Ledger {
         }
     }
 
-    async fn back_up(&mut self) {
+    pub async fn back_up(&mut self) {
         let name = self.name.clone();
         self.alone(&[
             format!("create database {name}_backup template {name}"),
@@ -54,7 +54,7 @@ impl Ledger {
         .await;
     }
 
-    async fn restore(&mut self) {
+    pub async fn restore(&mut self) {
         let name = self.name.clone();
         self.alone(&[
             format!("drop database {name}"),

@@ -8,12 +8,21 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &["domain"]),
     ("entropy", &[]),
+    ("clocks", &["domain"]),
+    ("verifier", &["verifier", "domain", "entropy", "clocks"]),
     ("config", &["config", "domain", "entropy"]),
     ("telemetry", &["telemetry", "config", "domain"]),
     ("store", &["store", "domain", "entropy", "telemetry"]),
     (
         "sessions",
-        &["sessions", "store", "domain", "entropy", "telemetry"],
+        &[
+            "sessions",
+            "store",
+            "domain",
+            "entropy",
+            "clocks",
+            "telemetry",
+        ],
     ),
     (
         "accounts",
@@ -88,7 +97,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("opentelemetry", &["telemetry/traces"]),
     ("opentelemetry_sdk", &["telemetry/traces"]),
     ("opentelemetry_proto", &["telemetry/traces"]),
-    ("ureq", &["telemetry/traces"]),
+    ("ureq", &["telemetry/traces", "verifier"]),
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

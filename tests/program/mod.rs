@@ -8,6 +8,7 @@ mod doctor;
 mod import;
 mod keys;
 mod logs;
+mod revocations;
 mod serve;
 mod terminal;
 mod tokens;

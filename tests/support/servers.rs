@@ -149,6 +149,14 @@ impl Process {
     fn start_again(&mut self) {
         self.supervisor.write_all(b"\n").expect("a supervisor");
     }
+
+    /// Ends it in its own way, and starts it again.
+    pub async fn restart(&mut self) {
+        self.signal("TERM");
+        within(PROMPT, "it is gone", async || !self.accepts()).await;
+        self.start_again();
+        within(START_TIMEOUT, "it is back", async || self.accepts()).await;
+    }
 }
 
 /// Sends a signal to a process by its id.

@@ -465,6 +465,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/revocations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What has been revoked, for services that verify JWTs
+         * @description A page of the revocation log; with `Accept: text/event-stream`, all of it from there
+         *     on, as it grows.
+         */
+        get: operations["list_revocations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/sessions": {
         parameters: {
             query?: never;
@@ -867,6 +888,53 @@ export interface components {
             /** @example correct horse battery staple */
             password: string;
         };
+        /** @description What was revoked. */
+        Revocation: components["schemas"]["LogHead"] & components["schemas"]["Revoked"];
+        /** @description A part of the revocation log. */
+        Revocations: {
+            /**
+             * Format: int64
+             * @description The number of the entry before the first.
+             * @example 41
+             */
+            after: number;
+            /**
+             * Format: date-time
+             * @description When this was read, on the database's clock.
+             * @example 2026-09-21T14:13:20.25Z
+             */
+            at: string;
+            /** @description In order, without a gap. */
+            entries: components["schemas"]["Revocation"][];
+            /** @description Whether this instance vouches that there was nothing else until then. */
+            fresh: boolean;
+            /** @description Where the log ended; if that is farther than the last entry, ask again. */
+            head: components["schemas"]["LogHead"];
+        };
+        Revoked: {
+            /** @enum {string} */
+            kind: "session_ended";
+            /** Format: uuid */
+            session: string;
+        } | {
+            /** @enum {string} */
+            kind: "user_ended";
+            /** Format: uuid */
+            spared: string | null;
+            /** Format: uuid */
+            user: string;
+        } | {
+            /** @enum {string} */
+            kind: "user_changed";
+            /** Format: uuid */
+            user: string;
+        } | {
+            /** @enum {string} */
+            kind: "everyone_ended";
+        } | {
+            /** @enum {string} */
+            kind: "unknown";
+        };
         RevokedBody: {
             /**
              * @description How many sessions were in use and have been ended.
@@ -1052,6 +1120,9 @@ export type Pending = components['schemas']['Pending'];
 export type Problem = components['schemas']['Problem'];
 export type ProblemCode = components['schemas']['ProblemCode'];
 export type Registration = components['schemas']['Registration'];
+export type Revocation = components['schemas']['Revocation'];
+export type Revocations = components['schemas']['Revocations'];
+export type Revoked = components['schemas']['Revoked'];
 export type RevokedBody = components['schemas']['RevokedBody'];
 export type Role = components['schemas']['Role'];
 export type Session = components['schemas']['Session'];
@@ -3330,6 +3401,69 @@ export interface operations {
                 };
             };
             /** @description `busy`, `unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_revocations: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The last entry that is known, by its number, with a hyphen and its mark if that is
+                 *     known. Left out: all that a JWT of now can be about.
+                 */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Revocations"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `unknown_service` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_position` */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_input` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable` */
             503: {
                 headers: {
                     [name: string]: unknown;

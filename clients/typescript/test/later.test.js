@@ -7,7 +7,7 @@ import { test } from "node:test";
 import {
   allowLedger,
   browser,
-  FRAGILE,
+  given,
   loggedIn,
   PASSWORD,
   registered,
@@ -16,6 +16,8 @@ import {
   WRONG,
 } from "./support.js";
 
+/** A service whose ledger can be taken away. */
+const FRAGILE = given("GATELODGE_FRAGILE_URL");
 const WINDOW = 15 * 60;
 /** Who waits for too long has failed. */
 const LIMITED = { timeout: 90_000 };

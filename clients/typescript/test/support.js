@@ -8,10 +8,8 @@ export const PASSWORD = "correct horse battery staple";
 export const WRONG = "not the password at all";
 export const ADMIN = "root@example.com";
 
-/** The program, as it runs without configuration. */
+/** The program. */
 export const SERVICE = given("GATELODGE_URL");
-/** One whose ledger can be taken away. */
-export const FRAGILE = given("GATELODGE_FRAGILE_URL");
 
 /** The system whose JWTs the usual one takes. */
 export const FOREIGN = {
@@ -20,7 +18,7 @@ export const FOREIGN = {
   secret: given("GATELODGE_EXCHANGE__SECRET"),
 };
 
-function given(name) {
+export function given(name) {
   const value = process.env[name];
   if (!value) {
     throw new Error(`${name} is not set: cargo test --test browser -- client`);
@@ -52,7 +50,7 @@ export function browser(options = {}) {
     return answer;
   };
   const gatelodge = createClient({ baseUrl, fetch: fetchWithCookies, ...others });
-  return { gatelodge, asked };
+  return { gatelodge, asked, fetch: fetchWithCookies };
 }
 
 export const someone = () => `${randomUUID()}@example.com`;
@@ -60,10 +58,10 @@ export const someone = () => `${randomUUID()}@example.com`;
 /** The browser of somebody who has just registered. */
 export async function registered(options) {
   const email = someone();
-  const { gatelodge, asked } = browser(options);
-  const { user } = await gatelodge.register({ email, name: "Ada", password: PASSWORD });
-  asked.length = 0;
-  return { gatelodge, asked, email, user };
+  const ada = browser(options);
+  const { user } = await ada.gatelodge.register({ email, name: "Ada", password: PASSWORD });
+  ada.asked.length = 0;
+  return { ...ada, email, user };
 }
 
 /** Another browser of theirs. */

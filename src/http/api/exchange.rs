@@ -8,7 +8,7 @@ use crate::accounts::Exchange;
 use crate::http::body::{Fields, Json};
 use crate::http::carrier::{Presented, carry_issued};
 use crate::http::client::client_of;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::Problem;
 use crate::http::representation::IdentityBody;
 use crate::http::services::Services;
 
@@ -39,12 +39,8 @@ pub struct Body {
 pub async fn exchange_jwt(
     request: HttpRequest,
     services: Data<Services>,
-    body: Result<Json<Body>, Problem>,
+    Json(Body { jwt, remember_me }): Json<Body>,
 ) -> Result<HttpResponse, Problem> {
-    if !services.accounts.takes_jwts() {
-        return Err(Kind::NotFound.into());
-    }
-    let Json(Body { jwt, remember_me }) = body?;
     let Some(jwt) = jwt else {
         let mut fields = Fields::default();
         fields.refuse("jwt", "is missing");

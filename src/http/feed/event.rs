@@ -10,9 +10,6 @@ use crate::domain::revocation::{Entry, Head, LogNumber, Mark, Revocation};
 use crate::domain::time::Timestamp;
 use crate::sessions::{Extract, Vouching};
 
-/// How many entries are written in one piece: about 16 KiB.
-const AT_ONCE: usize = 100;
-
 /// What one entry takes up, or a little less.
 const LENGTH: usize = 200;
 
@@ -123,15 +120,14 @@ impl From<&Entry> for EntryView {
 
 /// Entries that follow each other, as events.
 pub(super) struct Batch {
-    /// The number before the first.
-    after: LogNumber,
+    after: Head,
     pub(super) last: Head,
     events: Bytes,
     /// Where the event of each entry ends.
     ends: Vec<usize>,
 }
 
-/// What a batch has for whoever knows the log up to some number.
+/// What a batch has for whoever knows the log up to some entry.
 pub(super) enum Rest {
     New(Bytes),
     Nothing,
@@ -140,52 +136,54 @@ pub(super) enum Rest {
 }
 
 impl Batch {
-    pub(super) fn each(entries: &[Entry]) -> impl Iterator<Item = Self> {
-        entries.chunks(AT_ONCE).filter_map(|some| {
-            let (first, last) = (some.first()?, some.last()?);
-            let mut events = Vec::with_capacity(LENGTH * some.len());
-            let write = |entry: &Entry| {
-                let id = Some(entry.head());
-                write(&mut events, "entry", id, &EntryView::from(entry));
-                events.len()
-            };
-            let ends = some.iter().map(write).collect();
-            Some(Self {
-                after: first.number.previous(),
-                last: last.head(),
-                events: events.into(),
-                ends,
-            })
+    /// `None` if there are no entries.
+    pub(super) fn new(after: Head, entries: &[Entry]) -> Option<Self> {
+        let last = entries.last()?.head();
+        let mut events = Vec::with_capacity(LENGTH * entries.len());
+        let write = |entry: &Entry| {
+            let id = Some(entry.head());
+            write(&mut events, "entry", id, &EntryView::from(entry));
+            events.len()
+        };
+        let ends = entries.iter().map(write).collect();
+        Some(Self {
+            after,
+            last,
+            events: events.into(),
+            ends,
         })
     }
 
-    pub(super) fn into_events(self) -> Bytes {
-        self.events
+    pub(super) fn events(&self) -> Bytes {
+        self.events.clone()
     }
 
-    pub(super) fn rest(&self, known: LogNumber) -> Rest {
-        if self.last.number <= known {
+    pub(super) fn rest(&self, known: Head) -> Rest {
+        if known == self.after {
+            return Rest::New(self.events());
+        }
+        if self.last.number <= known.number {
             return Rest::Nothing;
         }
-        let passed = known.get().checked_sub(self.after.get());
-        match passed.map(|passed| usize::try_from(passed).unwrap_or(usize::MAX)) {
+        let passed = known.number.get().checked_sub(self.after.number.get());
+        let passed = passed.and_then(|passed| usize::try_from(passed).ok()?.checked_sub(1));
+        match passed.and_then(|last| self.ends.get(last)) {
+            Some(end) => Rest::New(self.events.slice(*end..)),
             None => Rest::Gap,
-            Some(0) => Rest::New(self.events.clone()),
-            Some(passed) => Rest::New(self.events.slice(self.ends[passed - 1]..)),
         }
     }
 }
 
 /// The first event of a stream: where its entries begin.
-pub(super) fn window(extract: &Extract) -> Bytes {
+pub(super) fn window(after: Head, at: Timestamp) -> Bytes {
     #[derive(Serialize)]
     struct Window {
         after: LogNumber,
         at: Timestamp,
     }
     let window = Window {
-        after: extract.after.number,
-        at: extract.at,
+        after: after.number,
+        at,
     };
     let mut event = Vec::with_capacity(LENGTH);
     write(&mut event, "window", None, &window);

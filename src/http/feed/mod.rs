@@ -4,6 +4,7 @@
 //! the view, and a slow reader keeps nothing waiting, not even memory.
 
 mod event;
+mod pages;
 mod stream;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,6 +29,7 @@ pub(super) use event::RevocationsBody;
 pub(super) use stream::Opened;
 
 use event::Batch;
+use pages::{Beginning, Pages};
 
 /// Between two heads of a stream.
 const BEAT: Duration = Duration::from_secs(1);
@@ -35,8 +37,11 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Streams get their heads in turn, so that an entry waits for few of them.
 const GROUPS: u32 = 10;
 
-/// How far a stream can be behind before it asks the ledger, in batches.
-const KEPT: usize = 256;
+/// How many entries are written in one piece, which is about 16 KiB.
+const AT_ONCE: u16 = 100;
+
+/// How many pieces a stream can leave unread.
+const KEPT: usize = 64;
 
 /// How many can ask the ledger at once: checks need it, too.
 const READS: usize = 4;
@@ -52,12 +57,14 @@ struct Inner {
     reads: Semaphore,
     /// None while there is nothing to hear: the log has been set back, or the service
     /// ends.
-    groups: ArcSwapOption<Groups>,
+    era: ArcSwapOption<Era>,
 }
 
-struct Groups {
+/// While the log is one and the same. The streams of it end when it is dropped.
+struct Era {
     groups: Vec<Sender<News>>,
     joined: AtomicUsize,
+    pages: Arc<Pages>,
 }
 
 /// What streams hear.
@@ -81,7 +88,7 @@ impl Feed {
             sessions: Arc::clone(sessions),
             ending: ending.clone(),
             reads: Semaphore::new(READS),
-            groups: ArcSwapOption::empty(),
+            era: ArcSwapOption::empty(),
         });
         if !inner.credentials.is_empty() {
             let (news, told) = (sessions.news(), inner.begin_anew());
@@ -107,14 +114,18 @@ impl Feed {
         after: Option<Position>,
         limit: u16,
     ) -> Result<Option<Extract>, Unavailable> {
-        let _turn = self.0.reads.acquire().await;
-        self.0.sessions.read_log(after, limit).await
+        self.0.read(after, limit).await
     }
 
     pub(super) fn readings(&self) -> Vec<Reading> {
-        let groups = self.0.groups.load();
-        let streams = groups.as_ref().map_or(0, |groups| groups.streams());
+        let era = self.0.era.load();
+        let streams = era.as_ref().map_or(0, |era| era.streams());
         vec![REVOCATION_STREAMS.shows((), streams)]
+    }
+
+    fn join(&self) -> Option<(Receiver<News>, Arc<Pages>)> {
+        let era = self.0.era.load();
+        era.as_ref().map(|era| (era.join(), Arc::clone(&era.pages)))
     }
 }
 
@@ -138,36 +149,61 @@ async fn follow(
             _ = beats.tick() => true,
         };
         let Some(feed) = feed.upgrade() else { return };
-        let goes_on = told.take().and_then(|told| told.go_on(&feed.sessions));
+        let goes_on = told.take().and_then(|told| told.go_on(&feed));
         told = goes_on.or_else(|| feed.begin_anew());
         if is_beat && let Some(told) = &mut told {
-            told.vouch(&feed.sessions);
+            told.vouch(&feed);
         }
     }
     if let Some(feed) = feed.upgrade() {
-        feed.groups.store(None);
+        feed.era.store(None);
     }
 }
 
 impl Inner {
+    async fn read(
+        &self,
+        after: Option<Position>,
+        limit: u16,
+    ) -> Result<Option<Extract>, Unavailable> {
+        let _turn = self.reads.acquire().await;
+        self.sessions.read_log(after, limit).await
+    }
+
+    /// Where that entry is, or the last minutes begin.
+    async fn look_up(&self, after: Option<Position>) -> Result<Option<Beginning>, Unavailable> {
+        let extract = self.read(after, 0).await?;
+        Ok(extract.map(|extract| Beginning {
+            after: extract.after,
+            at: extract.at,
+        }))
+    }
+
     /// The streams that there are end; others begin where the log stands, if it does.
     fn begin_anew(&self) -> Option<Told> {
         let told = self.sessions.head().map(|at| Told {
-            groups: Arc::new(Groups::new()),
+            era: Arc::new(Era::new()),
             at,
             beats: 0,
         });
-        self.groups
-            .store(told.as_ref().map(|told| Arc::clone(&told.groups)));
+        self.era
+            .store(told.as_ref().map(|told| Arc::clone(&told.era)));
         told
+    }
+
+    /// Says that there was nothing else after that entry, if the view vouches for it.
+    fn vouch_for(&self, at: Head) -> Option<Bytes> {
+        let vouching = self.sessions.vouches().filter(|it| it.head == at)?;
+        Some(event::head(&vouching, self.sessions.clock().now()))
     }
 }
 
-impl Groups {
+impl Era {
     fn new() -> Self {
         Self {
             groups: (0..GROUPS).map(|_| channel(KEPT).0).collect(),
             joined: AtomicUsize::new(0),
+            pages: Arc::new(Pages::new()),
         }
     }
 
@@ -183,33 +219,32 @@ impl Groups {
 
 /// How far the streams have been told.
 struct Told {
-    groups: Arc<Groups>,
+    era: Arc<Era>,
     at: Head,
     beats: usize,
 }
 
 impl Told {
     /// Tells what the view has taken in since. `None` if the log is not the one it was.
-    fn go_on(mut self, sessions: &Sessions) -> Option<Self> {
-        let entries = sessions.latest_after(self.at)?;
-        for batch in Batch::each(&entries) {
+    fn go_on(mut self, feed: &Inner) -> Option<Self> {
+        loop {
+            let entries = feed.sessions.latest_after(self.at, AT_ONCE.into())?;
+            let Some(batch) = Batch::new(self.at, &entries) else {
+                return Some(self);
+            };
             self.at = batch.last;
             let news = News::Entries(Arc::new(batch));
-            for group in &self.groups.groups {
+            for group in &self.era.groups {
                 let _ = group.send(news.clone());
             }
         }
-        Some(self)
     }
 
-    /// Tells the next group that there was nothing else, if the view vouches for that.
-    fn vouch(&mut self, sessions: &Sessions) {
+    /// Tells the next group that there was nothing else.
+    fn vouch(&mut self, feed: &Inner) {
         self.beats += 1;
-        let group = &self.groups.groups[self.beats % self.groups.groups.len()];
-        if let Some(vouching) = sessions.vouches()
-            && vouching.head == self.at
-        {
-            let event = event::head(&vouching, sessions.clock().now());
+        let group = &self.era.groups[self.beats % self.era.groups.len()];
+        if let Some(event) = feed.vouch_for(self.at) {
             let _ = group.send(News::Head(self.at, event));
         }
     }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use actix_web::web::Bytes;
 use futures_util::stream::{Stream, unfold};
@@ -9,14 +10,11 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::event::{self, Batch, Rest};
-use super::{Feed, News};
+use super::pages::{Beginning, NoPage, Pages};
+use super::{AT_ONCE, Feed, News};
 use crate::domain::revocation::{Head, Position};
 use crate::http::connection::UnderWay;
-use crate::sessions::Extract;
 use crate::store::Unavailable;
-
-/// How many entries a stream has at hand.
-const PAGE: u16 = 100;
 
 /// How a stream begins.
 pub(in crate::http) enum Opened {
@@ -32,10 +30,11 @@ pub(in crate::http) type EventStream = Pin<Box<dyn Stream<Item = Result<Bytes, I
 struct Reader {
     feed: Feed,
     news: Receiver<News>,
-    /// What is to be sent before anything else.
+    pages: Arc<Pages>,
+    /// What is told before anything else.
     first: Option<Bytes>,
     at: Head,
-    /// There is more in the ledger.
+    /// There is more than what is heard.
     is_behind: bool,
     /// The request is not answered before the stream ends.
     _under_way: Option<UnderWay>,
@@ -51,20 +50,21 @@ impl Feed {
         after: Option<Position>,
         under_way: Option<UnderWay>,
     ) -> Result<Opened, Unavailable> {
-        // Before the ledger is read, so that nothing is missed in between.
-        let groups = self.0.groups.load_full();
-        let Some(news) = groups.map(|groups| groups.join()) else {
+        let Some((news, pages)) = self.join() else {
             return Ok(Opened::Closed);
         };
-        let Some(extract) = self.read(after, PAGE).await? else {
-            return Ok(Opened::UnknownPosition);
+        let beginning = match self.beginning(&pages, after).await {
+            Ok(beginning) => beginning,
+            Err(NoPage::Unavailable(error)) => return Err(error),
+            Err(NoPage::End | NoPage::Unknown) => return Ok(Opened::UnknownPosition),
         };
         let reader = Reader {
             feed: self.clone(),
             news,
-            first: Some(self.first(&extract)),
-            at: extract.end(),
-            is_behind: !extract.is_last(),
+            pages,
+            first: Some(event::window(beginning.after, beginning.at)),
+            at: beginning.after,
+            is_behind: true,
             _under_way: under_way,
         };
         let events = unfold(reader, async |mut reader| {
@@ -74,21 +74,34 @@ impl Feed {
         Ok(Opened::Stream(Box::pin(events)))
     }
 
-    /// With a head, if the view vouches for what the ledger has said.
-    fn first(&self, extract: &Extract) -> Bytes {
+    /// The ledger is asked only for what this instance does not know.
+    async fn beginning(&self, pages: &Pages, after: Option<Position>) -> Result<Beginning, NoPage> {
         let sessions = &self.0.sessions;
-        let vouching = sessions.vouches().filter(|it| it.head == extract.end());
-        let head = vouching.map(|it| event::head(&it, sessions.clock().now()));
-        let events = Batch::each(&extract.entries).map(Batch::into_events);
-        let all = [event::window(extract)]
-            .into_iter()
-            .chain(events)
-            .chain(head);
-        all.flatten().collect()
+        let after = match after {
+            None => return pages.beginning(&self.0).await,
+            Some(Position { mark: None, .. }) => {
+                return self.0.look_up(after).await?.ok_or(NoPage::Unknown);
+            }
+            Some(Position {
+                number,
+                mark: Some(mark),
+            }) => Head { number, mark },
+        };
+        if !sessions.is_ready() || sessions.latest_after(after, 0).is_none() {
+            match pages.after(&self.0, after).await {
+                Ok(_) | Err(NoPage::End) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Beginning {
+            after,
+            at: sessions.clock().now(),
+        })
     }
 }
 
 impl Reader {
+    /// `None`: the stream ends. Whoever comes again hears why.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if self.feed.0.ending.is_announced() {
@@ -97,41 +110,53 @@ impl Reader {
             if let Some(first) = self.first.take() {
                 return Some(first);
             }
-            if self.is_behind {
-                match self.read_up().await? {
-                    Some(events) => return Some(events),
-                    None => continue,
-                }
-            }
-            match self.news.recv().await {
-                Ok(News::Entries(batch)) => match batch.rest(self.at.number) {
-                    Rest::New(events) => {
-                        self.at = batch.last;
-                        return Some(events);
-                    }
-                    Rest::Nothing => {}
-                    Rest::Gap => self.is_behind = true,
-                },
-                Ok(News::Head(head, event)) if head == self.at => return Some(event),
-                Ok(News::Head(head, _)) => self.is_behind = self.at.number < head.number,
-                Err(RecvError::Lagged(_)) => self.is_behind = true,
-                Err(RecvError::Closed) => return None,
+            let told = if self.is_behind {
+                self.catch_up().await?
+            } else {
+                self.hear().await?
+            };
+            if let Some(told) = told {
+                return Some(told);
             }
         }
     }
 
-    /// What the ledger has next, if anything. `None`: the stream ends.
-    async fn read_up(&mut self) -> Option<Option<Bytes>> {
-        let after = Position {
-            number: self.at.number,
-            mark: Some(self.at.mark),
+    /// What is heard next, if it is new.
+    async fn hear(&mut self) -> Option<Option<Bytes>> {
+        match self.news.recv().await {
+            Ok(News::Entries(batch)) => match batch.rest(self.at) {
+                Rest::New(events) => {
+                    self.at = batch.last;
+                    return Some(Some(events));
+                }
+                Rest::Nothing => {}
+                Rest::Gap => self.is_behind = true,
+            },
+            Ok(News::Head(head, event)) if head == self.at => return Some(Some(event)),
+            Ok(News::Head(head, _)) => self.is_behind = self.at.number < head.number,
+            Err(RecvError::Lagged(_)) => self.is_behind = true,
+            Err(RecvError::Closed) => return None,
+        }
+        Some(None)
+    }
+
+    /// What comes next, from what the view has at hand or else from the ledger; at the
+    /// end, whether the view vouches for it.
+    async fn catch_up(&mut self) -> Option<Option<Bytes>> {
+        let sessions = &self.feed.0.sessions;
+        let batch = match sessions.latest_after(self.at, AT_ONCE.into()) {
+            Some(entries) => Batch::new(self.at, &entries).map(Arc::new),
+            None => match self.pages.after(&self.feed.0, self.at).await {
+                Ok(batch) => Some(batch),
+                Err(NoPage::End) => None,
+                Err(NoPage::Unknown | NoPage::Unavailable(_)) => return None,
+            },
         };
-        // Whoever comes again hears what is wrong.
-        let extract = self.feed.read(Some(after), PAGE).await.ok()??;
-        self.is_behind = !extract.is_last();
-        self.at = extract.end();
-        let events = Batch::each(&extract.entries).map(Batch::into_events);
-        let events: Bytes = events.flatten().collect();
-        Some((!events.is_empty()).then_some(events))
+        if let Some(batch) = batch {
+            self.at = batch.last;
+            return Some(Some(batch.events()));
+        }
+        self.is_behind = false;
+        Some(self.feed.0.vouch_for(self.at))
     }
 }

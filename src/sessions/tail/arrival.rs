@@ -8,9 +8,9 @@
 use std::sync::{MutexGuard, PoisonError};
 
 use super::Shared;
+use crate::clocks::uptime;
 use crate::domain::revocation::{Appended, LogNumber};
 use crate::domain::time::{Timestamp, Uptime};
-use crate::sessions::clock::uptime;
 use crate::store::ledger::LogPage;
 use crate::telemetry::metrics::{Arrival, REVOCATION_DELAY};
 

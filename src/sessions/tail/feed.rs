@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Tail;
+use crate::clocks::uptime;
 use crate::domain::revocation::{Entry, Head};
-use crate::sessions::clock::uptime;
 
 impl Tail {
     /// Changes whenever the view may have.
@@ -18,12 +18,16 @@ impl Tail {
         self.shared.head()
     }
 
-    /// What the view has taken in after `known`, as far as it is at hand; `None` if
-    /// that is not, or is of another log.
-    pub(in crate::sessions) fn latest_after(&self, known: Head) -> Option<Vec<Entry>> {
+    /// Up to `limit` entries that the view has taken in after `known`; `None` if they
+    /// are not at hand, or that is of another log.
+    pub(in crate::sessions) fn latest_after(
+        &self,
+        known: Head,
+        limit: usize,
+    ) -> Option<Vec<Entry>> {
         let view = self.shared.view();
-        let entries = view.latest_after(known)?.copied().collect();
-        Some(entries)
+        let entries = view.latest_after(known)?.take(limit).copied();
+        Some(entries.collect())
     }
 
     /// For how long the view is believed, as things stand.

@@ -23,7 +23,8 @@ use anyhow::Context as _;
 use tokio::sync::{Notify, watch};
 
 use super::Policy;
-use super::clock::{Clock, uptime};
+use super::clock::Clock;
+use crate::clocks::uptime;
 use crate::domain::belief::{Belief, Limits};
 use crate::domain::instance::InstanceId;
 use crate::domain::revocation::{Appended, Entry, Head, LogNumber, Revocation};

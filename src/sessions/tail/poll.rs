@@ -11,12 +11,12 @@ use std::time::Duration;
 use anyhow::anyhow;
 
 use super::{Shared, set_back};
+use crate::clocks::uptime;
 use crate::domain::belief::Belief;
 use crate::domain::instance::{InstanceId, Report};
 use crate::domain::revocation::LogNumber;
 use crate::domain::time::Uptime;
 use crate::domain::view::View;
-use crate::sessions::clock::uptime;
 use crate::store::Unavailable;
 use crate::store::ledger::{Ledger, LogReader};
 

@@ -1,7 +1,7 @@
 //! How the view stands.
 
 use super::Tail;
-use crate::sessions::clock::uptime;
+use crate::clocks::uptime;
 use crate::telemetry::metrics::{
     INSTANCES, LEDGER_SILENT, LOG_FLOOR, LOG_REACHED, Reading, VIEW_AGE, VIEW_FRESH,
 };

@@ -5,9 +5,9 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Shared;
+use crate::clocks::uptime;
 use crate::domain::instance::{Beat, Push};
 use crate::domain::time::Uptime;
-use crate::sessions::clock::uptime;
 use crate::store::Unavailable;
 use crate::store::bus::{Listener, Signal};
 use crate::telemetry::metrics::Arrival;

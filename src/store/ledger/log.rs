@@ -77,15 +77,16 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer, or its server may be behind.
     pub async fn read_log(&self, since: Since, limit: u16) -> Result<LogPage, Unavailable> {
-        let read = self.read(async |mut link| {
-            let known = match since {
-                Since::Entry(number) => number,
-                Since::Ago(time) => statements::log::last_before(link.reborrow(), time).await?,
-            };
-            let rows = statements::log::log_page(link, known, limit.into()).await?;
-            Ok((known, rows))
-        });
-        let (known, rows) = read.await?;
+        let known = match since {
+            Since::Entry(number) => number,
+            Since::Ago(time) => {
+                let read = self.read(async |link| statements::log::last_before(link, time).await);
+                read.await?
+            }
+        };
+        let read =
+            self.read(async |link| statements::log::log_page(link, known, limit.into()).await);
+        let rows = read.await?;
         LogPage::new(known, &rows)?.of_a_writer()
     }
 }

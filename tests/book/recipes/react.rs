@@ -1,18 +1,15 @@
 //! The React app in a real browser: of one origin with the API, behind nginx and behind
 //! Vite, and of another.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::page::root;
-use crate::proxies::binaries;
-use crate::proxies::proxy::Kind::NginxOneHost;
 use crate::support::app::{PASSWORD, Stack};
 use crate::support::chromium::Visitor;
-use crate::support::servers::{Process, free_port, started};
+use crate::support::servers::{free_port, started};
 use crate::support::{TestApp, eventually};
 
+use super::nginx::Nginx;
 use super::packages::{node, recipe, succeeds, with_npm};
 
 const EMAIL: &str = "ada@example.com";
@@ -79,11 +76,6 @@ async fn is_used(origin: &str, service: &TestApp) {
     visitor.leave().await;
 }
 
-/// What a browser calls a server of this machine.
-fn origin(server: &Process) -> String {
-    format!("http://localhost:{}", server.address.port())
-}
-
 /// The app as it is shipped, in a folder of that name.
 fn built(app: &Path, name: &str, api: &str) -> PathBuf {
     let mut build = Command::new(node("node"));
@@ -94,45 +86,21 @@ fn built(app: &Path, name: &str, api: &str) -> PathBuf {
     app.join(name)
 }
 
-/// nginx with the recipe's file, but for addresses and TLS.
-fn nginx(files: &Path, gatelodge: u16) -> Process {
-    let binary = binaries::find(NginxOneHost);
-    started("nginx", "TERM", |directory, port| {
-        let here = directory.display();
-        let text = fs::read_to_string(recipe("react").join("nginx.conf")).unwrap();
-        let text = text
-            .replace("ssl_certificate /etc/nginx/tls/example.com.pem;\n", "")
-            .replace("ssl_certificate_key /etc/nginx/tls/example.com.key;\n", "")
-            .replace("listen 443 ssl", &format!("listen 127.0.0.1:{port}"))
-            .replace("app.example.com", "localhost")
-            .replace("/srv/app/dist", &files.display().to_string())
-            .replace("/etc/nginx/gatelodge", &here.to_string())
-            .replace("127.0.0.1:8080", &format!("127.0.0.1:{gatelodge}"));
-        fs::write(directory.join("app.conf"), text).unwrap();
-        let pages = fs::read_to_string(root().join("deploy/nginx/pages.conf")).unwrap();
-        let pages = pages.replace("/var/log/nginx/error.log", "stderr");
-        fs::write(directory.join("pages.conf"), pages).unwrap();
-        let whole = format!(
-            "user root;\ndaemon off;\npid {here}/nginx.pid;\nerror_log stderr;\nevents {{}}\n\
-             http {{\n    types {{ text/html html; text/javascript js; }}\n    \
-             client_body_temp_path {here}/body;\n    proxy_temp_path {here}/proxy;\n    \
-             fastcgi_temp_path {here}/fastcgi;\n    uwsgi_temp_path {here}/uwsgi;\n    \
-             scgi_temp_path {here}/scgi;\n    access_log off;\n    include {here}/app.conf;\n}}\n"
-        );
-        fs::write(directory.join("nginx.conf"), whole).unwrap();
-        let mut command = Command::new(&binary);
-        command.args(["-e", "stderr", "-c"]);
-        command.arg(directory.join("nginx.conf"));
-        command
-    })
+/// nginx with the recipe's file, in front of the app's files.
+fn nginx(files: &Path, gatelodge: u16) -> Nginx {
+    let names = vec![
+        ("/srv/app/dist", files.display().to_string()),
+        ("127.0.0.1:8080", format!("127.0.0.1:{gatelodge}")),
+    ];
+    Nginx::start(&recipe("react").join("nginx.conf"), names)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_react_app_is_of_one_origin_with_the_api_behind_nginx() {
     let (app, port) = (with_npm("react"), free_port());
     let proxy = nginx(&built(&app, "dist", ""), port);
-    let service = gatelodge(port, &origin(&proxy), "").await;
-    is_used(&origin(&proxy), &service).await;
+    let service = gatelodge(port, &proxy.origin(), "").await;
+    is_used(&proxy.origin(), &service).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -140,8 +108,8 @@ async fn the_react_app_is_of_another_origin_of_the_same_site() {
     let (app, port) = (with_npm("react"), free_port());
     let api = format!("http://localhost:{port}");
     let elsewhere = nginx(&built(&app, "dist-elsewhere", &api), port);
-    let service = gatelodge(port, &api, &origin(&elsewhere)).await;
-    is_used(&origin(&elsewhere), &service).await;
+    let service = gatelodge(port, &api, &elsewhere.origin()).await;
+    is_used(&elsewhere.origin(), &service).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -161,6 +129,7 @@ async fn the_react_app_is_of_one_origin_with_the_api_while_it_is_developed() {
             .arg(format!("--port={port}"));
         command
     });
-    let service = gatelodge(api, &origin(&proxy), "").await;
-    is_used(&origin(&proxy), &service).await;
+    let origin = format!("http://localhost:{}", proxy.address.port());
+    let service = gatelodge(api, &origin, "").await;
+    is_used(&origin, &service).await;
 }

@@ -1,8 +1,10 @@
-//! The client for browser apps, `clients/typescript`: its types are those of the
-//! description, and its calls are made for real, in Node and in a browser.
+//! `clients/typescript`. The client for browser apps: its types are those of the
+//! description, and its calls are made for real, in Node and in a browser. The verifier for
+//! servers.
 
 mod node;
 mod pages;
+mod verifier;
 
 use std::fs;
 use std::path::{Path, PathBuf};

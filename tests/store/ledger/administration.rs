@@ -611,7 +611,8 @@ async fn what_the_schema_before_held_is_kept(#[values(Postgres, Sqlite)] backend
             let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
             let tables = "drop table password_links; drop table admin_roster; drop table chores;
                 drop table sessions; drop table users; drop table revocations;
-                drop table revocation_head; drop table events; drop table instances; drop table attempts;";
+                drop table revocation_head; drop table events; drop table instances; drop table attempts;
+                drop table exchanged_jwts;";
             for sql in [tables, sqlite.0, sqlite.1, rewind] {
                 sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
             }
@@ -619,7 +620,7 @@ async fn what_the_schema_before_held_is_kept(#[values(Postgres, Sqlite)] backend
         Postgres => {
             let mut connection = PgConnection::connect(&url).await.unwrap();
             let tables = "drop table password_links, admin_roster, chores, sessions, users,
-                revocations, revocation_head, events, instances, attempts;";
+                revocations, revocation_head, events, instances, attempts, exchanged_jwts;";
             for sql in [tables, postgres.0, postgres.1, rewind] {
                 sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
             }

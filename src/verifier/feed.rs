@@ -1,0 +1,273 @@
+//! Follows the feed of revocations, on a thread of its own: a stream that says something
+//! every second, or is asked for again.
+
+use std::convert::Infallible;
+use std::io::{self, BufReader};
+use std::mem;
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+use ureq::http::{Response, StatusCode};
+use ureq::{Agent, Body};
+use uuid::Uuid;
+
+use super::knowledge::{Broken, Knowledge, Position};
+use super::sse::Events;
+use super::{Credential, Shared};
+use crate::clocks::uptime;
+use crate::domain::id::{SessionId, UserId};
+use crate::domain::revocation::{Entry, Head, LogNumber, Mark, Revocation};
+use crate::domain::time::{Timestamp, Uptime};
+use crate::entropy;
+
+/// Who says nothing for so long is asked again, and perhaps somebody else answers.
+pub(super) const SILENCE: Duration = Duration::from_secs(3);
+
+/// How long it counts at most that there was nothing else. A stream that says so no more
+/// is given up.
+const LEASE: Duration = Duration::from_secs(5);
+
+/// How long it takes to ask again at most: at first, and when that was often in vain.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LAST_PAUSE: Duration = Duration::from_secs(4);
+
+/// Entries that are kept: a few MB. If there were more within a JWT's lifetime, the oldest
+/// JWTs are refused as outdated.
+const CAPACITY: usize = 100_000;
+
+/// The thread's.
+pub(super) struct Follower {
+    shared: Weak<Shared>,
+    agent: Agent,
+    place: String,
+    credential: Credential,
+    pause: Duration,
+}
+
+/// Why a stream has ended.
+#[derive(Debug, thiserror::Error)]
+enum Ending {
+    #[error("{0}")]
+    Request(#[from] ureq::Error),
+    #[error("{0}")]
+    Stream(#[from] io::Error),
+    #[error("it was closed")]
+    Closed,
+    #[error("nothing vouches for it")]
+    Silent,
+    #[error("the answer is {0}")]
+    Refused(StatusCode),
+    #[error("the log was set back")]
+    SetBack,
+    #[error("it has said what cannot be read: {0}")]
+    Unreadable(#[from] serde_json::Error),
+    #[error("it does not go on from what is known")]
+    Broken,
+}
+
+impl From<Broken> for Ending {
+    fn from(_: Broken) -> Self {
+        Self::Broken
+    }
+}
+
+#[derive(Deserialize)]
+struct Window {
+    after: LogNumber,
+    #[serde(deserialize_with = "rfc_3339")]
+    at: Timestamp,
+}
+
+/// The log ended there at that time, which can be relied on for so long.
+#[derive(Deserialize)]
+struct Standing {
+    number: LogNumber,
+    #[serde(deserialize_with = "hexadecimal")]
+    mark: Mark,
+    #[serde(deserialize_with = "rfc_3339")]
+    at: Timestamp,
+    lasts_ms: u64,
+}
+
+impl Standing {
+    fn head(&self) -> Head {
+        Head {
+            number: self.number,
+            mark: self.mark,
+        }
+    }
+
+    fn lasts(&self) -> Duration {
+        Duration::from_millis(self.lasts_ms)
+    }
+}
+
+#[derive(Deserialize)]
+struct Written {
+    number: LogNumber,
+    #[serde(deserialize_with = "hexadecimal")]
+    mark: Mark,
+    #[serde(flatten)]
+    what: Kind,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Kind {
+    SessionEnded {
+        session: SessionId,
+    },
+    UserEnded {
+        user: UserId,
+        spared: Option<SessionId>,
+    },
+    UserChanged {
+        user: UserId,
+    },
+    EveryoneEnded,
+    /// Whatever a later version says.
+    #[serde(other)]
+    Unknown,
+}
+
+fn rfc_3339<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+    let text = String::deserialize(from)?;
+    Timestamp::parse(&text).map_err(de::Error::custom)
+}
+
+fn hexadecimal<'de, D: Deserializer<'de>>(from: D) -> Result<Mark, D::Error> {
+    Uuid::deserialize(from).map(|mark| Mark(mark.into_bytes()))
+}
+
+impl From<Written> for Entry {
+    fn from(written: Written) -> Self {
+        Self {
+            number: written.number,
+            mark: written.mark,
+            revocation: match written.what {
+                Kind::SessionEnded { session } => Revocation::SessionEnded(session),
+                Kind::UserEnded { user, spared } => Revocation::UserEnded { user, spared },
+                Kind::UserChanged { user } => Revocation::UserChanged(user),
+                Kind::EveryoneEnded => Revocation::EveryoneEnded,
+                Kind::Unknown => Revocation::Unknown,
+            },
+        }
+    }
+}
+
+/// When a stream's first word was asked for, and what time it then was over there. What
+/// it says later was said as much later, at the earliest: however long it was on its way,
+/// nobody's clock is held against another's.
+#[derive(Clone, Copy)]
+struct Origin {
+    asked_at: Uptime,
+    at: Timestamp,
+}
+
+impl Origin {
+    fn when(self, said_at: Timestamp) -> Uptime {
+        self.asked_at + said_at.since(self.at)
+    }
+}
+
+impl Follower {
+    pub(super) const fn new(
+        shared: Weak<Shared>,
+        agent: Agent,
+        place: String,
+        credential: Credential,
+    ) -> Self {
+        Self {
+            shared,
+            agent,
+            place,
+            credential,
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        loop {
+            let Err(ending) = self.listen();
+            if self.shared.strong_count() == 0 {
+                break;
+            }
+            if self.pause == FIRST_PAUSE {
+                tracing::warn!(reason = %ending, "revocations are not heard of");
+            }
+            thread::sleep(self.next_pause());
+        }
+    }
+
+    /// Until the stream ends.
+    fn listen(&mut self) -> Result<Infallible, Ending> {
+        let asked_at = uptime();
+        let answer = self.ask()?;
+        let mut events = Events::new(BufReader::new(answer.into_body().into_reader()));
+        let mut origin = None;
+        let mut current_until = asked_at + LEASE;
+        loop {
+            let event = events.next()?.ok_or(Ending::Closed)?;
+            let shared = self.shared()?;
+            match event.name.as_str() {
+                "window" => {
+                    let Window { after, at } = serde_json::from_str(&event.data)?;
+                    shared.learn(|known| known.begin(after, at, CAPACITY))?;
+                    origin = Some(Origin { asked_at, at });
+                }
+                "entry" => {
+                    let written: Written = serde_json::from_str(&event.data)?;
+                    shared.learn(|known| known.take_in(written.into()))?;
+                }
+                "head" => {
+                    let standing: Standing = serde_json::from_str(&event.data)?;
+                    let said_at = origin.ok_or(Ending::Broken)?.when(standing.at);
+                    current_until = said_at + standing.lasts().min(LEASE);
+                    shared.vouch(standing.head(), current_until)?;
+                    if mem::replace(&mut self.pause, FIRST_PAUSE) != FIRST_PAUSE {
+                        tracing::info!("revocations are heard of again");
+                    }
+                }
+                _ => {}
+            }
+            if uptime() > current_until {
+                return Err(Ending::Silent);
+            }
+        }
+    }
+
+    fn ask(&self) -> Result<Response<Body>, Ending> {
+        let mut request = self
+            .agent
+            .get(&self.place)
+            .header("accept", "text/event-stream")
+            .header("authorization", &self.credential.0);
+        let position = self.shared()?.knowledge().position();
+        if let Position::After(Head { number, mark }) = position {
+            request = request.header("last-event-id", format!("{number}-{mark}"));
+        }
+        let answer = request.call()?;
+        match answer.status() {
+            StatusCode::OK => Ok(answer),
+            StatusCode::GONE => {
+                self.shared()?.learn(Knowledge::lose);
+                Err(Ending::SetBack)
+            }
+            status => Err(Ending::Refused(status)),
+        }
+    }
+
+    fn shared(&self) -> Result<Arc<Shared>, Ending> {
+        self.shared.upgrade().ok_or(Ending::Closed)
+    }
+
+    /// Twice as long each time, and not for all who were cut off at once the same.
+    fn next_pause(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = LAST_PAUSE.min(pause * 2);
+        let [random] = entropy::random();
+        pause * u32::from(random) / u32::from(u8::MAX)
+    }
+}
