@@ -337,10 +337,10 @@ impl Scene {
                     .env("REDIS_URL", redis.url_with(&redis_password))
                     .env("GATELODGE_SECRETS__KEYS", &key);
                 Some(Stores {
-                    key,
                     postgres,
                     redis,
                     redis_password,
+                    key,
                 })
             }
         };
