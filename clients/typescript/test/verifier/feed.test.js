@@ -58,6 +58,9 @@ describe("the feed", { concurrency: 8 }, () => {
     const short = issuer.claims({ exp: now() - 4 });
     const stop = verifier.onEnded(short, () => told.push("nobody listens"));
     stop();
+    const closed = issuer.verifier();
+    closed.onEnded(short, () => told.push("nobody listens"));
+    closed.close();
     verifier.onEnded(short, (ending) => {
       told.push(ending);
       throw new Error("of the listener");
