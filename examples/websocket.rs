@@ -126,7 +126,7 @@ fn accepted(verifier: &Verifier, jwt: Option<&str>) -> Result<Verified, Error> {
     Err(InternalError::from_response("refused", answer).into())
 }
 
-fn serve(verifier: Verifier, bind: &str) -> std::io::Result<(SocketAddr, Server)> {
+pub fn serve(verifier: Verifier, bind: &str) -> std::io::Result<(SocketAddr, Server)> {
     let verifier = Data::new(verifier);
     let server = HttpServer::new(move || {
         App::new()
