@@ -126,6 +126,10 @@ fn accepted(verifier: &Verifier, jwt: Option<&str>) -> Result<Verified, Error> {
     Err(InternalError::from_response("refused", answer).into())
 }
 
+/// Runs until it is stopped.
+///
+/// # Errors
+/// If it cannot listen there.
 pub fn serve(verifier: Verifier, bind: &str) -> std::io::Result<(SocketAddr, Server)> {
     let verifier = Data::new(verifier);
     let server = HttpServer::new(move || {

@@ -57,7 +57,7 @@ impl Example {
     }
 }
 
-/// What a server of WebSockets has sent (RFC 6455, 5.2).
+/// What a server has sent (RFC 6455, 5.2).
 #[derive(Debug, PartialEq, Eq)]
 enum Frame {
     Text(String),

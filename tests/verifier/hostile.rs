@@ -5,7 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatelodge::config::secret_key;
-use gatelodge::domain::jwt;
+use gatelodge::domain::jwt::Refused::{
+    Audience, Claims, Early, Expired, Form, Issuer, Length, Signature,
+};
 use gatelodge::domain::keys::KeyRing;
 use gatelodge::startup::generate_key;
 use gatelodge::verifier::Refused;
@@ -79,14 +81,14 @@ async fn a_token_is_believed_for_its_signature_by_a_known_key_and_nothing_else()
     for (wrong, why) in [
         (
             format!("{header}.{}.{signature}", encoded(&promoted)),
-            jwt::Refused::Signature,
+            Signature,
         ),
-        (format!("{header}.{claims}"), jwt::Refused::Form),
-        (format!("{jwt}.{signature}"), jwt::Refused::Form),
-        (format!("{jwt}="), jwt::Refused::Form),
-        (format!("{header}.{long}.{signature}"), jwt::Refused::Length),
-        (String::new(), jwt::Refused::Form),
-        (mint_as(&mut ada, "notes").await, jwt::Refused::Audience),
+        (format!("{header}.{claims}"), Form),
+        (format!("{jwt}.{signature}"), Form),
+        (format!("{jwt}="), Form),
+        (format!("{header}.{long}.{signature}"), Length),
+        (String::new(), Form),
+        (mint_as(&mut ada, "notes").await, Audience),
     ] {
         let refused = verifier.verify(&wrong).unwrap_err();
         assert_eq!(refused, Refused::Invalid(why));
@@ -107,7 +109,6 @@ async fn what_a_known_key_has_signed_must_say_all_that_it_should() {
     let signed = |claims: &Value| keys.sign_jwt(claims, &SystemRandom::new()).unwrap();
     assert_accepted(&verifier, &signed(&claims));
 
-    use jwt::Refused::{Audience, Claims, Early, Expired, Issuer};
     let hour = 3600;
     for (name, value, why) in [
         ("exp", json!(now() - 1), Expired),
