@@ -38,8 +38,8 @@ pub(super) fn figures(stand: &Stand, service: &Process, users: &[Issued]) -> Res
                 AUDIENCE,
             )
         })?;
-        let ready = tokio::time::timeout(PATIENCE, verifier.until_ready());
-        stand.runtime.block_on(async { ready.await })?;
+        let ready = async { tokio::time::timeout(PATIENCE, verifier.until_ready()).await };
+        stand.runtime.block_on(ready)?;
         anyhow::Ok(verifier)
     };
     let mut client = Client::connect(service.address)?;
