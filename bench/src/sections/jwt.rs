@@ -26,7 +26,7 @@ live for 24 hours: nothing else; instead, 15 minutes and a refresh token, kept a
 in PostgreSQL and rotated at each use; or a list of the revoked in Redis, asked at each
 check. CPU time: the server has one worker, alone on core 0. What else is said was tried,
 with two instances of each over the same PostgreSQL and Redis; the run fails if anything
-comes out otherwise than docs/sessions-vs-jwt.md says.";
+comes out otherwise than [the page that compares them](sessions-vs-jwt.md) says.";
 
 const GATE: usize = 0;
 const WHOAMI_ASKED: usize = 1;
