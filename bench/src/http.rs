@@ -83,9 +83,19 @@ impl Client {
 
     pub fn post(&mut self, path: &str, body: &serde_json::Value) -> Result<Answer> {
         let body = body.to_string();
+        let about_body = "Content-Type: application/json\r\n";
+        self.send("POST", path, about_body, &body)
+    }
+
+    /// As a browser that has these cookies, without a body.
+    pub fn post_as(&mut self, cookies: &str, path: &str) -> Result<Answer> {
+        self.send("POST", path, &format!("Cookie: {cookies}\r\n"), "")
+    }
+
+    fn send(&mut self, method: &str, path: &str, headers: &str, body: &str) -> Result<Answer> {
         let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost:8080\r\nAccept: application/json\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: localhost:8080\r\nAccept: application/json\r\n\
+             {headers}Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
         self.exchange(request.as_bytes())
@@ -120,15 +130,22 @@ impl Answer {
         self.bytes.len()
     }
 
-    /// The `Cookie` header that a browser would send back.
-    pub fn cookies(&self) -> String {
-        let pairs = headers(&self.bytes, b"set-cookie").map(|cookie| {
-            let pair = cookie
-                .split(|byte| *byte == b';')
-                .next()
-                .unwrap_or_default();
-            String::from_utf8_lossy(pair).into_owned()
+    /// The `Cookie` header that a browser would send there from now on.
+    pub fn cookies(&self, path: &str) -> String {
+        let set = headers(&self.bytes, b"set-cookie").map(String::from_utf8_lossy);
+        let pairs = set.filter_map(|cookie| {
+            let mut parts = cookie.split("; ");
+            let pair = parts.next()?.to_owned();
+            let sent_to = parts.find_map(|part| part.strip_prefix("Path="))?;
+            path.starts_with(sent_to).then_some(pair)
         });
         pairs.collect::<Vec<_>>().join("; ")
+    }
+
+    /// How many bytes of it set cookies.
+    pub fn length_of_cookies(&self) -> usize {
+        let set = headers(&self.bytes, b"set-cookie");
+        set.map(|cookie| "set-cookie: \r\n".len() + cookie.len())
+            .sum()
     }
 }

@@ -9,6 +9,7 @@
 //! fails if a bar is not kept. Runs on Linux.
 
 mod baselines;
+mod fleet;
 mod http;
 mod load;
 mod process;
@@ -42,6 +43,12 @@ fn run() -> Result<ExitCode> {
         && serve == "serve"
     {
         baselines::serve(name, body_length.parse()?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let [hear, address, count, credential] = words.as_slice()
+        && hear == "hear"
+    {
+        fleet::hear(address.parse()?, count.parse()?, credential)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut sections = words

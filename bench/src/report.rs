@@ -20,8 +20,24 @@ const ABOUT: &str = include_str!("report/about.md");
 /// What one section has found.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Results {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<Comparison>,
     pub costs: Vec<Cost>,
     pub figures: Vec<Figure>,
+}
+
+/// What is so of each of several, side by side.
+#[derive(Serialize, Deserialize)]
+pub struct Comparison {
+    pub between: Vec<String>,
+    pub rows: Vec<Row>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Row {
+    pub what: String,
+    /// In the order of those compared.
+    pub cells: Vec<String>,
 }
 
 /// What a check costs, there.
@@ -133,29 +149,49 @@ impl Results {
 
     /// The tables, in Markdown.
     pub fn tables(&self) -> String {
-        let mut tables = Vec::new();
-        if let Some(first) = self.costs.first() {
-            let mut heads = vec![
-                String::new(),
-                "CPU per check".to_owned(),
-                "checks/s".to_owned(),
-            ];
-            heads.extend(first.times.iter().map(|(to, _)| format!("CPU, × {to}")));
-            heads.push("bytes".to_owned());
-            tables.push(table(heads, self.costs.iter().map(Cost::cells)));
-        }
-        if !self.figures.is_empty() {
-            let heads = ["", "measured", "bar", ""].map(str::to_owned).into();
-            tables.push(table(heads, self.figures.iter().map(Figure::cells)));
-        }
-        tables.join("\n")
+        let tables = [
+            self.comparison.as_ref().map(Comparison::table),
+            self.costs_table(),
+            self.figures_table(),
+        ];
+        tables.into_iter().flatten().collect::<Vec<_>>().join("\n")
+    }
+
+    fn costs_table(&self) -> Option<String> {
+        let first = self.costs.first()?;
+        let mut heads = vec![
+            String::new(),
+            "CPU per check".to_owned(),
+            "checks/s".to_owned(),
+        ];
+        heads.extend(first.times.iter().map(|(to, _)| format!("CPU, × {to}")));
+        heads.push("bytes".to_owned());
+        Some(table("--:", heads, self.costs.iter().map(Cost::cells)))
+    }
+
+    fn figures_table(&self) -> Option<String> {
+        let heads = ["", "measured", "bar", ""].map(str::to_owned).into();
+        let table = || table("--:", heads, self.figures.iter().map(Figure::cells));
+        (!self.figures.is_empty()).then(table)
     }
 }
 
-/// The first column to the left, the others to the right.
-fn table(heads: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> String {
+impl Comparison {
+    fn table(&self) -> String {
+        let line = |first: &str, others: &[String]| {
+            let mut cells = vec![first.to_owned()];
+            cells.extend_from_slice(others);
+            cells
+        };
+        let rows = self.rows.iter().map(|row| line(&row.what, &row.cells));
+        table("---", line("", &self.between), rows)
+    }
+}
+
+/// The first column to the left, the others as the rule below their heads says.
+fn table(others: &str, heads: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> String {
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    let rule = format!("|---|{}\n", "--:|".repeat(heads.len() - 1));
+    let rule = format!("|---|{}\n", format!("{others}|").repeat(heads.len() - 1));
     [line(heads), rule]
         .into_iter()
         .chain(rows.map(line))
@@ -211,24 +247,57 @@ pub fn keep(section: Section, results: Results) -> Result<()> {
             continue;
         };
         let entry: Entry = serde_json::from_str(&text)?;
-        let _ = write!(
-            page,
-            "\n## {}\n\n{}\n\n{}\n{}, {}, {} cores: `{}`\n",
-            section.title(),
-            section.about(),
-            entry.results.tables(),
-            entry.date,
-            entry.processor,
-            entry.cores,
-            entry.command
-        );
-        if section == Section::Check {
-            let footer = format!("{}, {} cores, {}", entry.processor, entry.cores, entry.date);
-            let chart = chart::draw(&entry.results.costs, &footer);
-            fs::write(root().join("docs/benchmarks.svg"), chart)?;
+        let (title, about) = (section.title(), section.about());
+        let (tables, how) = (entry.results.tables(), entry.made_how());
+        let _ = write!(page, "\n## {title}\n\n{about}\n\n{tables}\n{how}");
+        match section {
+            Section::Check => {
+                let footer = format!("{}, {} cores, {}", entry.processor, entry.cores, entry.date);
+                let chart = chart::draw(&entry.results.costs, &footer);
+                fs::write(root().join("docs/benchmarks.svg"), chart)?;
+            }
+            Section::Jwt => show_side_by_side(&entry)?,
+            _ => {}
         }
     }
     Ok(fs::write(root().join("docs/benchmarks.md"), page)?)
+}
+
+/// Puts the tables where the page has those of the run before.
+fn show_side_by_side(entry: &Entry) -> Result<()> {
+    let path = root().join("docs/sessions-vs-jwt.md");
+    let mut page = fs::read_to_string(&path)?;
+    for (name, table) in [
+        (
+            "comparison",
+            entry.results.comparison.as_ref().map(Comparison::table),
+        ),
+        ("figures", entry.results.figures_table()),
+    ] {
+        let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->\n"));
+        let (before, rest) = page.split_once(&begin).context("where it begins")?;
+        let (_, after) = rest.split_once(&end).context("where it ends")?;
+        let table = table.with_context(|| format!("no {name}"))?;
+        page = format!(
+            "{before}{begin}\n{table}\n{}\n{end}{after}",
+            entry.made_how()
+        );
+    }
+    Ok(fs::write(path, page)?)
+}
+
+impl Entry {
+    /// When and where it was measured, and how it is again.
+    fn made_how(&self) -> String {
+        let Self {
+            date,
+            processor,
+            cores,
+            command,
+            ..
+        } = self;
+        format!("{date}, {processor}, {cores} cores: `{command}`\n")
+    }
 }
 
 fn folder() -> PathBuf {

@@ -27,9 +27,13 @@ pub struct Stand {
     pub redis: OwnRedis,
     postgres: OwnPostgres,
     pub folder: TempDir,
-    key: String,
+    /// What the service signs with, and the baselines.
+    pub key: String,
     pub runtime: Runtime,
 }
+
+/// What has the key in a process's environment.
+pub const KEY_VARIABLE: &str = "GATELODGE_SECRETS__KEYS";
 
 /// Where the service says who is logged in.
 pub const WHOAMI: &str = "/api/sessions/whoami";
@@ -76,7 +80,7 @@ impl Stand {
         [
             ("DATABASE_URL", self.postgres.url()),
             ("REDIS_URL", self.redis.url()),
-            ("GATELODGE_SECRETS__KEYS", self.key.clone()),
+            (KEY_VARIABLE, self.key.clone()),
             ("GATELODGE_SERVER__BIND", "127.0.0.1:0".to_owned()),
             // No session is touched while it is measured, which is rare in life too.
             ("GATELODGE_SESSION__IDLE_TIMEOUT", "24h".to_owned()),

@@ -8,6 +8,7 @@
 )]
 
 mod commands;
+mod comparison;
 mod links;
 mod page;
 mod recipes;

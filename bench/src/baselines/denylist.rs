@@ -1,47 +1,49 @@
-//! The usual remedy for tokens that cannot be revoked: HS256, and a look in Redis
-//! whether this one has been.
+//! The usual remedy for tokens that cannot be revoked: a list in Redis of those that
+//! have been, which every check asks.
 
-use actix_web::HttpRequest;
 use anyhow::Result;
-use redis::Client;
 use redis::aio::MultiplexedConnection;
+use redis::{Client, Cmd};
 use tokio::sync::OnceCell;
 
-use super::guard::{Guard, Identify};
-use super::jwt::{Claims, Jwt, hs256};
-use super::{route, run};
+use super::jwt::Claims;
 
-struct Denylist {
-    jwt: Jwt,
-    client: Client,
+pub(super) struct Denylist {
+    url: String,
     /// One for each worker, made at its first request.
     connection: OnceCell<MultiplexedConnection>,
 }
 
-impl Identify for Denylist {
-    type Identity = Claims;
+impl Denylist {
+    pub(super) fn new(url: String) -> Self {
+        let connection = OnceCell::new();
+        Self { url, connection }
+    }
 
-    async fn identify(&self, request: &HttpRequest) -> Option<Claims> {
-        let claims = self.jwt.verify(request)?;
-        let connect = || self.client.get_multiplexed_async_connection();
-        let mut connection = self.connection.get_or_try_init(connect).await.ok()?.clone();
-        let mut exists = redis::cmd("EXISTS");
-        exists.arg(format!("denied:{}", claims.sid));
-        let is_denied: bool = exists.query_async(&mut connection).await.ok()?;
-        (!is_denied).then_some(claims)
+    async fn connection(&self) -> Result<MultiplexedConnection> {
+        let connect = async || {
+            let client = Client::open(self.url.as_str())?;
+            client.get_multiplexed_async_connection().await
+        };
+        Ok(self.connection.get_or_try_init(connect).await?.clone())
+    }
+
+    pub(super) async fn has(&self, claims: &Claims) -> Result<bool> {
+        let exists = Cmd::exists(key(claims));
+        Ok(exists.query_async(&mut self.connection().await?).await?)
+    }
+
+    /// Until nobody would believe it anyway.
+    pub(super) async fn add(&self, claims: &Claims) -> Result<()> {
+        let rest = u64::try_from(claims.rest()).unwrap_or_default() + LEEWAY;
+        let set = Cmd::set_ex(key(claims), 1, rest);
+        Ok(set.query_async(&mut self.connection().await?).await?)
     }
 }
 
-pub(super) async fn serve(redis: &str) -> Result<()> {
-    let (issued, client) = (hs256()?, Client::open(redis)?);
-    let jwt = issued.jwt;
-    run(&issued.cookies, move |app| {
-        let denylist = Denylist {
-            jwt: jwt.clone(),
-            client: client.clone(),
-            connection: OnceCell::new(),
-        };
-        app.service(route().wrap(Guard::new(denylist)));
-    })
-    .await
+/// Seconds that verifiers give.
+const LEEWAY: u64 = 60;
+
+fn key(claims: &Claims) -> String {
+    format!("denied:{}", claims.sid)
 }

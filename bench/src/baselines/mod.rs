@@ -11,6 +11,8 @@ mod gate;
 mod guard;
 mod identity;
 mod jwt;
+mod refresh;
+mod tokens;
 
 use std::io::Write as _;
 use std::sync::OnceLock;
@@ -20,6 +22,15 @@ use actix_web::web::{Bytes, ServiceConfig, get, resource};
 use actix_web::{App, HttpResponse, HttpServer, Resource};
 use anyhow::{Context as _, Result, bail};
 use gatelodge::config::Settings;
+
+pub use jwt::{forged, rest_and_leeway};
+pub use tokens::{LOG_IN, LOG_OUT, REFRESH, REFRESH_COOKIE};
+
+use jwt::Issuer;
+use refresh::{Kept, Refresh};
+use tokens::Remedy;
+
+use crate::stand::KEY_VARIABLE;
 
 /// How many cookies are in turn.
 pub const COOKIES: usize = 1000;
@@ -35,13 +46,29 @@ pub async fn serve(name: &str, body_length: usize) -> Result<()> {
         "floor" => floor::serve().await,
         "identity" => identity::serve().await,
         "gate" => gate::serve(&settings).await,
-        "hs256" => jwt::hs256()?.serve().await,
-        "eddsa" => jwt::eddsa()?.serve().await,
-        "rs256" => jwt::rs256()?.serve().await,
-        "denylist" => denylist::serve(redis(&settings)?).await,
+        "hs256" => tokens::serve(hs256()?, Remedy::None).await,
+        "eddsa" => tokens::serve(Issuer::eddsa()?, Remedy::None).await,
+        "rs256" => tokens::serve(Issuer::rs256()?, Remedy::None).await,
+        "refresh" => serve_with_refresh(&settings, Kept::Digest).await,
+        "refresh-kept-as-they-are" => serve_with_refresh(&settings, Kept::Token).await,
+        "denylist" => {
+            let redis = redis(&settings)?.to_owned();
+            tokens::serve(hs256()?, Remedy::Denylist(redis)).await
+        }
         "actix-session" => actix_session::serve(redis(&settings)?).await,
         _ => bail!("there is no baseline {name}"),
     }
+}
+
+/// With the service's own key, which outlives the process.
+fn hs256() -> Result<Issuer> {
+    let secret = std::env::var(KEY_VARIABLE)?;
+    Ok(Issuer::hs256(secret.as_bytes()))
+}
+
+async fn serve_with_refresh(settings: &Settings, kept: Kept) -> Result<()> {
+    let refresh = Refresh::connect(&settings.database.url, kept).await?;
+    tokens::serve(hs256()?, Remedy::Refresh(refresh)).await
 }
 
 fn redis(settings: &Settings) -> Result<&str> {

@@ -49,6 +49,7 @@ pub fn run() -> Result<Results> {
     figures.extend(of_what_is_done()?);
     figures.extend(of_rows()?);
     Ok(Results {
+        comparison: None,
         costs: Vec::new(),
         figures,
     })

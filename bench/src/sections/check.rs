@@ -106,6 +106,7 @@ pub fn run() -> Result<Results> {
     let at_most =
         |what: &str, of, to, limit| Figure::at_most(what, rounds.cpu_ratio(of, to), limit, " ×");
     Ok(Results {
+        comparison: None,
         costs: contenders.iter().enumerate().map(cost).collect(),
         figures: vec![
             at_most("gate, to the floor", GATE, FLOOR, 1.15),

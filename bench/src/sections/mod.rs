@@ -2,6 +2,7 @@
 
 mod capacity;
 mod check;
+mod jwt;
 mod pages;
 mod peers;
 mod proxy;
@@ -19,27 +20,30 @@ pub enum Section {
     Storm,
     Pages,
     Capacity,
+    Jwt,
     Proxy,
     Peers,
 }
 
 impl Section {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Check,
         Self::Scale,
         Self::Storm,
         Self::Pages,
         Self::Capacity,
+        Self::Jwt,
         Self::Proxy,
         Self::Peers,
     ];
     /// What runs if none is named: the proxy needs nginx, the peers what their packages do.
-    pub const USUAL: [Self; 5] = [
+    pub const USUAL: [Self; 6] = [
         Self::Check,
         Self::Scale,
         Self::Storm,
         Self::Pages,
         Self::Capacity,
+        Self::Jwt,
     ];
 
     pub fn parse(name: &str) -> Result<Self> {
@@ -54,6 +58,7 @@ impl Section {
             Self::Storm => "storm",
             Self::Pages => "pages",
             Self::Capacity => "capacity",
+            Self::Jwt => "jwt",
             Self::Proxy => "proxy",
             Self::Peers => "peers",
         }
@@ -66,6 +71,7 @@ impl Section {
             Self::Storm => "Checks in a storm of log-ins",
             Self::Pages => "Pages",
             Self::Capacity => "What an instance costs what it shares",
+            Self::Jwt => "Sessions and JWTs",
             Self::Proxy => "Forward-auth through nginx",
             Self::Peers => "What users would pick instead",
         }
@@ -78,6 +84,7 @@ impl Section {
             Self::Storm => storm::ABOUT,
             Self::Pages => pages::ABOUT,
             Self::Capacity => capacity::ABOUT,
+            Self::Jwt => jwt::ABOUT,
             Self::Proxy => proxy::ABOUT,
             Self::Peers => peers::ABOUT,
         }
@@ -90,6 +97,7 @@ impl Section {
             Self::Storm => storm::run(),
             Self::Pages => pages::run(),
             Self::Capacity => capacity::run(),
+            Self::Jwt => jwt::run(),
             Self::Proxy => proxy::run(),
             Self::Peers => peers::run(),
         }

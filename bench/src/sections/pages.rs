@@ -60,6 +60,7 @@ pub fn run() -> Result<Results> {
         ]
     });
     Ok(Results {
+        comparison: None,
         costs: Vec::new(),
         figures: figures.collect(),
     })

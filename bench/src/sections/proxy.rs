@@ -77,6 +77,7 @@ pub fn run() -> Result<Results> {
         Figure::plain(contenders[index].name, speed)
     };
     Ok(Results {
+        comparison: None,
         costs: Vec::new(),
         figures: vec![
             per_second(GATELODGE),

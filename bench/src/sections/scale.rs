@@ -43,6 +43,7 @@ pub fn run() -> Result<Results> {
     let mut figures = with_sessions(None, "without a user agent")?;
     figures.extend(with_sessions(Some(BROWSER), "with one")?);
     Ok(Results {
+        comparison: None,
         costs: Vec::new(),
         figures,
     })

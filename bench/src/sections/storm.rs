@@ -95,6 +95,7 @@ pub fn run() -> Result<Results> {
         figures.extend(figures_of(&weather, threads, one_hash, is_default));
     }
     Ok(Results {
+        comparison: None,
         costs: Vec::new(),
         figures,
     })
@@ -159,7 +160,7 @@ pub(super) fn log_in(address: SocketAddr, path: &str, email: &str) -> Result<Str
     let body = json!({ "email": email, "password": PASSWORD });
     let answer = Client::connect(address)?.post(path, &body)?;
     ensure!(answer.status == 200, "not logged in: {}", answer.text());
-    Ok(answer.cookies())
+    Ok(answer.cookies("/"))
 }
 
 pub(super) fn weather(scene: &Scene) -> Result<Weather> {
