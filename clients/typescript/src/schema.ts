@@ -787,6 +787,16 @@ export interface components {
         JwkSet: {
             keys: components["schemas"]["Jwk"][];
         };
+        /** @description An entry of the log, by its number and its random mark. */
+        LogHead: {
+            /** @example 9f86d081884c7d659a2feaa0c55ad015 */
+            mark: string;
+            /**
+             * Format: int64
+             * @example 43
+             */
+            number: number;
+        };
         LogIn: {
             /** @example ada@example.com */
             email: string;
@@ -879,7 +889,7 @@ export interface components {
          * @description The codes of problems there are. Later versions may have more.
          * @enum {string}
          */
-        ProblemCode: "malformed_json" | "unauthenticated" | "invalid_credentials" | "invalid_token" | "forbidden" | "unclear_request" | "unknown_proxy" | "wrong_password" | "csrf_failed" | "registration_closed" | "not_found" | "method_not_allowed" | "request_timeout" | "email_taken" | "last_admin" | "content_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_input" | "too_many_attempts" | "headers_too_large" | "internal" | "unavailable" | "busy" | "draining" | "stale_view";
+        ProblemCode: "malformed_json" | "unauthenticated" | "invalid_credentials" | "unknown_service" | "invalid_token" | "forbidden" | "unclear_request" | "unknown_proxy" | "wrong_password" | "csrf_failed" | "registration_closed" | "not_found" | "method_not_allowed" | "request_timeout" | "email_taken" | "last_admin" | "unknown_position" | "content_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_input" | "too_many_attempts" | "headers_too_large" | "internal" | "unavailable" | "busy" | "draining" | "stale_view";
         Registration: {
             /** @example ada@example.com */
             email: string;
@@ -1109,6 +1119,7 @@ export type Identity = components['schemas']['Identity'];
 export type InvitedUser = components['schemas']['InvitedUser'];
 export type Jwk = components['schemas']['Jwk'];
 export type JwkSet = components['schemas']['JwkSet'];
+export type LogHead = components['schemas']['LogHead'];
 export type LogIn = components['schemas']['LogIn'];
 export type NewRole = components['schemas']['NewRole'];
 export type NewUser = components['schemas']['NewUser'];
