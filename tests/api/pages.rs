@@ -18,9 +18,15 @@ const NOBODY: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 /// The pages there are for a method, an id of nobody's in them.
 fn pages(method: &str) -> Vec<String> {
     let of_pages = |path: &String| {
-        ["/api/", "/health/", "/assets/", "/openapi.json"]
-            .iter()
-            .all(|other| !path.starts_with(other))
+        [
+            "/api/",
+            "/health/",
+            "/assets/",
+            "/openapi.json",
+            "/.well-known/",
+        ]
+        .iter()
+        .all(|other| !path.starts_with(other))
     };
     let routes = routes();
     let paths = routes

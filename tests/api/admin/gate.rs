@@ -14,6 +14,8 @@ enum Required {
     Nothing,
     Session,
     Admin,
+    /// The credential of a service, which no session is.
+    Service,
 }
 
 /// Every operation, as the service describes itself.
@@ -24,7 +26,9 @@ async fn operations(app: &TestApp) -> Vec<(Method, String, Required)> {
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let method = method.to_uppercase().parse().unwrap();
-            let required = match &operation["security"][0]["session"] {
+            let security = &operation["security"][0];
+            let required = match &security["session"] {
+                _ if security["service"].is_array() => Required::Service,
                 Value::Array(roles) if roles.is_empty() => Required::Session,
                 Value::Array(_) => Required::Admin,
                 _ => Required::Nothing,
@@ -66,6 +70,10 @@ async fn every_operation_is_for_whom_the_document_says() {
             let has_session = who.token.is_some();
             let request = who.request(method.clone(), &path).body("{not even json");
             let answer = who.clone().send(request).await;
+            if required == Required::Service {
+                answer.assert_problem(401, "unknown_service");
+                continue;
+            }
             match (lacks.contains(&required), has_session) {
                 (true, false) => answer.assert_refused(),
                 (true, true) => answer.assert_problem(403, "forbidden"),
