@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
 use crate::domain::id::{SessionId, UserId};
@@ -67,6 +67,16 @@ impl Serialize for Mark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MarkPrefix(pub [u8; 4]);
 
+impl MarkPrefix {
+    /// Of eight digits in lower case.
+    fn parse(text: &str) -> Option<Self> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let is_mark = text.len() == 8 && text.bytes().all(is_digit);
+        let mark = u32::from_str_radix(text, 16).ok().filter(|_| is_mark)?;
+        Some(Self(mark.to_be_bytes()))
+    }
+}
+
 /// Where the log stood, and which log it was, when a copy was read. Packed, for the
 /// sake of the millions that the local cache can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +84,51 @@ pub struct MarkPrefix(pub [u8; 4]);
 pub struct Vouched {
     pub number: LogNumber,
     pub mark: MarkPrefix,
+}
+
+impl Vouched {
+    /// # Errors
+    /// If `text` names no position that a log can have.
+    pub fn parse(text: &str) -> Result<Self, InvalidPosition> {
+        let parsed = text.split_once('-').and_then(|(number, mark)| {
+            Some(Self {
+                number: parse_number(number)?,
+                mark: MarkPrefix::parse(mark)?,
+            })
+        });
+        parsed.ok_or(InvalidPosition)
+    }
+
+    /// The one that was vouched for later; if both were at once, this one.
+    #[must_use]
+    pub const fn later(self, other: Self) -> Self {
+        if self.number.get() < other.number.get() {
+            other
+        } else {
+            self
+        }
+    }
+}
+
+/// `42-9f86d081`.
+impl fmt::Display for Vouched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = u32::from_be_bytes(self.mark.0);
+        write!(f, "{}-{mark:08x}", self.number.get())
+    }
+}
+
+impl Serialize for Vouched {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Vouched {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(de::Error::custom)
+    }
 }
 
 /// What the log records.
@@ -205,6 +260,35 @@ mod tests {
             &format!("{text}-{mark}"),
         ] {
             assert_eq!(Position::parse(text), Err(InvalidPosition), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn where_a_copy_was_vouched_is_read_as_it_is_written() {
+        let vouched = |number, mark| Vouched {
+            number: LogNumber::new(number),
+            mark: MarkPrefix(mark),
+        };
+        for (text, expected) in [
+            ("99-9f86d081", vouched(99, [0x9f, 0x86, 0xd0, 0x81])),
+            ("0-00000000", vouched(0, [0; 4])),
+        ] {
+            assert_eq!(Vouched::parse(text), Ok(expected));
+            assert_eq!(expected.to_string(), text);
+        }
+        for text in [
+            "",
+            "99",
+            "99-",
+            "-9f86d081",
+            "-1-9f86d081",
+            "99-9F86D081",
+            "99-9f86d08",
+            "99-+f86d081",
+            "99-9f86d0811",
+            "9223372036854775808-9f86d081",
+        ] {
+            assert_eq!(Vouched::parse(text), Err(InvalidPosition), "{text:?}");
         }
     }
 }

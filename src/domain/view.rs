@@ -22,8 +22,9 @@ pub struct View {
     confirmed: LogNumber,
     /// Of the entries from the floor to the head.
     marks: VecDeque<MarkPrefix>,
-    /// The last entries as they came.
+    /// The last entries as they came, so many at most.
     latest: VecDeque<Entry>,
+    told: usize,
     recent: Generation,
     older: Generation,
 }
@@ -36,9 +37,6 @@ pub struct Ended {
     pub users: HashMap<UserId, Option<SessionId>>,
     pub everyone: bool,
 }
-
-/// How many entries can be told as they came.
-const LATEST: usize = 16 * 1024;
 
 /// An entry is missing between what the view has reached and what it was given.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,8 +53,18 @@ impl View {
             confirmed: head.number,
             marks: VecDeque::from([head.mark.prefix()]),
             latest: VecDeque::new(),
+            told: 0,
             recent: Generation::after(head.number),
             older: Generation::after(head.number),
+        }
+    }
+
+    /// The same, which keeps its last entries as they came, for others.
+    #[must_use]
+    pub fn telling(self, entries: usize) -> Self {
+        Self {
+            told: entries,
+            ..self
         }
     }
 
@@ -110,10 +118,12 @@ impl View {
             }
             self.marks.push_back(entry.mark.prefix());
             self.recent.record(entry);
-            if self.latest.len() == LATEST {
-                self.latest.pop_front();
+            if self.told > 0 {
+                if self.latest.len() == self.told {
+                    self.latest.pop_front();
+                }
+                self.latest.push_back(*entry);
             }
-            self.latest.push_back(*entry);
             self.head = Head {
                 number: entry.number,
                 mark: entry.mark,
@@ -359,6 +369,24 @@ mod tests {
         assert_eq!(view.reached(), number(6));
         assert_eq!(view.advance(&[six]), Ok(()));
         assert_eq!(view.head().mark, six.mark);
+    }
+
+    #[test]
+    fn only_a_view_that_tells_keeps_entries_as_they_came() {
+        let entries: Vec<_> = (1..=5)
+            .map(|n| entry(n, Revocation::EveryoneEnded))
+            .collect();
+        for told in [0, 3] {
+            let mut view = view(0, 100).telling(told);
+            view.advance(&entries).unwrap();
+            let after = |n: usize| {
+                let latest = view.latest_after(entries[n - 1].head())?;
+                Some(latest.copied().collect::<Vec<_>>())
+            };
+            assert_eq!(after(5), Some(vec![]));
+            assert_eq!(after(5 - told), Some(entries[5 - told..].to_vec()));
+            assert_eq!(after(5 - told - 1), None);
+        }
     }
 
     #[test]

@@ -73,9 +73,8 @@ impl Requests {
     }
 
     /// The answer is a stream, which ends with the service.
-    pub(super) fn begin_stream(&self) -> UnderWay {
+    pub(super) fn begin_stream(&self) {
         self.0.streams.set(true);
-        self.begin()
     }
 }
 

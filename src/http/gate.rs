@@ -15,7 +15,7 @@ use super::carrier::Presented;
 use super::client::source_of;
 use super::problem::{Kind, Problem};
 use super::services::Services;
-use crate::domain::revocation::LogNumber;
+use crate::domain::revocation::Vouched;
 use crate::domain::session::{Record, Session};
 use crate::domain::text::Line;
 use crate::domain::user::{Role, User};
@@ -57,8 +57,8 @@ impl Gate {
 #[derive(Clone, Debug)]
 pub struct CurrentSession {
     record: Arc<Record>,
-    /// What the view had reached before that.
-    alive_at: LogNumber,
+    /// Where the view stood before that.
+    alive_at: Vouched,
 }
 
 impl CurrentSession {
@@ -76,8 +76,8 @@ impl CurrentSession {
         &self.record
     }
 
-    /// No entry of the revocation log up to this one has ended it.
-    pub(super) const fn alive_at(&self) -> LogNumber {
+    /// No entry of the revocation log up to there has ended it.
+    pub(super) const fn alive_at(&self) -> Vouched {
         self.alive_at
     }
 }
@@ -139,7 +139,7 @@ pub(super) async fn current(request: &HttpRequest) -> Result<Option<CurrentSessi
         Problem::internal(anyhow::anyhow!("the app was not given Services::attach"))
     })?;
     let sessions = &services.sessions;
-    let alive_at = sessions.reached();
+    let alive_at = sessions.stands_at();
     let record = if let Some(digest) = Presented::of(request) {
         sessions.check(&digest).await?
     } else if let Some(claim) = services.cookie.read(request.headers()) {

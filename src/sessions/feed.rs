@@ -84,10 +84,16 @@ impl Sessions {
         self.tail.latest_after(known, limit)
     }
 
+    /// How long it can be relied on that the view knows all; zero while it is not fresh.
+    #[must_use]
+    pub fn is_fresh_for(&self) -> Duration {
+        self.tail.is_fresh_for()
+    }
+
     /// `None` while the view is not fresh.
     #[must_use]
     pub fn vouches(&self) -> Option<Vouching> {
-        let lasts = self.tail.is_fresh_for();
+        let lasts = self.is_fresh_for();
         (!lasts.is_zero()).then(|| Vouching {
             head: self.tail.head(),
             lasts,

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 
 use super::Sessions;
 use crate::domain::jwt::{Algorithm, JwkSet, PemKeys, StringOrUri, Template};
-use crate::domain::revocation::LogNumber;
+use crate::domain::revocation::Vouched;
 use crate::domain::session::Record;
 use crate::entropy;
 
@@ -45,8 +45,8 @@ impl Mint {
         templates.find(|template| template.name.as_str() == name)
     }
 
-    /// A JWT of a session that was found alive by a check, which began when the view had
-    /// reached `since`.
+    /// A JWT of a session that was found alive by a check, before which the view stood at
+    /// `stood_at`.
     ///
     /// # Errors
     /// If there is no key for it, or no randomness.
@@ -54,12 +54,10 @@ impl Mint {
         &self,
         template: &Template,
         record: &Record,
-        since: LogNumber,
+        stood_at: Vouched,
     ) -> anyhow::Result<String> {
-        // A log that was set back meanwhile has other entries of these numbers.
-        let rev = since.min(self.sessions.reached());
         let now = self.sessions.clock().now();
-        let claims = template.claims(&self.issuer, record, rev, now, entropy::random());
+        let claims = template.claims(&self.issuer, record, stood_at, now, entropy::random());
         let random = entropy::source();
         match template.algorithm {
             Algorithm::EdDsa => self.sessions.keys().sign_jwt(&claims, &random),

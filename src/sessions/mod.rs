@@ -28,7 +28,7 @@ use tokio_util::task::TaskTracker;
 use crate::domain::audit::{Act, Actor, Source};
 use crate::domain::id::InstanceId;
 use crate::domain::keys::KeyRing;
-use crate::domain::revocation::LogNumber;
+use crate::domain::revocation::Vouched;
 use crate::domain::session::Lifetime;
 use crate::store::Unavailable;
 use crate::store::bus::Bus;
@@ -71,6 +71,8 @@ pub struct Policy {
     pub cache_capacity: usize,
     /// How many revocations the view holds before it drops the oldest.
     pub view_capacity: usize,
+    /// Whether other services hear the log from this instance.
+    pub tells: bool,
     /// How many checks may ask the ledger at once.
     pub ledger_reads: usize,
     /// How long the audit log goes back.
@@ -173,8 +175,8 @@ impl Sessions {
 
     /// Up to where the revocation log is known here.
     #[must_use]
-    pub fn reached(&self) -> LogNumber {
-        self.tail.reached()
+    pub fn stands_at(&self) -> Vouched {
+        self.tail.stands_at()
     }
 
     /// Waits until all instances refuse what has been ended by now; not longer than

@@ -440,6 +440,7 @@ const fn policy(settings: &Settings) -> Policy {
         ledger_grace: session.ledger_grace,
         cache_capacity: session.cache_capacity,
         view_capacity: session.view_capacity,
+        tells: !settings.revocations.credentials.is_empty(),
         ledger_reads: session.ledger_reads,
         audit_retention: settings.audit.retention,
     }

@@ -55,8 +55,6 @@ enum Ending {
     Stream(#[from] io::Error),
     #[error("it was closed")]
     Closed,
-    #[error("nothing vouches for it")]
-    Silent,
     #[error("the answer is {0}")]
     Refused(StatusCode),
     #[error("the log was set back")]
@@ -76,6 +74,8 @@ impl From<Broken> for Ending {
 #[derive(Deserialize)]
 struct Window {
     after: LogNumber,
+    #[serde(deserialize_with = "hexadecimal")]
+    mark: Mark,
     #[serde(deserialize_with = "rfc_3339")]
     at: Timestamp,
 }
@@ -159,7 +159,8 @@ impl From<Written> for Entry {
 
 /// When a stream's first word was asked for, and what time it then was over there. What
 /// it says later was said as much later, at the earliest: however long it was on its way,
-/// nobody's clock is held against another's.
+/// nobody's clock is held against another's. Nor was it said before it was heard, wherever
+/// the clock over there jumps.
 #[derive(Clone, Copy)]
 struct Origin {
     asked_at: Uptime,
@@ -167,8 +168,8 @@ struct Origin {
 }
 
 impl Origin {
-    fn when(self, said_at: Timestamp) -> Uptime {
-        self.asked_at + said_at.since(self.at)
+    fn when(self, said_at: Timestamp, heard_at: Uptime) -> Uptime {
+        heard_at.min(self.asked_at + said_at.since(self.at))
     }
 }
 
@@ -209,11 +210,16 @@ impl Follower {
         let mut origin = None;
         let mut current_until = asked_at + LEASE;
         loop {
-            let event = events.next()?.ok_or(Ending::Closed)?;
+            let event = events.next(|| uptime() > current_until)?;
+            let event = event.ok_or(Ending::Closed)?;
             let shared = self.shared()?;
             match event.name.as_str() {
                 "window" => {
-                    let Window { after, at } = serde_json::from_str(&event.data)?;
+                    let Window { after, mark, at } = serde_json::from_str(&event.data)?;
+                    let after = Head {
+                        number: after,
+                        mark,
+                    };
                     shared.learn(|known| known.begin(after, at, CAPACITY))?;
                     origin = Some(Origin { asked_at, at });
                 }
@@ -223,17 +229,15 @@ impl Follower {
                 }
                 "head" => {
                     let standing: Standing = serde_json::from_str(&event.data)?;
-                    let said_at = origin.ok_or(Ending::Broken)?.when(standing.at);
+                    let origin: Origin = origin.ok_or(Ending::Broken)?;
+                    let said_at = origin.when(standing.at, uptime());
                     current_until = said_at + standing.lasts().min(LEASE);
-                    shared.vouch(standing.head(), current_until)?;
+                    shared.vouch(standing.head(), standing.at, current_until)?;
                     if mem::replace(&mut self.pause, FIRST_PAUSE) != FIRST_PAUSE {
                         tracing::info!("revocations are heard of again");
                     }
                 }
                 _ => {}
-            }
-            if uptime() > current_until {
-                return Err(Ending::Silent);
             }
         }
     }
@@ -269,5 +273,30 @@ impl Follower {
         self.pause = LAST_PAUSE.min(pause * 2);
         let [random] = entropy::random();
         pause * u32::from(random) / u32::from(u8::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_heard_was_said_before_wherever_the_clock_over_there_jumps() {
+        let uptime = |seconds| Uptime::from_start(Duration::from_secs(seconds));
+        let at = |seconds: i64| Timestamp::from_millis(1_790_000_000_000 + 1000 * seconds);
+        let origin = Origin {
+            asked_at: uptime(100),
+            at: at(0),
+        };
+        for (said_at, heard_at, counts_from) in [
+            (0, 100, 100),
+            (7, 108, 107),
+            (7, 200, 107),
+            (3600, 108, 108),
+            (-3600, 108, 100),
+        ] {
+            let when = origin.when(at(said_at), uptime(heard_at));
+            assert_eq!(when, uptime(counts_from), "{said_at}, {heard_at}");
+        }
     }
 }

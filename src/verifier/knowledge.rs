@@ -1,11 +1,16 @@
 //! What a verifier has heard of the revocation log, and what follows from it. Order is by
 //! log number; time has a say only in what a log that was set back may have lost.
 
+use std::time::Duration;
+
 use super::Refused;
 use crate::domain::jwt::SessionClaims;
-use crate::domain::revocation::{Entry, Head, LogNumber, Mark};
+use crate::domain::revocation::{Entry, Head, Vouched};
 use crate::domain::time::{Timestamp, Uptime};
 use crate::domain::view::View;
+
+/// How long a head may lack what has just been appended.
+const LAG: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
 pub(super) struct Knowledge {
@@ -14,6 +19,8 @@ pub(super) struct Knowledge {
     position: Position,
     /// What was issued before is not believed: the log has been set back since.
     believed_from: Option<Timestamp>,
+    /// When it was last said that the log had nothing else, on the service's clock.
+    whole_at: Option<Timestamp>,
     /// How long it counts that the log had nothing else.
     current_until: Option<Uptime>,
 }
@@ -38,15 +45,15 @@ impl Knowledge {
         self.position
     }
 
-    /// Entries follow that number from now on, as was said at that time.
+    /// Entries follow that one from now on, as was said at that time.
     pub(super) fn begin(
         &mut self,
-        after: LogNumber,
+        after: Head,
         at: Timestamp,
         capacity: usize,
     ) -> Result<(), Broken> {
         match self.position {
-            Position::After(known) if known.number == after => return Ok(()),
+            Position::After(known) if known == after => return Ok(()),
             Position::After(_) => {
                 self.lose();
                 return Err(Broken);
@@ -54,13 +61,8 @@ impl Knowledge {
             Position::Anew => self.believed_from = self.believed_from.max(Some(at)),
             Position::Anywhere => {}
         }
-        let head = Head {
-            number: after,
-            // Nothing here asks for it.
-            mark: Mark([0; 16]),
-        };
-        self.view = Some(View::starting_at(head, capacity));
-        self.position = Position::Anywhere;
+        self.view = Some(View::starting_at(after, capacity));
+        self.position = Position::After(after);
         Ok(())
     }
 
@@ -71,17 +73,12 @@ impl Knowledge {
         Ok(())
     }
 
-    /// The log ended there, which counts until then.
-    pub(super) fn vouch(&mut self, head: Head, until: Uptime) -> Result<(), Broken> {
-        let is_known = match self.position {
-            Position::After(known) => known == head,
-            Position::Anywhere => self.view.as_ref().map(View::reached) == Some(head.number),
-            Position::Anew => false,
-        };
-        if !is_known {
+    /// The log ended there at that time, which counts until then.
+    pub(super) fn vouch(&mut self, head: Head, at: Timestamp, until: Uptime) -> Result<(), Broken> {
+        if self.position != Position::After(head) {
             return Err(Broken);
         }
-        self.position = Position::After(head);
+        self.whole_at = Some(at);
         self.current_until = Some(until);
         Ok(())
     }
@@ -101,29 +98,39 @@ impl Knowledge {
             return Ok(());
         };
         let issued_at = Timestamp::from(claims.iat);
-        if view.ends(claims.sid, claims.sub, claims.rev) {
+        let rev = claims.rev.number;
+        if view.ends(claims.sid, claims.sub, rev) {
             Err(Refused::Ended)
-        } else if claims.rev < view.floor()
+        } else if !self.may_have(view, claims.rev, issued_at)
             || self.believed_from.is_some_and(|from| issued_at < from)
-            || view.outdates(claims.sub, claims.rev)
+            || view.outdates(claims.sub, rev)
         {
             Err(Refused::Outdated)
         } else {
             Ok(())
         }
     }
+
+    /// Whether a JWT speaks of this log, as far as can be told. An entry that is still to
+    /// come may be of it; of a log that was set back, none ever comes.
+    fn may_have(&self, view: &View, rev: Vouched, issued_at: Timestamp) -> bool {
+        let is_to_come = view.reached().get() < rev.number.get();
+        if is_to_come {
+            self.whole_at.is_none_or(|at| at < issued_at + LAG)
+        } else {
+            view.covers(rev)
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;
     use crate::domain::id::{SessionId, UserId};
     use crate::domain::jwt::Audience;
-    use crate::domain::revocation::Revocation;
+    use crate::domain::revocation::{LogNumber, Mark, Revocation};
 
     const CAPACITY: usize = 1000;
 
@@ -149,20 +156,24 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Append(Revocation),
-        /// A JWT, on an instance that lags so many entries behind.
+        /// A JWT, on an instance that lags so many entries behind, or has not noticed that
+        /// the log was set back.
         Mint {
             session: u8,
             lag: usize,
+            noticed: bool,
         },
         /// The verifier is told so many entries, and then perhaps the head.
         Hear {
             entries: usize,
             window: usize,
         },
-        /// The log loses its last entries, and with them the verifier's place.
+        /// The log loses its last entries.
         SetBack(usize),
         /// The connection ends.
         Cut,
+        /// Another verifier, which knows nothing yet.
+        Restart,
     }
 
     fn any_step() -> impl Strategy<Value = Step> {
@@ -178,10 +189,12 @@ mod tests {
         ];
         prop_oneof![
             4 => revocation.prop_map(Step::Append),
-            4 => (session, 0usize..3).prop_map(|(session, lag)| Step::Mint { session, lag }),
+            4 => (session, 0usize..3, any::<bool>())
+                .prop_map(|(session, lag, noticed)| Step::Mint { session, lag, noticed }),
             4 => (0usize..6, 0usize..4).prop_map(|(entries, window)| Step::Hear { entries, window }),
             1 => (1usize..6).prop_map(Step::SetBack),
             1 => Just(Step::Cut),
+            1 => Just(Step::Restart),
         ]
     }
 
@@ -189,49 +202,70 @@ mod tests {
     #[derive(Default)]
     struct World {
         log: Vec<Entry>,
+        /// As it was before it was set back.
+        lost: Vec<Entry>,
         era: u8,
         now: i64,
-        minted: Vec<(SessionClaims, u8)>,
+        minted: Vec<SessionClaims>,
         verifier: Knowledge,
-        /// What the verifier has been told: from where on, up to where, and of which era.
-        told: Option<(usize, usize, u8)>,
+        told: Option<Told>,
         is_connected: bool,
         /// When the verifier last learnt that the log was set back.
         set_back_at: Option<i64>,
     }
 
-    impl World {
-        fn head(&self) -> Head {
-            let origin = Head {
-                number: number(0),
-                mark: Mark([0; 16]),
-            };
-            self.log.last().map_or(origin, |last| Head {
-                number: last.number,
-                mark: last.mark,
-            })
-        }
+    /// What the verifier has been told: the log up to somewhere, but for what was before.
+    struct Told {
+        floor: usize,
+        log: Vec<Entry>,
+        /// When it was said that this was all.
+        whole_at: Option<i64>,
+    }
 
-        fn has(&self, head: Head) -> bool {
-            let mark = match usize::try_from(head.number.get()).unwrap() {
-                0 => Some(Mark([0; 16])),
-                n => self.log.get(n - 1).map(|entry| entry.mark),
-            };
-            mark == Some(head.mark)
-        }
+    const ORIGIN: Head = Head {
+        number: LogNumber::new(0),
+        mark: Mark([0; 16]),
+    };
 
-        fn ends(entry: &Entry, claims: &SessionClaims) -> bool {
-            let is_later = claims.rev < entry.number;
-            match entry.revocation {
-                Revocation::SessionEnded(session) => session == claims.sid,
-                Revocation::UserEnded { user, spared } => {
-                    is_later && user == claims.sub && spared != Some(claims.sid)
-                }
-                Revocation::EveryoneEnded => is_later,
-                Revocation::UserChanged(_) | Revocation::Unknown => false,
+    fn head(log: &[Entry]) -> Head {
+        log.last().map_or(ORIGIN, Entry::head)
+    }
+
+    fn vouched(log: &[Entry]) -> Vouched {
+        let Head { number, mark } = head(log);
+        Vouched {
+            number,
+            mark: mark.prefix(),
+        }
+    }
+
+    fn has(log: &[Entry], known: Head) -> bool {
+        let upto = usize::try_from(known.number.get()).unwrap();
+        log.get(..upto).is_some_and(|log| head(log) == known)
+    }
+
+    fn ends(entry: &Entry, claims: &SessionClaims) -> bool {
+        let is_later = claims.rev.number.get() < entry.number.get();
+        match entry.revocation {
+            Revocation::SessionEnded(session) => session == claims.sid,
+            Revocation::UserEnded { user, spared } => {
+                is_later && user == claims.sub && spared != Some(claims.sid)
             }
+            Revocation::EveryoneEnded => is_later,
+            Revocation::UserChanged(_) | Revocation::Unknown => false,
         }
+    }
 
+    fn outdates(entry: &Entry, claims: &SessionClaims) -> bool {
+        let is_later = claims.rev.number.get() < entry.number.get();
+        match entry.revocation {
+            Revocation::UserChanged(user) => is_later && user == claims.sub,
+            Revocation::Unknown => is_later,
+            _ => false,
+        }
+    }
+
+    impl World {
         fn step(&mut self, step: &Step) {
             self.now += 1;
             match *step {
@@ -245,64 +279,79 @@ mod tests {
                         revocation,
                     });
                 }
-                Step::Mint { session: n, lag } => {
-                    let rev = self.log.len().saturating_sub(lag);
-                    let claims = self.claims(n, rev);
+                Step::Mint {
+                    session: n,
+                    lag,
+                    noticed,
+                } => {
+                    let log = if noticed { &self.log } else { &self.lost };
+                    let log = &log[..log.len().saturating_sub(lag)];
+                    let claims = self.claims(n, vouched(log));
                     // Nothing is minted from a session that has ended.
-                    if !self.log[..rev].iter().any(|it| Self::ends(it, &claims)) {
-                        self.minted.push((claims, self.era));
+                    if !log.iter().any(|it| ends(it, &claims)) {
+                        self.minted.push(claims);
                     }
                 }
                 Step::Hear { entries, window } => self.hear(entries, window),
                 Step::SetBack(lost) => {
                     let left = self.log.len().saturating_sub(lost);
                     if left < self.log.len() {
+                        self.lost.clone_from(&self.log);
                         self.log.truncate(left);
                         self.era += 1;
                         self.is_connected = false;
                     }
                 }
                 Step::Cut => self.is_connected = false,
+                Step::Restart => {
+                    self.verifier = Knowledge::default();
+                    (self.told, self.set_back_at) = (None, None);
+                    self.is_connected = false;
+                }
             }
         }
 
         /// As an instance answers and the follower asks.
         fn hear(&mut self, entries: usize, window: usize) {
             let known = match self.verifier.position() {
-                Position::After(known) if !self.has(known) => {
+                Position::After(known) if !has(&self.log, known) => {
                     self.verifier.lose();
                     None
                 }
                 Position::After(known) => Some(usize::try_from(known.number.get()).unwrap()),
                 Position::Anywhere | Position::Anew => None,
             };
+            let at = Timestamp::from_millis(self.now * 1000 + 500);
             if !self.is_connected || known.is_none() {
                 let after = known.unwrap_or(self.log.len().saturating_sub(window));
-                let at = Timestamp::from_millis(self.now * 1000 + 500);
                 if self.verifier.position() == Position::Anew {
                     self.set_back_at = Some(self.now);
                 }
-                let begun = self.verifier.begin(number(after), at, CAPACITY);
+                let begun = self.verifier.begin(head(&self.log[..after]), at, CAPACITY);
                 assert_eq!(begun, Ok(()));
                 self.is_connected = true;
                 if known.is_none() {
-                    self.told = Some((after, after, self.era));
+                    self.told = Some(Told {
+                        floor: after,
+                        log: self.log[..after].to_vec(),
+                        whole_at: self.told.as_ref().and_then(|told| told.whole_at),
+                    });
                 }
             }
-            let (_, upto, era) = self.told.as_mut().unwrap();
-            *era = self.era;
-            let last = self.log.len().min(*upto + entries);
-            for entry in &self.log[*upto..last] {
+            let told = self.told.as_mut().unwrap();
+            let next = self.log[told.log.len()..].iter().take(entries);
+            for entry in next {
                 assert_eq!(self.verifier.take_in(*entry), Ok(()));
+                told.log.push(*entry);
             }
-            *upto = last;
-            if last == self.log.len() {
-                let vouched = self.verifier.vouch(self.head(), uptime(0));
+            if told.log.len() == self.log.len() {
+                let vouched = self.verifier.vouch(head(&self.log), at, uptime(0));
                 assert_eq!(vouched, Ok(()));
+                told.whole_at = Some(self.now);
             }
         }
 
-        fn claims(&self, n: u8, rev: usize) -> SessionClaims {
+        fn claims(&self, n: u8, rev: Vouched) -> SessionClaims {
             let at = Timestamp::from_millis(self.now * 1000);
             SessionClaims {
                 iss: String::new(),
@@ -314,37 +363,56 @@ mod tests {
                 jti: String::new(),
                 sid: session(n),
                 roles: Vec::new(),
-                rev: number(rev),
+                rev,
                 email: None,
                 name: None,
                 auth_time: None,
             }
         }
 
-        /// What is to be said of a JWT by whoever reads all that the verifier was told;
-        /// `None` if it is of a log that the verifier does not know to be another.
-        fn verdict(&self, claims: &SessionClaims, era: u8) -> Option<Result<(), Refused>> {
-            let Some((floor, upto, told_era)) = self.told else {
-                return Some(Ok(()));
+        /// What is to be said of a JWT by whoever reads all that the verifier was told.
+        fn verdict(&self, claims: &SessionClaims) -> Result<(), Refused> {
+            let Some(Told {
+                floor,
+                log,
+                whole_at,
+            }) = &self.told
+            else {
+                return Ok(());
             };
             let issued_at = Timestamp::from(claims.iat).as_millis() / 1000;
             let is_set_back = self.set_back_at.is_some_and(|at| issued_at <= at);
-            if told_era != self.era || (era != told_era && !is_set_back) {
-                return None;
-            }
-            let told = &self.log[floor..upto];
-            let outdates = |entry: &Entry| match entry.revocation {
-                Revocation::UserChanged(user) => user == claims.sub && claims.rev < entry.number,
-                Revocation::Unknown => claims.rev < entry.number,
-                _ => false,
+            let rev = usize::try_from(claims.rev.number.get()).unwrap();
+            let is_of_this_log = match log.get(..rev) {
+                Some(then) => *floor <= rev && vouched(then) == claims.rev,
+                None => whole_at.is_none_or(|at| at < issued_at + 5),
             };
-            Some(if told.iter().any(|entry| Self::ends(entry, claims)) {
+            let told = &log[*floor..];
+            if told.iter().any(|entry| ends(entry, claims)) {
                 Err(Refused::Ended)
-            } else if is_set_back || claims.rev < number(floor) || told.iter().any(outdates) {
+            } else if is_set_back
+                || !is_of_this_log
+                || told.iter().any(|entry| outdates(entry, claims))
+            {
                 Err(Refused::Outdated)
             } else {
                 Ok(())
-            })
+            }
+        }
+
+        /// Whether the log does not speak against a JWT.
+        fn is_good(&self, claims: &SessionClaims) -> bool {
+            let rev = usize::try_from(claims.rev.number.get()).unwrap();
+            let then = self.log.get(..rev);
+            then.is_some_and(|then| vouched(then) == claims.rev)
+                && !self.log.iter().any(|entry| ends(entry, claims))
+        }
+
+        /// Whether the verifier has just heard all there is, long after a JWT was issued.
+        fn knows_all_about(&self, claims: &SessionClaims) -> bool {
+            let issued_at = Timestamp::from(claims.iat).as_millis() / 1000;
+            let told = self.told.as_ref();
+            told.and_then(|told| told.whole_at) == Some(self.now) && issued_at + 5 <= self.now
         }
     }
 
@@ -362,9 +430,11 @@ mod tests {
             let mut world = World::default();
             for step in steps {
                 world.step(&step);
-                for (claims, era) in &world.minted {
-                    if let Some(verdict) = world.verdict(claims, *era) {
-                        prop_assert_eq!(world.verifier.judge(claims), verdict, "{:?}", claims);
+                for claims in &world.minted {
+                    let found = world.verifier.judge(claims);
+                    prop_assert_eq!(found, world.verdict(claims), "{:?}", claims);
+                    if world.knows_all_about(claims) && !world.is_good(claims) {
+                        prop_assert!(found.is_err(), "{:?}", claims);
                     }
                 }
             }
@@ -374,13 +444,46 @@ mod tests {
     #[test]
     fn a_verifier_is_current_as_long_as_the_last_head_counts() {
         let mut verifier = Knowledge::default();
-        let head = World::default().head();
-        assert_eq!(verifier.vouch(head, uptime(6)), Err(Broken), "of what?");
-        assert_eq!(verifier.begin(head.number, EPOCH, CAPACITY), Ok(()));
+        let vouch = |verifier: &mut Knowledge| verifier.vouch(ORIGIN, EPOCH, uptime(6));
+        assert_eq!(vouch(&mut verifier), Err(Broken), "of what?");
+        assert_eq!(verifier.begin(ORIGIN, EPOCH, CAPACITY), Ok(()));
         assert!(!verifier.is_current(uptime(1)));
-        assert_eq!(verifier.vouch(head, uptime(6)), Ok(()));
+        assert_eq!(vouch(&mut verifier), Ok(()));
         assert!(verifier.is_current(uptime(5)));
         assert!(!verifier.is_current(uptime(6)));
+    }
+
+    /// Entries that took the place of others are not those that a JWT speaks of; and a
+    /// verifier that has only begun since was told of no other log.
+    #[test]
+    fn a_jwt_of_entries_that_were_lost_is_refused_by_whoever_begins_after() {
+        let mut world = World::default();
+        let end = |n| Step::Append(Revocation::SessionEnded(session(n)));
+        for step in [end(0), end(1), end(2), end(3)] {
+            world.step(&step);
+        }
+        let claims = world.claims(4, vouched(&world.log));
+        world.step(&Step::SetBack(2));
+        world.step(&Step::Append(Revocation::EveryoneEnded));
+        let hear = Step::Hear {
+            entries: 9,
+            window: 2,
+        };
+        world.step(&hear);
+        assert_eq!(world.verifier.judge(&claims), Ok(()), "it may be to come");
+        for _ in 0..3 {
+            world.step(&hear);
+        }
+        assert_eq!(world.verifier.judge(&claims), Err(Refused::Outdated));
+
+        world.step(&Step::Restart);
+        world.step(&end(0));
+        world.step(&Step::Hear {
+            entries: 9,
+            window: 0,
+        });
+        let claims = world.claims(4, claims.rev);
+        assert_eq!(world.verifier.judge(&claims), Err(Refused::Outdated));
     }
 
     #[test]
@@ -394,22 +497,22 @@ mod tests {
             window: 3,
         });
         let verifier = &mut world.verifier;
-        let head = Head {
-            number: number(3),
-            mark: world.log[2].mark,
-        };
-        assert_eq!(verifier.vouch(head, uptime(1)), Err(Broken));
+        assert_eq!(
+            verifier.vouch(head(&world.log), EPOCH, uptime(1)),
+            Err(Broken)
+        );
         let another = Head {
             mark: Mark([9; 16]),
             number: number(2),
         };
-        assert_eq!(verifier.vouch(another, uptime(1)), Err(Broken));
+        assert_eq!(verifier.vouch(another, EPOCH, uptime(1)), Err(Broken));
         let later = Entry {
             number: number(4),
             ..world.log[2]
         };
         assert_eq!(verifier.take_in(later), Err(Broken));
-        assert_eq!(verifier.begin(number(1), EPOCH, CAPACITY), Err(Broken));
+        let known = head(&world.log[..1]);
+        assert_eq!(verifier.begin(known, EPOCH, CAPACITY), Err(Broken));
         assert_eq!(verifier.position(), Position::Anew);
     }
 }

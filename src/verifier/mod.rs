@@ -256,10 +256,16 @@ impl Shared {
                 let _ = self.ask.try_send(());
             }
         })?;
+        if !authentic.names_key() {
+            return Err(jwt::Refused::UnknownKey.into());
+        }
         if !authentic.is_of_type(jwt::TYPE) {
             return Err(jwt::Refused::Type.into());
         }
-        let claims = authentic.claims(&self.expected, now)?;
+        let claims: SessionClaims = authentic.claims(&self.expected, now)?;
+        if claims.lives_too_long() {
+            return Err(jwt::Refused::Lifetime.into());
+        }
         let knowledge = self.knowledge();
         knowledge.judge(&claims)?;
         let is_current = knowledge.is_current(since_start);
@@ -297,14 +303,14 @@ impl Shared {
         learnt
     }
 
-    /// The log ended there, which counts until then.
-    fn vouch(&self, head: Head, until: Uptime) -> Result<(), Broken> {
+    /// The log ended there at that time, which counts until then.
+    fn vouch(&self, head: Head, at: Timestamp, until: Uptime) -> Result<(), Broken> {
         let mut knowledge = self
             .knowledge
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         let was_current = knowledge.is_current(uptime());
-        knowledge.vouch(head, until)?;
+        knowledge.vouch(head, at, until)?;
         drop(knowledge);
         if !was_current {
             self.news.send_replace(());

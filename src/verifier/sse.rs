@@ -1,9 +1,10 @@
 //! Server-sent events, as a client reads them (HTML Standard, 9.2).
 
-use std::io::{self, BufRead, Read as _};
+use std::io::{self, BufRead, ErrorKind};
 
-/// A longer line is not read, in bytes.
-const MAX_LINE: u64 = 16 * 1024;
+/// A longer line is not read, nor a longer event, in bytes.
+const MAX_LINE: usize = 16 * 1024;
+const MAX_EVENT: usize = 64 * 1024;
 
 /// Its id is left out: the data say as much.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,10 +20,11 @@ impl<R: BufRead> Events<R> {
         Self(from)
     }
 
-    /// The next one; `None` once the stream has ended.
-    pub(super) fn next(&mut self) -> io::Result<Option<Event>> {
+    /// The next one; `None` once the stream has ended. Asked before anything is read,
+    /// `is_late` says when nobody waits any more, whatever else comes.
+    pub(super) fn next(&mut self, is_late: impl Fn() -> bool) -> io::Result<Option<Event>> {
         let mut event = Event::default();
-        while let Some(line) = self.line()? {
+        while let Some(line) = self.line(&is_late)? {
             if line.is_empty() {
                 if !event.data.is_empty() {
                     event.data.pop();
@@ -37,6 +39,9 @@ impl<R: BufRead> Events<R> {
                 "data" => {
                     event.data.push_str(value);
                     event.data.push('\n');
+                    if event.data.len() > MAX_EVENT {
+                        return Err(io::Error::other("an event is too long"));
+                    }
                 }
                 _ => {}
             }
@@ -44,29 +49,41 @@ impl<R: BufRead> Events<R> {
         Ok(None)
     }
 
-    fn line(&mut self) -> io::Result<Option<String>> {
-        let mut line = String::new();
-        let mut from = (&mut self.0).take(MAX_LINE);
-        from.read_line(&mut line)?;
-        match line.pop() {
-            Some('\n') => {
-                let end = line.strip_suffix('\r').unwrap_or(&line).len();
-                line.truncate(end);
-                Ok(Some(line))
+    fn line(&mut self, is_late: impl Fn() -> bool) -> io::Result<Option<String>> {
+        let mut line = Vec::new();
+        loop {
+            if is_late() {
+                return Err(ErrorKind::TimedOut.into());
             }
-            Some(_) if from.limit() == 0 => Err(io::Error::other("a line is too long")),
-            Some(_) | None => Ok(None),
+            let read = self.0.fill_buf()?;
+            if read.is_empty() {
+                return Ok(None);
+            }
+            let end = read.iter().position(|byte| *byte == b'\n');
+            let length = end.unwrap_or(read.len());
+            line.extend_from_slice(&read[..length]);
+            self.0.consume(length + usize::from(end.is_some()));
+            if line.len() > MAX_LINE {
+                return Err(io::Error::other("a line is too long"));
+            }
+            if end.is_some() {
+                line.pop_if(|last| *last == b'\r');
+                let line = String::from_utf8(line);
+                return line.map(Some).map_err(io::Error::other);
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     fn read(text: &str) -> Vec<Event> {
         let mut events = Events::new(text.as_bytes());
-        std::iter::from_fn(|| events.next().unwrap()).collect()
+        std::iter::from_fn(|| events.next(|| false).unwrap()).collect()
     }
 
     fn event(name: &str, data: &str) -> Event {
@@ -93,6 +110,25 @@ mod tests {
     #[test]
     fn a_line_without_an_end_takes_no_more_memory_than_it_may() {
         let endless = "x".repeat(100_000);
-        assert!(Events::new(endless.as_bytes()).next().is_err());
+        assert!(Events::new(endless.as_bytes()).next(|| false).is_err());
+    }
+
+    #[test]
+    fn an_event_without_an_end_takes_no_more_memory_than_it_may() {
+        let endless = std::iter::repeat_n("data: and so on\n", 10_000).collect::<String>();
+        assert!(Events::new(endless.as_bytes()).next(|| false).is_err());
+    }
+
+    /// As a proxy keeps a stream alive whose source is gone.
+    #[test]
+    fn comments_keep_nobody_waiting() {
+        let pings = ": ping\n".repeat(1000);
+        let (left, asked) = (Cell::new(10), "event: entry\ndata: 1\n\n");
+        let is_late = || left.replace(left.get() - 1) == 0;
+        let text = format!("{asked}{pings}{asked}");
+        let mut events = Events::new(text.as_bytes());
+        assert_eq!(events.next(is_late).unwrap(), Some(event("entry", "1")));
+        let late = events.next(is_late).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::TimedOut);
     }
 }

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use gatelodge::domain::time::Timestamp;
 use gatelodge::startup::Stop;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -144,6 +145,20 @@ fn what_is_read_of_all_streams_is_the_log(#[values(Embedded, Scaled)] stack: Sta
     });
     outcome.unwrap();
     runtime.block_on(async { drop(apps) });
+}
+
+/// Who follows it reckons from when it was asked for.
+#[tokio::test]
+async fn a_stream_does_not_begin_before_it_is_asked_for() {
+    let app = TestApp::spawn(Embedded).await;
+    for _ in 0..3 {
+        let asked_at = app.clock.now();
+        let mut stream = app.service().stream(None).await;
+        let window = stream.next_of("window").await;
+        let at = Timestamp::parse(window.data["at"].as_str().unwrap()).unwrap();
+        assert!(asked_at <= at, "{at}, asked at {asked_at}");
+        sleep(Duration::from_secs(1)).await;
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatelodge::config::secret_key;
 use gatelodge::domain::jwt::Refused::{
-    Audience, Claims, Early, Expired, Form, Issuer, Length, Signature,
+    Audience, Claims, Early, Expired, Form, Issuer, Length, Lifetime, Signature,
 };
 use gatelodge::domain::keys::KeyRing;
 use gatelodge::startup::generate_key;
@@ -132,8 +132,10 @@ async fn what_a_known_key_has_signed_must_say_all_that_it_should() {
         ("aud", json!({ "orders": true }), Claims),
         ("sub", json!("ada"), Claims),
         ("sid", json!(1), Claims),
-        ("rev", json!(-1), Claims),
+        ("rev", json!(1), Claims),
         ("rev", json!("1"), Claims),
+        ("rev", json!("-1-00000000"), Claims),
+        ("exp", json!(now() + hour), Lifetime),
         ("roles", json!("admin"), Claims),
     ] {
         let mut wrong = claims.clone();

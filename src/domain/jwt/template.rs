@@ -6,7 +6,7 @@ use super::Algorithm;
 use super::claims::Audience;
 use super::session::SessionClaims;
 use crate::domain::id::JwtId;
-use crate::domain::revocation::LogNumber;
+use crate::domain::revocation::Vouched;
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
 
@@ -98,7 +98,8 @@ impl From<url::Origin> for StringOrUri {
 }
 
 impl Template {
-    /// What a JWT of this kind says of a session that was known to live up to `rev`.
+    /// What a JWT of this kind says of a session that the view did not end where it stood
+    /// before the session was read.
     ///
     /// It does not outlive the session's own limit, however late it is minted.
     #[must_use]
@@ -106,7 +107,7 @@ impl Template {
         &self,
         issuer: &StringOrUri,
         record: &Record,
-        rev: LogNumber,
+        stood_at: Vouched,
         now: Timestamp,
         entropy: [u8; 10],
     ) -> SessionClaims {
@@ -122,7 +123,7 @@ impl Template {
             jti: JwtId::new(now, entropy).to_string(),
             sid: session.id,
             roles: vec![record.role.as_str().to_owned()],
-            rev: rev.max(session.born),
+            rev: record.vouched.later(stood_at),
             email: adds(Addition::Email).then(|| record.email.as_str().to_owned()),
             name: adds(Addition::Name).then(|| record.name.as_str().to_owned()),
             auth_time: adds(Addition::AuthTime).then(|| session.authenticated_at.into()),
@@ -135,6 +136,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::domain::revocation::{LogNumber, MarkPrefix};
     use crate::domain::session::tests::record;
 
     fn template(additions: &[Addition]) -> Template {
@@ -147,12 +149,15 @@ mod tests {
         }
     }
 
-    fn claims(additions: &[Addition], rev: u64, seconds: u64) -> Value {
-        let record = record(7, 7);
+    fn claims(additions: &[Addition], stood_at: u64, seconds: u64) -> Value {
+        let record = record(5, 7);
         let now = record.session.issued_at() + Duration::from_secs(seconds);
         let issuer = StringOrUri::parse("https://auth.example.com").unwrap();
-        let rev = LogNumber::new(rev);
-        let claims = template(additions).claims(&issuer, &record, rev, now, [9; 10]);
+        let stood_at = Vouched {
+            number: LogNumber::new(stood_at),
+            mark: MarkPrefix([0x9f, 0x86, 0xd0, 0x81]),
+        };
+        let claims = template(additions).claims(&issuer, &record, stood_at, now, [9; 10]);
         serde_json::to_value(claims).unwrap()
     }
 
@@ -169,10 +174,10 @@ mod tests {
     }
 
     #[test]
-    fn a_session_lived_when_it_was_born() {
-        assert_eq!(claims(&[], 3, 0)["rev"], 7);
-        assert_eq!(claims(&[], 7, 0)["rev"], 7);
-        assert_eq!(claims(&[], 9, 0)["rev"], 9);
+    fn a_session_lived_where_it_was_read_and_where_the_view_stood() {
+        assert_eq!(claims(&[], 6, 0)["rev"], "7-00000000");
+        assert_eq!(claims(&[], 7, 0)["rev"], "7-00000000");
+        assert_eq!(claims(&[], 9, 0)["rev"], "9-9f86d081");
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub enum Refused {
     Expired,
     #[error("it is not valid yet")]
     Early,
+    #[error("it lives too long")]
+    Lifetime,
 }
 
 /// Keys that are believed, each for its algorithm.
@@ -74,6 +76,7 @@ enum Material {
 
 /// Whoever has a key that is believed has signed this.
 pub struct Authentic {
+    names_key: bool,
     typ: Option<String>,
     claims: Vec<u8>,
 }
@@ -153,6 +156,7 @@ impl VerifyingKeys {
             return Err(Refused::Signature);
         }
         Ok(Authentic {
+            names_key: header.kid.is_some(),
             typ: header.typ,
             claims,
         })
@@ -225,6 +229,12 @@ impl Material {
 }
 
 impl Authentic {
+    /// Whether it says whose it is. Ours do; other systems have one key, and need not.
+    #[must_use]
+    pub const fn names_key(&self) -> bool {
+        self.names_key
+    }
+
     /// Whether its header says that it is of that type (RFC 8725, 3.11).
     #[must_use]
     pub fn is_of_type(&self, typ: &str) -> bool {
@@ -324,8 +334,8 @@ mod tests {
             hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
         let authentic = keys(&[key.public()], &[Algorithm::EdDsa]).authentic(example);
         assert_eq!(
-            authentic.map(|it| it.claims),
-            Ok(b"Example of Ed25519 signing".to_vec())
+            authentic.map(|it| (it.names_key(), it.claims)),
+            Ok((false, b"Example of Ed25519 signing".to_vec()))
         );
     }
 
@@ -334,7 +344,7 @@ mod tests {
         let jwt = signed(&claims());
         assert_eq!(believed(&jwt), Ok(claims()));
         let authentic = keys(&[key().public()], &[Algorithm::EdDsa]).authentic(&jwt);
-        assert!(authentic.is_ok_and(|it| it.is_of_type(TYPE)));
+        assert!(authentic.is_ok_and(|it| it.is_of_type(TYPE) && it.names_key()));
 
         for (name, value, outcome) in [
             (

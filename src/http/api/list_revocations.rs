@@ -63,21 +63,25 @@ pub async fn list_revocations(
         Some(id) => position(LAST_EVENT_ID, Some(&id))?,
         None => position("after", parameters.after.as_ref())?,
     };
-    let under_way = request.conn_data::<Requests>().map(Requests::begin_stream);
+    let requests = request.conn_data::<Requests>();
+    let under_way = requests.map(Requests::begin);
     match services.feed.open(after, under_way).await? {
         // Actix would send the body to its end.
         Opened::Stream(_) if request.method() == Method::HEAD => Ok(event_stream(empty())),
-        Opened::Stream(events) => Ok(event_stream(events)),
+        Opened::Stream(events) => {
+            requests.map(Requests::begin_stream);
+            Ok(event_stream(events))
+        }
         Opened::UnknownPosition => Err(Kind::UnknownPosition.into()),
         Opened::Closed => Err(Kind::Unavailable.into()),
     }
 }
 
 async fn page(services: &Services, after: Option<Position>) -> Result<HttpResponse, Problem> {
-    let is_fresh = services.sessions.is_ready();
+    let lasts = services.sessions.is_fresh_for();
     let extract = services.feed.read(after, PAGE).await?;
     let extract = extract.ok_or(Kind::UnknownPosition)?;
-    Ok(HttpResponse::Ok().json(RevocationsBody::new(&extract, is_fresh)))
+    Ok(HttpResponse::Ok().json(RevocationsBody::new(&extract, lasts)))
 }
 
 fn event_stream(events: impl Stream<Item = Result<Bytes, Infallible>> + 'static) -> HttpResponse {

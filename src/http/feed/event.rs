@@ -1,6 +1,8 @@
 //! The log's entries as services hear of them: in pages, and in the events of a stream
 //! (HTML, 9.2).
 
+use std::time::Duration;
+
 use actix_web::web::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -20,24 +22,30 @@ pub(in crate::http) struct RevocationsBody {
     /// The number of the entry before the first.
     #[schema(value_type = u64, example = 41)]
     after: LogNumber,
+    /// Its mark.
+    #[schema(value_type = String, example = "5c62e091b8c0565f1bafad0dad5934b2")]
+    mark: Mark,
     /// Where the log ended; if that is farther than the last entry, ask again.
     head: HeadView,
     /// When this was read, on the database's clock.
     #[schema(value_type = String, format = DateTime, example = "2026-09-21T14:13:20.25Z")]
     at: Timestamp,
-    /// Whether this instance vouches that there was nothing else until then.
-    fresh: bool,
+    /// How long it can be relied on, from when it was asked for, that there was nothing
+    /// else; 0 if this instance does not vouch for it.
+    #[schema(value_type = u64, example = 4618)]
+    lasts_ms: u128,
     /// In order, without a gap.
     entries: Vec<EntryView>,
 }
 
 impl RevocationsBody {
-    pub(in crate::http) fn new(extract: &Extract, fresh: bool) -> Self {
+    pub(in crate::http) fn new(extract: &Extract, lasts: Duration) -> Self {
         Self {
             after: extract.after.number,
+            mark: extract.after.mark,
             head: extract.head.into(),
             at: extract.at,
-            fresh,
+            lasts_ms: lasts.as_millis(),
             entries: extract.entries.iter().map(EntryView::from).collect(),
         }
     }
@@ -179,10 +187,12 @@ pub(super) fn window(after: Head, at: Timestamp) -> Bytes {
     #[derive(Serialize)]
     struct Window {
         after: LogNumber,
+        mark: Mark,
         at: Timestamp,
     }
     let window = Window {
         after: after.number,
+        mark: after.mark,
         at,
     };
     let mut event = Vec::with_capacity(LENGTH);

@@ -29,7 +29,7 @@ pub(super) use event::RevocationsBody;
 pub(super) use stream::Opened;
 
 use event::Batch;
-use pages::{Beginning, Pages};
+use pages::Pages;
 
 /// Between two heads of a stream.
 const BEAT: Duration = Duration::from_secs(1);
@@ -171,12 +171,9 @@ impl Inner {
     }
 
     /// Where that entry is, or the last minutes begin.
-    async fn look_up(&self, after: Option<Position>) -> Result<Option<Beginning>, Unavailable> {
+    async fn look_up(&self, after: Option<Position>) -> Result<Option<Head>, Unavailable> {
         let extract = self.read(after, 0).await?;
-        Ok(extract.map(|extract| Beginning {
-            after: extract.after,
-            at: extract.at,
-        }))
+        Ok(extract.map(|extract| extract.after))
     }
 
     /// The streams that there are end; others begin where the log stands, if it does.

@@ -10,7 +10,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::event::{self, Batch, Rest};
-use super::pages::{Beginning, NoPage, Pages};
+use super::pages::{NoPage, Pages};
 use super::{AT_ONCE, Feed, News};
 use crate::domain::revocation::{Head, Position};
 use crate::http::connection::UnderWay;
@@ -53,17 +53,19 @@ impl Feed {
         let Some((news, pages)) = self.join() else {
             return Ok(Opened::Closed);
         };
-        let beginning = match self.beginning(&pages, after).await {
-            Ok(beginning) => beginning,
+        let after = match self.beginning(&pages, after).await {
+            Ok(after) => after,
             Err(NoPage::Unavailable(error)) => return Err(error),
-            Err(NoPage::End | NoPage::Unknown) => return Ok(Opened::UnknownPosition),
+            Err(NoPage::Unknown) => return Ok(Opened::UnknownPosition),
         };
+        // Never before the stream was asked for: who follows it reckons from then.
+        let now = self.0.sessions.clock().now();
         let reader = Reader {
             feed: self.clone(),
             news,
             pages,
-            first: Some(event::window(beginning.after, beginning.at)),
-            at: beginning.after,
+            first: Some(event::window(after, now)),
+            at: after,
             is_behind: true,
             _under_way: under_way,
         };
@@ -75,7 +77,7 @@ impl Feed {
     }
 
     /// The ledger is asked only for what this instance does not know.
-    async fn beginning(&self, pages: &Pages, after: Option<Position>) -> Result<Beginning, NoPage> {
+    async fn beginning(&self, pages: &Pages, after: Option<Position>) -> Result<Head, NoPage> {
         let sessions = &self.0.sessions;
         let after = match after {
             None => return pages.beginning(&self.0).await,
@@ -88,15 +90,9 @@ impl Feed {
             }) => Head { number, mark },
         };
         if !sessions.is_ready() || sessions.latest_after(after, 0).is_none() {
-            match pages.after(&self.0, after).await {
-                Ok(_) | Err(NoPage::End) => {}
-                Err(error) => return Err(error),
-            }
+            pages.after(&self.0, after).await?;
         }
-        Ok(Beginning {
-            after,
-            at: sessions.clock().now(),
-        })
+        Ok(after)
     }
 }
 
@@ -147,8 +143,7 @@ impl Reader {
         let batch = match sessions.latest_after(self.at, AT_ONCE.into()) {
             Some(entries) => Batch::new(self.at, &entries).map(Arc::new),
             None => match self.pages.after(&self.feed.0, self.at).await {
-                Ok(batch) => Some(batch),
-                Err(NoPage::End) => None,
+                Ok(batch) => batch,
                 Err(NoPage::Unknown | NoPage::Unavailable(_)) => return None,
             },
         };

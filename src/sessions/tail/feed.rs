@@ -8,6 +8,9 @@ use super::Tail;
 use crate::clocks::uptime;
 use crate::domain::revocation::{Entry, Head};
 
+/// How many entries are kept as they came, for those who follow.
+pub(super) const TOLD: usize = 16 * 1024;
+
 impl Tail {
     /// Changes whenever the view may have.
     pub(in crate::sessions) fn news(&self) -> watch::Receiver<()> {

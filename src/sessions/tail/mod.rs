@@ -27,7 +27,7 @@ use super::clock::Clock;
 use crate::clocks::uptime;
 use crate::domain::belief::{Belief, Limits};
 use crate::domain::instance::InstanceId;
-use crate::domain::revocation::{Appended, Entry, Head, LogNumber, Revocation};
+use crate::domain::revocation::{Appended, Entry, Head, LogNumber, Revocation, Vouched};
 use crate::domain::roster::Roster;
 use crate::domain::session::Record;
 use crate::domain::time::{Timestamp, Uptime};
@@ -69,6 +69,8 @@ struct Shared {
     limits: Limits,
     poll_interval: Duration,
     view_capacity: usize,
+    /// How many entries the view keeps as they came.
+    told: usize,
     clock: Clock,
     bus: Option<Arc<Bus>>,
     view: RwLock<View>,
@@ -126,7 +128,8 @@ impl Tail {
         let mut reader = ledger.log_reader().await?;
         reader.enrol(own).await?;
         let page = reader.read(None).await?;
-        let view = View::starting_at(page.head, policy.view_capacity);
+        let told = if policy.tells { feed::TOLD } else { 0 };
+        let view = View::starting_at(page.head, policy.view_capacity).telling(told);
         let shared = Arc::new(Shared {
             limits: Limits {
                 lease: policy.lease,
@@ -134,6 +137,7 @@ impl Tail {
             },
             poll_interval: policy.poll_interval,
             view_capacity: policy.view_capacity,
+            told,
             clock: clock.clone(),
             bus: bus.map(Arc::new),
             reached: AtomicU64::new(view.reached().get()),
@@ -170,8 +174,8 @@ impl Tail {
         self.shared.is_fresh()
     }
 
-    pub(super) fn reached(&self) -> LogNumber {
-        self.shared.reached()
+    pub(super) fn stands_at(&self) -> Vouched {
+        self.shared.view().stands_at()
     }
 
     /// Has the ledger asked now.

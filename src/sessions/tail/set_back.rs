@@ -45,7 +45,8 @@ pub(super) async fn begin_anew(
     // The others may remember more, and need a poll or two to find out.
     tokio::time::sleep(shared.poll_interval * 2).await;
     let page = reader.read(None).await?;
-    shared.change(|view| *view = View::starting_at(page.head, shared.view_capacity));
+    let anew = View::starting_at(page.head, shared.view_capacity).telling(shared.told);
+    shared.change(|view| *view = anew);
     shared.era.fetch_add(1, Ordering::AcqRel);
     shared.is_void.store(false, Ordering::Release);
     Ok(())
