@@ -104,13 +104,14 @@ export async function follow(options: FeedOptions): Promise<void> {
         await read(answer);
         throw new Error("the feed is no stream");
       }
-      for await (const { type, data } of eventsOf(answer.body)) {
+      for await (const { type, data } of eventsOf(answer.body, signal)) {
         const take = takes.get(type);
         if (take) {
           heard();
           take(parsed(data));
         }
       }
+      signal.throwIfAborted();
     });
 
   while (!unwanted.aborted) {

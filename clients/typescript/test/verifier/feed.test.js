@@ -110,8 +110,8 @@ describe("the feed", { concurrency: 8 }, () => {
     const silent = Date.now();
     const asked = issuer.heard.length;
     const comments = setInterval(() => issuer.send(": still here\n\n"), 200);
+    context.after(() => clearInterval(comments));
     await until(() => issuer.heard.length > asked);
-    clearInterval(comments);
     assert.ok(Date.now() - silent > 1000, `${Date.now() - silent}`);
   });
 
