@@ -21,7 +21,10 @@ const server = createServer(async (request, response) => {
     const { claims } = await verifier.verify(jwt);
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
     response.write(`data: Hello, ${claims.sub}.\n\n`);
-    const stop = verifier.onEnded(claims, () => response.end());
+    const stop = verifier.onEnded(claims, () => {
+      response.end();
+      setTimeout(() => response.destroy(), 1000).unref();
+    });
     response.on("close", stop);
   } catch ({ status = 500, reason }) {
     console.warn("refused:", reason);

@@ -8,8 +8,15 @@ export interface StreamEvent {
 const MAX_LENGTH = 65_536;
 
 /** The events of a stream, as they come. What is not whole at its end is left out. */
-export async function* eventsOf(body: NonNullable<Response["body"]>): AsyncGenerator<StreamEvent> {
+export async function* eventsOf(
+  body: NonNullable<Response["body"]>,
+  signal: AbortSignal,
+): AsyncGenerator<StreamEvent> {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  // The signal of a request may not reach its body, if the request was collected as garbage.
+  signal.addEventListener("abort", () => {
+    reader.cancel(signal.reason).catch(() => {});
+  });
   let rest = "";
   for (let read = await reader.read(); !read.done; read = await reader.read()) {
     const events = (rest + read.value).split(/\r?\n\r?\n/);

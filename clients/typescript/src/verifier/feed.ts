@@ -14,7 +14,7 @@ export interface FeedOptions {
   readonly address: string;
   readonly credential: string;
   readonly view: View;
-  /** When an entry has come, or the log was set back, which is about everyone. */
+  /** When an entry has come, or the log is begun anew, which is about everyone. */
   readonly onEntry: (entry?: Entry) => void;
   /** When the view is current, once a second. */
   readonly onVouched: () => void;
@@ -42,13 +42,11 @@ export async function follow(options: FeedOptions): Promise<void> {
     [
       "window",
       (said) => {
-        const [position, at] = [
-          { number: natural(said["after"]), mark: undefined },
-          time(said["at"]),
-        ];
+        const [after, at] = [positionOf(said, "after"), time(said["at"])];
+        const reached = view.reached();
         origin = { ...origin, at };
-        if (position.number !== view.reached()?.number) {
-          view.begin(position, at);
+        if (!reached || idOf(after) !== idOf(reached)) {
+          view.begin(after, at);
           onEntry();
         }
       },
@@ -68,16 +66,16 @@ export async function follow(options: FeedOptions): Promise<void> {
       "head",
       (said) => {
         const [head, reached] = [positionOf(said), view.reached()];
-        if (head.number !== reached?.number || head.mark !== (reached.mark ?? head.mark)) {
+        if (!reached || idOf(head) !== idOf(reached)) {
           throw new Error(`the feed is at ${reached?.number}, and its head at ${head.number}`);
         }
-        const { lasts_ms: lasts } = said;
-        const saidAt = origin.asked + time(said["at"]) - origin.at;
+        const [at, { lasts_ms: lasts }] = [time(said["at"]), said];
+        const saidAt = origin.asked + at - origin.at;
         const ago = Math.max(performance.now() - saidAt, 0);
         if (ago > LATE) {
           throw new Error(`what the feed says is ${ago} ms old`);
         }
-        view.vouch(head, ago, lasts === undefined ? undefined : natural(lasts));
+        view.vouch(at, ago, lasts === undefined ? undefined : natural(lasts));
         failures = 0;
         onVouched();
       },
@@ -98,8 +96,7 @@ export async function follow(options: FeedOptions): Promise<void> {
         throw unreachable(cause);
       });
       if (answer.status === 410 && reached) {
-        view.setBack(Date.now());
-        onEntry();
+        view.lose();
         return;
       }
       const isStream = answer.headers.get("content-type")?.startsWith("text/event-stream");
@@ -107,13 +104,14 @@ export async function follow(options: FeedOptions): Promise<void> {
         await read(answer);
         throw new Error("the feed is no stream");
       }
-      for await (const { type, data } of eventsOf(answer.body)) {
+      for await (const { type, data } of eventsOf(answer.body, signal)) {
         const take = takes.get(type);
         if (take) {
           heard();
           take(parsed(data));
         }
       }
+      signal.throwIfAborted();
     });
 
   while (!unwanted.aborted) {
@@ -146,8 +144,7 @@ function pause(milliseconds: number, unwanted: AbortSignal): Promise<void> {
   });
 }
 
-const idOf = ({ number, mark }: Position): string =>
-  mark === undefined ? `${number}` : `${number}-${mark}`;
+const idOf = ({ number, mark }: Position): string => `${number}-${mark}`;
 
 type Said = Record<string, unknown>;
 
@@ -163,9 +160,9 @@ function entryOf(said: Said): Entry {
   };
 }
 
-function positionOf({ number, mark }: Said): Position {
-  const isMark = typeof mark === "string" && /^[\w-]{1,64}$/.test(mark);
-  return { number: natural(number), mark: isMark ? mark : incomprehensible(mark) };
+function positionOf({ mark, ...said }: Said, name = "number"): Position {
+  const isMark = typeof mark === "string" && /^[\da-f]{32}$/.test(mark);
+  return { number: natural(said[name]), mark: isMark ? mark : incomprehensible(mark) };
 }
 
 function parsed(data: string): Said {

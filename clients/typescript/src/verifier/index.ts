@@ -79,7 +79,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   };
 
   const view = createView(capacity);
-  const watch = createWatch(view.refusal, tell);
+  const watch = createWatch(view, tell);
   const keys = createKeys({
     address: `${baseUrl}/.well-known/jwks.json`,
     algorithms,
@@ -93,6 +93,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     view,
     onEntry: watch.look,
     onVouched() {
+      watch.lookAhead();
       if (isReady()) {
         waiting.forEach(({ resolve }) => resolve());
         waiting.clear();

@@ -19,8 +19,11 @@ export interface Claims {
   /** The session's public id. */
   readonly sid: string;
   readonly roles: readonly string[];
-  /** Up to which number of the revocation log the session was known to live. */
-  readonly rev: number;
+  /**
+   * Up to which entry of the revocation log the session was known to live: its number, and the
+   * first bytes of its mark, such as `99-9f86d081`.
+   */
+  readonly rev: string;
   /** What a template adds. */
   readonly [name: string]: unknown;
 }
@@ -36,7 +39,7 @@ export interface Unverified {
 
 /** Longer ones are not looked at. */
 const MAX_LENGTH = 8192;
-/** By how many seconds clocks may differ. */
+/** By how many seconds the clock of whoever issues may be ahead. */
 const LEEWAY = 5;
 /** No JWT of the service lives for more seconds. What the log has ended is kept for so long. */
 const MAX_LIFETIME = 15 * 60;
@@ -44,6 +47,7 @@ const MAX_LIFETIME = 15 * 60;
 /** Of one length and one spelling: without padding, and with no bits left over (RFC 4648, 3.5). */
 const BASE64URL = /^(?:[\w-]{4})*(?:[\w-][AQgw]|[\w-]{2}[AEIMQUYcgkosw048])?$/;
 const UUID = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/;
+const REV = /^(?:0|[1-9]\d{0,14})-[\da-f]{8}$/;
 
 /** Takes a JWT apart, as far as can be done before its signature is checked. */
 export function parse(jwt: string, allowed: readonly Algorithm[]): Unverified {
@@ -110,12 +114,12 @@ export function claimsOf(
     sub: uuid(sub),
     sid: uuid(sid),
     roles: strings(roles) ?? refuse("malformed_claims"),
-    rev: whole(rev),
+    rev: typeof rev === "string" && REV.test(rev) ? rev : refuse("malformed_claims"),
   };
 }
 
 /** In milliseconds since 1970. */
-export const endOf = ({ exp }: Pick<Claims, "exp">): number => (exp + LEEWAY) * 1000;
+export const endOf = ({ exp }: Pick<Claims, "exp">): number => exp * 1000;
 
 const isOver = (claims: Pick<Claims, "exp">, now: number): boolean => endOf(claims) <= now;
 

@@ -6,15 +6,15 @@ export type Kind = (typeof KINDS)[number] | "unknown_entry";
 
 /**
  * Why the log refuses a JWT: by an entry since it was minted; because the log was set back,
- * and what was minted before that is not believed; or because entries since then are not in
- * view any more.
+ * and what was minted before that, or speaks of what there is no more, is not believed; or
+ * because entries since then are not in view any more.
  */
 export type LogReason = Kind | "log_set_back" | "out_of_view";
 
-/** A place in the log, and which log it is, if that has been said. */
+/** An entry's place in the log, and its random mark: another log has another one there. */
 export interface Position {
   readonly number: number;
-  readonly mark: string | undefined;
+  readonly mark: string;
 }
 
 /** A line of the log. */
@@ -25,6 +25,13 @@ export interface Entry extends Position {
   readonly spared: string | null;
 }
 
+/** What is kept of each entry: as much of its mark as a JWT says, and what it is about. */
+interface Line {
+  readonly mark: string;
+  readonly key: string;
+  readonly heard: number;
+}
+
 /**
  * The entries of one kind about one subject: the latest, whom it spares, and the latest that
  * does not spare that one.
@@ -33,13 +40,14 @@ interface Cutoff {
   readonly number: number;
   readonly spared: string | null;
   readonly notSparing: number;
-  readonly heard: number;
 }
 
 /** How long what the log says is kept: as long as a JWT can live, and a minute for clocks. */
 const MEMORY = 16 * 60_000;
 /** For how many milliseconds it counts at most that there was nothing else. */
 const LEASE = 5000;
+/** A head that was said so many milliseconds after a JWT was minted has what that speaks of. */
+const LAG = 5000;
 const NEVER = { elapsed: -Infinity, clock: -Infinity };
 
 export const isKind = (kind: unknown): kind is Kind => KINDS.some((known) => known === kind);
@@ -47,67 +55,84 @@ export const isKind = (kind: unknown): kind is Kind => KINDS.some((known) => kno
 export type View = ReturnType<typeof createView>;
 
 /**
- * What is known of the revocation log: all after its floor, up to what it has reached. Order
- * is by number, never by time.
+ * What is known of the revocation log: all after its floor, up to its end. Order is by number,
+ * never by time.
  */
 export function createView(capacity = 1_000_000) {
+  /** By their numbers, from the floor itself to the end, without a gap. */
+  const lines = new Map<number, Line>();
   const cutoffs = new Map<string, Cutoff>();
   let floor = 0;
   let reached: Position | undefined;
-  let hasBegun = false;
-  let believedFrom = 0;
+  let believedFrom = -Infinity;
+  /** When, by the service's clock, the log had nothing else. */
+  let vouchedAt = -Infinity;
   let vouchedUntil = NEVER;
+
+  const end = () => floor + lines.size - 1;
+
+  const take = ({ number, mark }: Position, key: string) => {
+    lines.set(number, { mark: mark.slice(0, 8), key, heard: performance.now() });
+    reached = { number, mark };
+  };
 
   /** What is not known is not believed, so that the floor rises with what is forgotten. */
   const forget = () => {
     const now = performance.now();
-    for (const [key, { number, heard }] of cutoffs) {
-      if (cutoffs.size <= capacity && now - heard <= MEMORY) {
+    for (;;) {
+      const oldest = lines.get(floor + 1);
+      if (!oldest || (lines.size - 1 <= capacity && now - oldest.heard <= MEMORY)) {
         return;
       }
-      cutoffs.delete(key);
-      floor = number;
+      lines.delete(floor);
+      floor += 1;
+      if (cutoffs.get(oldest.key)?.number === floor) {
+        cutoffs.delete(oldest.key);
+      }
     }
   };
 
-  /** What is known is of a log that there is no more: nothing from before then is believed. */
-  const setBack = (at: number) => {
-    cutoffs.clear();
-    reached = undefined;
-    believedFrom = Math.max(believedFrom, at);
-    vouchedUntil = NEVER;
-  };
-
   return {
+    /** From where the log is to be heard; if that is not known, from wherever it begins. */
     reached: () => reached,
 
-    setBack,
-
-    /** The log is heard from there. If it is not for the first time, it was set back. */
-    begin(position: Position, at: number): void {
-      if (hasBegun) {
-        setBack(at);
-      }
-      hasBegun = true;
-      floor = position.number;
-      reached = position;
+    /** The log is not the one that is known, which is gone by until the new one is. */
+    lose(): void {
+      reached = undefined;
+      vouchedUntil = NEVER;
     },
 
-    record({ number, mark, kind, subject, spared }: Entry): void {
+    /**
+     * The log is heard from there. If it is not for the first time, it was set back: nothing
+     * from before then, by the service's clock, is believed.
+     */
+    begin(position: Position, at: number): void {
+      if (lines.size > 0) {
+        believedFrom = Math.max(believedFrom, at);
+      }
+      lines.clear();
+      cutoffs.clear();
+      vouchedUntil = NEVER;
+      floor = position.number;
+      take(position, "");
+    },
+
+    record({ kind, subject, spared, ...position }: Entry): void {
       const key = `${kind} ${subject}`;
       const before = cutoffs.get(key);
       const notSparing = before?.spared === spared ? before.notSparing : (before?.number ?? 0);
-      // At the end, since the oldest are forgotten first.
-      cutoffs.delete(key);
-      cutoffs.set(key, { number, spared, notSparing, heard: performance.now() });
-      reached = { number, mark };
+      cutoffs.set(key, { number: position.number, spared, notSparing });
+      take(position, key);
       forget();
     },
 
-    /** So many milliseconds ago there was nothing else, and that could be relied on for so many. */
-    vouch(position: Position, ago: number, lasts = LEASE): void {
+    /**
+     * So many milliseconds ago, and at that time by the service's clock, there was nothing
+     * else; that could be relied on for so many.
+     */
+    vouch(at: number, ago: number, lasts = LEASE): void {
       const rest = Math.min(lasts, LEASE) - ago;
-      reached = position;
+      vouchedAt = at;
       vouchedUntil = { elapsed: performance.now() + rest, clock: Date.now() + rest };
       forget();
     },
@@ -116,20 +141,31 @@ export function createView(capacity = 1_000_000) {
     isCurrent: (): boolean =>
       performance.now() < vouchedUntil.elapsed && Date.now() < vouchedUntil.clock,
 
+    /** Whether a JWT speaks of what is still to be heard. */
+    isAhead: ({ rev }: Claims): boolean => Number.parseInt(rev) > end(),
+
     /** Why a JWT is refused, if it is. */
     refusal({ sid, sub, rev, iat }: Claims): LogReason | undefined {
+      // Whatever it speaks of: what has ended does not live again.
+      if (cutoffs.has(`session_ended ${sid}`)) {
+        return "session_ended";
+      }
+      const [number, mark] = [Number.parseInt(rev), rev.slice(rev.indexOf("-") + 1)];
       if (iat * 1000 < believedFrom) {
         return "log_set_back";
       }
-      if (rev < floor) {
+      if (number < floor) {
         return "out_of_view";
+      }
+      const line = lines.get(number);
+      if (line ? line.mark !== mark : vouchedAt - iat * 1000 >= LAG) {
+        return "log_set_back";
       }
       const ends = (kind: Kind, subject: string) => {
         const cutoff = cutoffs.get(`${kind} ${subject}`);
-        return cutoff && rev < (cutoff.spared === sid ? cutoff.notSparing : cutoff.number);
+        return cutoff && number < (cutoff.spared === sid ? cutoff.notSparing : cutoff.number);
       };
       const about: [Kind, string][] = [
-        ["session_ended", sid],
         ["user_ended", sub],
         ["user_changed", sub],
         ["everyone_ended", ""],

@@ -1,6 +1,6 @@
 import { later } from "./attended.js";
 import { type Claims, endOf } from "./jwt.js";
-import type { Entry, LogReason } from "./view.js";
+import type { Entry, LogReason, View } from "./view.js";
 
 /** Why a JWT is no good any more. */
 export type Ending = LogReason | "expired";
@@ -13,18 +13,35 @@ interface Watcher {
 
 /** Tells whoever lets something go on by a JWT when that is no good any more. */
 export function createWatch(
-  refusal: (claims: Claims) => LogReason | undefined,
+  { refusal, isAhead }: Pick<View, "refusal" | "isAhead">,
   onTrouble: (trouble: unknown) => void,
 ) {
   const watchers = new Set<Watcher>();
   /** By the ids of the session and of the user. */
   const bySubject = new Map<string, Set<Watcher>>();
+  /** Whose JWT speaks of what is still to be heard: any news may be about them. */
+  const ahead = new Set<Watcher>();
+
+  const check = (some: Iterable<Watcher>) => {
+    for (const watcher of [...some]) {
+      // Who was told may have stopped others.
+      const ending = watchers.has(watcher) && refusal(watcher.claims);
+      if (ending) {
+        watcher.tell(ending);
+      } else if (watchers.has(watcher) && isAhead(watcher.claims)) {
+        ahead.add(watcher);
+      } else {
+        ahead.delete(watcher);
+      }
+    }
+  };
 
   return {
     on(claims: Claims, listener: (ending: Ending) => void): () => void {
       const stop = () => {
         callOff();
         watchers.delete(watcher);
+        ahead.delete(watcher);
         for (const subject of [claims.sid, claims.sub]) {
           const about = bySubject.get(subject);
           if (about?.delete(watcher) && about.size === 0) {
@@ -47,25 +64,18 @@ export function createWatch(
         bySubject.set(subject, (bySubject.get(subject) ?? new Set()).add(watcher));
       }
       // What has ended since it was verified.
-      queueMicrotask(() => {
-        const ending = watchers.has(watcher) && refusal(claims);
-        if (ending) {
-          tell(ending);
-        }
-      });
+      queueMicrotask(() => check([watcher]));
       return stop;
     },
 
     /** An entry has come, or what is about everyone. */
     look(entry?: Entry): void {
-      const about = entry?.subject ? bySubject.get(entry.subject) : watchers;
-      for (const { claims, tell } of [...(about ?? [])]) {
-        const ending = refusal(claims);
-        if (ending) {
-          tell(ending);
-        }
-      }
+      check((entry?.subject ? bySubject.get(entry.subject) : watchers) ?? []);
+      check(ahead);
     },
+
+    /** It was said that there is nothing else. */
+    lookAhead: (): void => check(ahead),
 
     /** Nobody is told any more. */
     stop(): void {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { describe, test } from "node:test";
 
-import { AUDIENCE, CREDENTIAL, issuerFor, newKey, now, reasonOf, until } from "./issuer.js";
+import { AUDIENCE, CREDENTIAL, issuerFor, markOf, newKey, now, reasonOf, until } from "./issuer.js";
 
 const isCurrent = async (verifier, jwt) => (await verifier.verify(jwt)).current;
 
@@ -55,7 +55,7 @@ describe("the feed", { concurrency: 8 }, () => {
     issuer.append({ kind: "session_ended", session: claims.sid });
     await until(async () => await reasonOf(verifier, issuer.jwt({ claims })));
     verifier.onEnded(claims, (ending) => told.push(ending));
-    const short = issuer.claims({ exp: now() - 4 });
+    const short = issuer.claims({ exp: now() + 1 });
     const stop = verifier.onEnded(short, () => told.push("nobody listens"));
     stop();
     const closed = issuer.verifier();
@@ -95,7 +95,7 @@ describe("the feed", { concurrency: 8 }, () => {
     await until(() => isCurrent(verifier, jwt));
     assert.equal(await reasonOf(verifier, issuer.jwt({ claims: missed })), "session_ended");
     assert.deepEqual(told, ["session_ended"]);
-    assert.equal(issuer.heard.at(-1).from, "1-aa");
+    assert.equal(issuer.heard.at(-1).from, `1-${markOf("aa")}`);
     assert.deepEqual(
       [...new Set(issuer.heard.map(({ credential }) => credential))],
       [`Bearer ${CREDENTIAL}`],
@@ -110,8 +110,8 @@ describe("the feed", { concurrency: 8 }, () => {
     const silent = Date.now();
     const asked = issuer.heard.length;
     const comments = setInterval(() => issuer.send(": still here\n\n"), 200);
+    context.after(() => clearInterval(comments));
     await until(() => issuer.heard.length > asked);
-    clearInterval(comments);
     assert.ok(Date.now() - silent > 1000, `${Date.now() - silent}`);
   });
 
@@ -137,7 +137,68 @@ describe("the feed", { concurrency: 8 }, () => {
       await onward(issuer, verifier);
     }
     assert.deepEqual(told, ["log_set_back"]);
-    assert.deepEqual(issuer.heard.map(({ from }) => from).filter(Boolean), ["1-aa", "1-bb"]);
+    assert.deepEqual(
+      issuer.heard.map(({ from }) => from).filter(Boolean),
+      ["aa", "bb"].map((pair) => `1-${markOf(pair)}`),
+    );
+  });
+
+  test("until the new log is heard, what the old one has ended is refused", async (context) => {
+    const issuer = await issuerFor(context);
+    // What is believed is a matter of the service's clock alone.
+    issuer.behind = 120_000;
+    const verifier = issuer.verifier();
+    await verifier.ready();
+    const claims = (others) => issuer.claims({ iat: now() - 120, nbf: now() - 120, ...others });
+    const ended = claims();
+    issuer.append({ kind: "session_ended", session: ended.sid });
+    await until(async () => await reasonOf(verifier, issuer.jwt({ claims: ended })));
+    const oldRev = issuer.rev();
+    const asked = issuer.heard.length;
+    issuer.behaviour = "hung";
+    issuer.setBack("bb");
+    await until(() => issuer.heard.slice(asked).some(({ from }) => !from));
+    assert.equal(await reasonOf(verifier, issuer.jwt({ claims: ended })), "session_ended");
+    assert.equal(await isCurrent(verifier, issuer.jwt({ claims: claims({ rev: oldRev }) })), false);
+
+    issuer.behaviour = "usual";
+    issuer.cut();
+    const fresh = () => issuer.jwt({ claims: claims({ iat: now() - 119 }) });
+    await until(async () => (await reasonOf(verifier, fresh())) === undefined);
+    assert.equal(await reasonOf(verifier, issuer.jwt({ claims: ended })), "log_set_back");
+  });
+
+  test("a JWT of a log that there is no more is refused", async (context) => {
+    const issuer = await issuerFor(context);
+    issuer.append({ kind: "everyone_ended" });
+    const verifier = issuer.verifier();
+    await verifier.ready();
+    const jwt = (others) => issuer.jwt({ claims: issuer.claims(others) });
+    const lost = (number) => issuer.rev(number, markOf("dd"));
+    assert.equal(await reasonOf(verifier, jwt()), undefined);
+    for (const [number, reason] of [
+      [0, "log_set_back"],
+      [1, "log_set_back"],
+      [9, "log_set_back"],
+    ]) {
+      const old = { rev: lost(number), iat: now() - 7 };
+      assert.equal(await reasonOf(verifier, jwt(old)), reason, `${number}`);
+    }
+    // The feed may be behind by a moment; whoever is connected is told when it is not.
+    const told = [];
+    const listen = async (rev) => {
+      const { claims } = await verifier.verify(jwt({ rev }));
+      verifier.onEnded(claims, (ending) => told.push([rev, ending]));
+    };
+    for (const rev of [lost(2), lost(9), issuer.rev(2)]) {
+      await listen(rev);
+    }
+    issuer.append({ kind: "session_ended", session: newKey().kid });
+    await until(() => told.length === 1);
+    assert.deepEqual(told, [[lost(2), "log_set_back"]]);
+    await until(() => told.length === 2);
+    assert.deepEqual(told[1], [lost(9), "log_set_back"]);
+    assert.equal(await reasonOf(verifier, jwt({ rev: issuer.rev(2), iat: now() - 7 })), undefined);
   });
 
   test("what does not follow, or cannot be understood, is asked for again", async (context) => {
@@ -147,20 +208,23 @@ describe("the feed", { concurrency: 8 }, () => {
     await verifier.ready();
     const event = (type, data) => `event: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
     const { sid } = issuer.claims();
+    const { mark } = issuer;
     for (const [said, trouble] of [
       [
-        event("entry", { number: 2, mark: "aa", kind: "session_ended", session: sid }),
+        event("entry", { number: 2, mark, kind: "session_ended", session: sid }),
         /from 0 to 2/,
       ],
-      [event("head", { number: 1, mark: "aa" }), /head at 1/],
-      [event("head", { number: 0, mark: "zz" }), /head at 0/],
-      [event("entry", { number: 1, mark: "aa", kind: "session_ended" }), /says undefined/],
-      [event("entry", { number: "1", mark: "aa", kind: "session_ended", session: sid }), /says 1/],
-      [event("head", { number: 0, mark: "aa\r\nX: y" }), /says aa/],
+      [event("head", { number: 1, mark }), /head at 1/],
+      [event("head", { number: 0, mark: markOf("zz") }), /says zz/],
+      [event("entry", { number: 1, mark, kind: "session_ended" }), /says undefined/],
+      [event("entry", { number: "1", mark, kind: "session_ended", session: sid }), /says 1/],
+      [event("head", { number: 0, mark: `${mark}\r\nX: y` }), /says aa/],
+      [event("head", { number: 0, mark: markOf("bb") }), /head at 0/],
+      [event("window", { after: 0, at: new Date() }), /says undefined/],
       [event("head", null), /says null/],
-      [event("head", { number: 0, mark: "aa", at: new Date(Date.now() - 6000) }), /ms old/],
-      [event("head", { number: 0, mark: "aa", at: "now" }), /says now/],
-      [event("head", { number: 0, mark: "aa", at: new Date(), lasts_ms: "9" }), /says 9/],
+      [event("head", { number: 0, mark, at: new Date(Date.now() - 6000) }), /ms old/],
+      [event("head", { number: 0, mark, at: "now" }), /says now/],
+      [event("head", { number: 0, mark, at: new Date(), lasts_ms: "9" }), /says 9/],
       ["event: entry\ndata: {\n\n", /JSON/],
       [`data: ${"x".repeat(100_000)}`, /has no end/],
     ]) {

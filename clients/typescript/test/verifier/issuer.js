@@ -23,6 +23,7 @@ const SIGNATURES = {
 };
 
 export const now = () => Math.floor(Date.now() / 1000);
+export const markOf = (pair) => pair.repeat(16);
 export const encoded = (part) =>
   Buffer.from(typeof part === "string" ? part : JSON.stringify(part)).toString("base64url");
 
@@ -50,7 +51,9 @@ export async function issuerFor(context, ...keys) {
     behaviour: "usual",
     /** Which entries there are from; another mark is another log. */
     floor: 0,
-    mark: "aa",
+    mark: markOf("aa"),
+    /** By how many milliseconds the service's clock is behind. */
+    behind: 0,
 
     claims: (others = {}) => ({
       iss: issuer.url,
@@ -62,7 +65,7 @@ export async function issuerFor(context, ...keys) {
       jti: randomUUID(),
       sid: randomUUID(),
       roles: ["user"],
-      rev: issuer.head(),
+      rev: issuer.rev(),
       ...others,
     }),
 
@@ -81,6 +84,7 @@ export async function issuerFor(context, ...keys) {
       `${signed}.${SIGNATURES[alg](Buffer.from(signed), privateKey).toString("base64url")}`,
 
     head: () => issuer.floor + log.length,
+    rev: (number = issuer.head(), mark = issuer.mark) => `${number}-${mark.slice(0, 8)}`,
     append(entry) {
       const line = { number: issuer.head() + 1, mark: issuer.mark, ...entry };
       log.push(line);
@@ -90,7 +94,7 @@ export async function issuerFor(context, ...keys) {
     send: (text) => streams.forEach((stream) => stream.write(text)),
     cut: () => streams.forEach((stream) => stream.response.destroy()),
     setBack(mark) {
-      Object.assign(issuer, { mark, floor: 0 });
+      Object.assign(issuer, { mark: markOf(mark), floor: 0 });
       log.length = 0;
       issuer.cut();
     },
@@ -121,24 +125,25 @@ export async function issuerFor(context, ...keys) {
     if (request.headers.authorization !== `Bearer ${CREDENTIAL}`) {
       return problem(401, "unauthenticated");
     }
-    if (issuer.behaviour === "hung") {
-      return;
-    }
     const from = request.headers["last-event-id"];
     const [number, mark] = from?.split("-") ?? [issuer.floor];
     if (Number(number) > issuer.head() || (mark && mark !== issuer.mark)) {
       return problem(410, "unknown_position");
     }
+    if (issuer.behaviour === "hung") {
+      return;
+    }
     response.writeHead(200, { "Content-Type": "text/event-stream" });
     const write = (text) => response.write(text);
     const event = (type, data) =>
       write(`event: ${type}\nid: ${data.number}-${data.mark}\ndata: ${JSON.stringify(data)}\n\n`);
-    const at = new Date().toISOString();
-    write(`: hello\nevent: window\ndata: ${JSON.stringify({ after: Number(number), at })}\n\n`);
+    const at = () => new Date(Date.now() - issuer.behind);
+    const window = { after: Number(number), mark: issuer.mark, at: at() };
+    write(`: hello\nevent: window\ndata: ${JSON.stringify(window)}\n\n`);
     log.slice(Number(number) - issuer.floor).forEach((line) => event("entry", line));
     const head = () => {
       if (issuer.behaviour === "usual") {
-        event("head", { number: issuer.head(), mark: issuer.mark, at: new Date().toISOString() });
+        event("head", { number: issuer.head(), mark: issuer.mark, at: at() });
       }
     };
     head();
