@@ -35,7 +35,8 @@ pub(super) fn is_check(path: &str) -> bool {
 }
 
 impl Services {
-    /// Adds the API under `/api`, `/health` and `/.well-known`, the pages, and what [`Services::attach`] adds.
+    /// Adds the API under `/api`, `/health` and `/.well-known`, the pages, and what
+    /// [`Services::attach`] adds.
     pub fn mount(&self, app: &mut ServiceConfig) {
         self.attach(app);
         self.mount_api(app);
