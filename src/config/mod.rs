@@ -181,6 +181,15 @@ impl Settings {
         if self.secrets.keys.is_empty() && !self.database.is_sqlite() {
             from.mistake("secrets.keys", secrets::MISSING);
         }
+        if let Some(left) = &self.exchange
+            && left.expected.issuer == self.issuer().as_str()
+        {
+            from.mistake(
+                "exchange.issuer",
+                "is that of the JWTs that are minted here (tokens.issuer, or the origin of \
+                 server.public_url): it is for another system's",
+            );
+        }
         if self.metrics.collides_with(self.server.bind) {
             from.mistake(
                 "metrics.bind",

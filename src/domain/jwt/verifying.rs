@@ -1,5 +1,6 @@
 //! Verifying: the length, the header, one signature check, and only then the claims.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use base64::Engine as _;
@@ -127,6 +128,17 @@ impl VerifyingKeys {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether no token can name one of them, since another is named alike.
+    #[must_use]
+    pub fn are_ambiguous(&self) -> bool {
+        let mut names = HashSet::new();
+        // Without a name, there is the algorithm.
+        let names_one = |key: &VerifyingKey| {
+            names.insert((key.kid.clone(), key.kid.is_none().then_some(key.algorithm)))
+        };
+        !self.0.iter().all(names_one)
     }
 
     /// What somebody has signed whose key is here.
