@@ -132,14 +132,12 @@ impl JwtDigest {
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::*;
     use proptest::sample::Index;
-    use ring::hmac;
     use serde_json::json;
 
     use super::*;
+    use crate::domain::jwt::signed_by;
 
     const SECONDS: i64 = 1_790_000_000;
     const SECRET: &[u8] = b"a secret that is long enough for it";
@@ -163,11 +161,7 @@ mod tests {
     }
 
     fn signed(claims: &Value) -> String {
-        let parts = [r#"{"alg":"HS256"}"#, &claims.to_string()];
-        let message = parts.map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
-        let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET);
-        let signature = hmac::sign(&key, message.as_bytes());
-        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+        signed_by(SECRET, r#"{"alg":"HS256"}"#, claims)
     }
 
     fn verified(jwt: &str) -> Result<ForeignJwt, NotTaken> {
@@ -198,7 +192,9 @@ mod tests {
         assert_eq!(named(UserClaim::Id, json!(ID)), Ok(id));
         let email = Named::Email(Email::parse("ada@example.com").unwrap());
         assert_eq!(named(UserClaim::Email, json!(EMAIL)), Ok(email));
-        for (user_claim, other) in [(UserClaim::Id as _, EMAIL), (UserClaim::Email, ID)] {
+        let others: [(fn(String) -> UserClaim, _); 2] =
+            [(UserClaim::Id, EMAIL), (UserClaim::Email, ID)];
+        for (user_claim, other) in others {
             for nobody in [
                 json!(other),
                 json!("ada"),

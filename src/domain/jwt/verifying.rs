@@ -55,7 +55,7 @@ pub enum Refused {
 }
 
 /// Keys that are believed, each for its algorithm.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct VerifyingKeys(Vec<VerifyingKey>);
 
 #[derive(Clone)]
@@ -258,7 +258,7 @@ impl Authentic {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
     use ring::rand::SystemRandom;
     use serde_json::{Value, json};
@@ -310,13 +310,17 @@ mod tests {
         verified(&keys(&[key().public()], &[Algorithm::EdDsa]), jwt)
     }
 
-    /// Signed with the secret, under any header.
-    fn with_header(header: &str) -> String {
-        let claims = BASE64.encode(claims().to_string());
-        let message = format!("{}.{claims}", BASE64.encode(header));
-        let secret = hmac::Key::new(hmac::HMAC_SHA256, SECRET);
+    /// Signed with a secret, whatever the header says.
+    pub(crate) fn signed_by(secret: &[u8], header: &str, claims: &Value) -> String {
+        let parts = [header, &claims.to_string()].map(|part| BASE64.encode(part));
+        let message = parts.join(".");
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
         let signature = hmac::sign(&secret, message.as_bytes());
         format!("{message}.{}", BASE64.encode(signature))
+    }
+
+    fn with_header(header: &str) -> String {
+        signed_by(SECRET, header, &claims())
     }
 
     /// RFC 8037, A.2 to A.4.
@@ -399,7 +403,6 @@ mod tests {
         let kid = key().public().kid().to_owned();
         let secrets = [SECRET, point.as_bytes(), &BASE64.decode(point).unwrap()];
         for secret in secrets {
-            let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
             for (header, why) in [
                 (json!({"alg": "none", "kid": kid}), Refused::Algorithm),
                 (json!({"alg": "None"}), Refused::UnknownKey),
@@ -426,10 +429,7 @@ mod tests {
                 (json!("EdDSA"), Refused::Header),
                 (json!(["EdDSA", kid, "JWT", null]), Refused::Header),
             ] {
-                let claims = BASE64.encode(claims().to_string());
-                let message = format!("{}.{claims}", BASE64.encode(header.to_string()));
-                let signature = BASE64.encode(hmac::sign(&secret, message.as_bytes()));
-                let jwt = format!("{message}.{signature}");
+                let jwt = signed_by(secret, &header.to_string(), &claims());
                 assert_eq!(believed(&jwt), Err(why), "{header}");
             }
         }
