@@ -6,8 +6,9 @@
 //! ```
 //!
 //! The address is its issuer, too (`tokens.issuer`); the credential is one of
-//! `revocations.credentials`; a template of `tokens.templates` has the audience `notes`. A page opens a WebSocket with the protocols `bearer` and the
-//! JWT, since it cannot set a header; everybody else sends `Authorization: Bearer …`.
+//! `revocations.credentials`; a template of `tokens.templates` has the audience `notes`. A page
+//! opens a WebSocket with the protocols `bearer` and the JWT, since it cannot set a header;
+//! everybody else sends `Authorization: Bearer …`.
 
 #![expect(
     clippy::print_stdout,
@@ -15,10 +16,12 @@
     reason = "this is a program"
 )]
 
+use std::any::Any;
 use std::convert::Infallible;
 use std::env;
-use std::net::SocketAddr;
-use std::pin::pin;
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
@@ -26,9 +29,10 @@ use actix_web::error::InternalError;
 use actix_web::http::header::{
     AUTHORIZATION, HeaderValue, SEC_WEBSOCKET_PROTOCOL, WWW_AUTHENTICATE,
 };
+use actix_web::rt::net::TcpStream;
 use actix_web::web::{Bytes, Data, Payload, get};
 use actix_web::{App, Error, HttpRequest, HttpResponse, HttpServer};
-use actix_ws::{CloseCode, CloseReason, Message, MessageStream, Session};
+use actix_ws::{CloseCode, CloseReason, Closed, Message, MessageStream, Session};
 use futures_util::{StreamExt as _, stream};
 use gatelodge::verifier::{Credential, Refused, Settings, Verified, Verifier};
 
@@ -37,6 +41,24 @@ const ENDED: CloseCode = CloseCode::Other(4001);
 
 /// How long somebody may take to close the connection in turn.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a request came by. actix-web writes to the end whatever it has begun, which whoever
+/// reads nothing could delay for ever.
+#[derive(Clone)]
+struct Connection(Arc<std::net::TcpStream>);
+
+impl Connection {
+    fn of(accepted: &dyn Any) -> Option<Self> {
+        let accepted = accepted.downcast_ref::<TcpStream>()?;
+        let same = accepted.as_fd().try_clone_to_owned().ok()?;
+        Some(Self(Arc::new(same.into())))
+    }
+
+    fn cut(&self) {
+        // It may have been closed already.
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
 
 async fn converse(
     request: HttpRequest,
@@ -51,43 +73,48 @@ async fn converse(
     response
         .headers_mut()
         .insert(SEC_WEBSOCKET_PROTOCOL, bearer);
-    actix_web::rt::spawn(answer(verifier, accepted, session, messages));
+    let connection = request.conn_data::<Connection>().cloned();
+    actix_web::rt::spawn(async move {
+        answer(&verifier, &accepted, session, messages).await;
+        if let Some(connection) = connection {
+            connection.cut();
+        }
+    });
     Ok(response)
 }
 
 async fn answer(
-    verifier: Data<Verifier>,
-    accepted: Verified,
+    verifier: &Verifier,
+    accepted: &Verified,
     mut session: Session,
     mut messages: MessageStream,
 ) {
     let user = accepted.claims.sub;
-    let mut end = pin!(verifier.until_refused(&accepted));
-    loop {
-        let sent = tokio::select! {
-            biased;
-            refused = &mut end => {
-                let reason = CloseReason { code: ENDED, description: Some(refused.to_string()) };
-                let _ = session.close(Some(reason)).await;
-                // What still comes is not listened to.
-                let rest = async { while messages.next().await.is_some() {} };
-                let _ = tokio::time::timeout(PATIENCE, rest).await;
-                return;
+    // Whoever reads nothing keeps an answer waiting, and must not keep the end.
+    let conversation = async {
+        while let Some(Ok(message)) = messages.next().await {
+            match message {
+                Message::Text(text) => session.text(format!("{user} says {text}")).await?,
+                Message::Ping(bytes) => session.pong(&bytes).await?,
+                Message::Close(_) => break,
+                _ => {}
             }
-            message = messages.next() => match message {
-                Some(Ok(Message::Text(text))) => session.text(format!("{user} says {text}")).await,
-                Some(Ok(Message::Ping(bytes))) => session.pong(&bytes).await,
-                Some(Ok(Message::Close(_)) | Err(_)) | None => {
-                    let _ = session.close(None).await;
-                    return;
-                }
-                Some(Ok(_)) => Ok(()),
-            },
-        };
-        if sent.is_err() {
-            return;
         }
-    }
+        Ok::<_, Closed>(())
+    };
+    let reason = tokio::select! {
+        biased;
+        refused = verifier.until_refused(accepted) => {
+            Some(CloseReason { code: ENDED, description: Some(refused.to_string()) })
+        }
+        _ = conversation => None,
+    };
+    let goodbye = async {
+        let _ = session.close(reason).await;
+        // What still comes is not listened to.
+        while messages.next().await.is_some() {}
+    };
+    let _ = tokio::time::timeout(PATIENCE, goodbye).await;
 }
 
 /// Server-sent events, one a second, until the session ends.
@@ -137,6 +164,11 @@ pub fn serve(verifier: Verifier, bind: &str) -> std::io::Result<(SocketAddr, Ser
             .app_data(verifier.clone())
             .route("/socket", get().to(converse))
             .route("/events", get().to(events))
+    });
+    let server = server.on_connect(|accepted, data| {
+        if let Some(connection) = Connection::of(accepted) {
+            data.insert(connection);
+        }
     });
     let server = server.workers(1).bind(bind)?;
     Ok((server.addrs()[0], server.run()))

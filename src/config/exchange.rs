@@ -1,9 +1,9 @@
 //! `exchange.*`: whose JWTs are exchanged for a session, if anybody's.
 
-use std::fs;
+use std::path::Path;
 
-use super::reader::Reader;
-use crate::domain::exchange::ForeignIssuer;
+use super::reader::{Reader, read_file};
+use crate::domain::exchange::{ForeignIssuer, UserClaim};
 use crate::domain::jwt::{Algorithm, Expected, VerifyingKeys};
 use crate::domain::text::is_deceptive;
 
@@ -11,6 +11,9 @@ const ISSUER: &str = "exchange.issuer";
 const AUDIENCE: &str = "exchange.audience";
 const SECRET: &str = "exchange.secret";
 const JWKS_FILE: &str = "exchange.jwks_file";
+const USER_CLAIM: &str = "exchange.user_claim";
+const EMAIL_CLAIM: &str = "exchange.email_claim";
+const KEYS: [&str; 6] = [ISSUER, AUDIENCE, SECRET, JWKS_FILE, USER_CLAIM, EMAIL_CLAIM];
 
 const ALGORITHMS: &[Algorithm] = &[
     Algorithm::EdDsa,
@@ -20,7 +23,7 @@ const ALGORITHMS: &[Algorithm] = &[
 ];
 
 pub(super) fn read(from: &mut Reader) -> Option<ForeignIssuer> {
-    let given = [ISSUER, AUDIENCE, SECRET, JWKS_FILE].map(|key| from.is_given(key));
+    let given = KEYS.map(|key| from.is_given(key));
     let issuer = from.optional(
         ISSUER,
         "Has JWTs of another system exchanged for a session, once each: their `iss`. Unset: \
@@ -43,10 +46,15 @@ pub(super) fn read(from: &mut Reader) -> Option<ForeignIssuer> {
          (ES256), RSA (RS256), or secrets (HS256). Read at the start",
         key_set,
     );
-    let user_claim = from.value(
-        "exchange.user_claim",
+    let id = from.value(
+        USER_CLAIM,
         "sub",
-        "The claim that is the id or the e-mail address of a user here",
+        "The claim that is the id (UUID) of a user here",
+        claim,
+    );
+    let email = from.optional(
+        EMAIL_CLAIM,
+        "Or the claim that is the e-mail address of a user here",
         claim,
     );
     look_at_the_whole(from, given);
@@ -56,18 +64,23 @@ pub(super) fn read(from: &mut Reader) -> Option<ForeignIssuer> {
             audience: audience?,
         },
         keys: secret.or(keys)?,
-        user_claim,
+        user_claim: email.map_or(UserClaim::Id(id), UserClaim::Email),
     })
 }
 
-fn look_at_the_whole(from: &mut Reader, given: [bool; 4]) {
-    let [issuer, audience, secret, keys] = given;
+fn look_at_the_whole(from: &mut Reader, given: [bool; 6]) {
+    let [issuer, audience, secret, keys, id, email] = given;
     if !issuer {
-        let others = [(audience, AUDIENCE), (secret, SECRET), (keys, JWKS_FILE)];
-        if let Some((_, other)) = others.iter().find(|(is_given, _)| *is_given) {
-            from.mistake(ISSUER, &format!("is missing; {other} is set"));
+        for (key, _) in KEYS.iter().zip(given).filter(|(_, is_given)| *is_given) {
+            from.mistake(key, &format!("is set; {ISSUER} is missing"));
         }
         return;
+    }
+    if id && email {
+        from.mistake(
+            USER_CLAIM,
+            &format!("and {EMAIL_CLAIM} are both set; leave one out"),
+        );
     }
     if !audience {
         from.mistake(AUDIENCE, &format!("is missing; {ISSUER} is set"));
@@ -101,10 +114,14 @@ fn key_set(path: &str) -> Result<VerifyingKeys, String> {
             "the path of a JWK Set (RFC 7517) with a key for EdDSA, ES256, RS256 or HS256 ({wrong})"
         )
     };
-    let set = fs::read(path).map_err(|error| right(&error.to_string()))?;
-    let keys = VerifyingKeys::parse(&set, ALGORITHMS).map_err(|_| right("this is none"))?;
+    let set = read_file(Path::new(path)).map_err(|error| right(&error.to_string()))?;
+    let keys = VerifyingKeys::parse(set.as_bytes(), ALGORITHMS);
+    let keys = keys.map_err(|_| right("this is none"))?;
     if keys.is_empty() {
         return Err(right("there is none in this one"));
+    }
+    if keys.are_ambiguous() {
+        return Err(right("two in this one have the same kid, or none"));
     }
     Ok(keys)
 }

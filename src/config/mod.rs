@@ -26,7 +26,7 @@ mod throttle;
 mod tokens;
 mod traces;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use self::redis::Redis;
 pub use audit::Audit;
@@ -59,8 +59,20 @@ use crate::domain::password::PasswordPolicy;
 /// The file that is read if it exists and no other is named.
 pub const DEFAULT_FILE: &str = "gatelodge.toml";
 
+/// What nobody but the service's user is to read, if it comes from a file.
+const PRIVATE: [&str; 6] = [
+    "secrets.keys",
+    "exchange.secret",
+    "exchange.jwks",
+    "tokens.es256_keys",
+    "tokens.rs256_keys",
+    "revocations.credentials",
+];
+
 #[derive(Clone)]
 pub struct Settings {
+    /// Where that comes from.
+    pub private_files: Vec<PathBuf>,
     pub server: Server,
     pub database: Database,
     pub redis: Redis,
@@ -109,7 +121,9 @@ impl Settings {
     }
 
     fn read(from: &mut Reader) -> Self {
+        let private_files = PRIVATE.iter().filter_map(|key| from.file_of(key));
         let settings = Self {
+            private_files: private_files.collect(),
             server: Server::read(from),
             database: Database::read(from),
             redis: Redis::read(from),
@@ -180,6 +194,15 @@ impl Settings {
         }
         if self.secrets.keys.is_empty() && !self.database.is_sqlite() {
             from.mistake("secrets.keys", secrets::MISSING);
+        }
+        if let Some(left) = &self.exchange
+            && left.expected.issuer == self.issuer().as_str()
+        {
+            from.mistake(
+                "exchange.issuer",
+                "is that of the JWTs that are minted here (tokens.issuer, or the origin of \
+                 server.public_url): it is for another system's",
+            );
         }
         if self.metrics.collides_with(self.server.bind) {
             from.mistake(

@@ -125,12 +125,6 @@ impl KeyFiles {
         reader.finish()?;
         Ok(keys)
     }
-
-    /// For whoever looks at who may read them.
-    pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        let both = [&self.es256, &self.rs256];
-        both.into_iter().flatten().map(PathBuf::as_path)
-    }
 }
 
 /// Says what is right instead.

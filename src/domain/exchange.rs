@@ -25,8 +25,15 @@ const SKEW: Duration = Duration::from_mins(1);
 pub struct ForeignIssuer {
     pub expected: Expected,
     pub keys: VerifyingKeys,
-    /// The claim that names a user of ours.
-    pub user_claim: String,
+    pub user_claim: UserClaim,
+}
+
+/// The claim that names a user of ours. What it is, is not guessed: an address that looks
+/// like an id opens nobody's session.
+#[derive(Clone)]
+pub enum UserClaim {
+    Id(String),
+    Email(String),
 }
 
 /// One that was verified.
@@ -58,7 +65,7 @@ pub enum NotTaken {
     Jti,
     #[error("its exp is too far away")]
     Exp,
-    #[error("its exchange.user_claim is neither an id nor an e-mail address")]
+    #[error("it names no user as configured")]
     UserClaim,
 }
 
@@ -76,21 +83,25 @@ impl ForeignIssuer {
         let exp = claims.get("exp").map(NumericDate::deserialize);
         let exp = exp.and_then(Result::ok).map(Timestamp::from);
         let expires_at = exp.map(|exp| exp + SKEW).filter(|end| end.is_writable());
-        let named = text(&self.user_claim).and_then(Named::parse);
         Ok(ForeignJwt {
             digest: JwtDigest::of(&self.expected.issuer, jti),
-            named: named.ok_or(NotTaken::UserClaim)?,
+            named: self.user_claim.read(&claims).ok_or(NotTaken::UserClaim)?,
             expires_at: expires_at.ok_or(NotTaken::Exp)?,
         })
     }
 }
 
-impl Named {
-    fn parse(text: &str) -> Option<Self> {
-        let id = text.parse().map(Self::Id);
-        id.ok().or_else(|| Email::parse(text).map(Self::Email).ok())
+impl UserClaim {
+    fn read(&self, claims: &Map<String, Value>) -> Option<Named> {
+        let text = |claim: &str| claims.get(claim)?.as_str();
+        match self {
+            Self::Id(claim) => text(claim)?.parse().map(Named::Id).ok(),
+            Self::Email(claim) => Email::parse(text(claim)?).map(Named::Email).ok(),
+        }
     }
+}
 
+impl Named {
     #[must_use]
     pub fn is(&self, user: &User) -> bool {
         match self {
@@ -121,14 +132,12 @@ impl JwtDigest {
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::*;
     use proptest::sample::Index;
-    use ring::hmac;
     use serde_json::json;
 
     use super::*;
+    use crate::domain::jwt::signed_by;
 
     const SECONDS: i64 = 1_790_000_000;
     const SECRET: &[u8] = b"a secret that is long enough for it";
@@ -140,7 +149,7 @@ mod tests {
                 audience: "shop".to_owned(),
             },
             keys: VerifyingKeys::secret(SECRET).unwrap(),
-            user_claim: "email".to_owned(),
+            user_claim: UserClaim::Email("email".to_owned()),
         }
     }
 
@@ -152,11 +161,7 @@ mod tests {
     }
 
     fn signed(claims: &Value) -> String {
-        let parts = [r#"{"alg":"HS256"}"#, &claims.to_string()];
-        let message = parts.map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
-        let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET);
-        let signature = hmac::sign(&key, message.as_bytes());
-        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+        signed_by(SECRET, r#"{"alg":"HS256"}"#, claims)
     }
 
     fn verified(jwt: &str) -> Result<ForeignJwt, NotTaken> {
@@ -170,14 +175,35 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_named_by_id_or_by_address() {
-        let id = "01939d5e-7e1c-7a3b-9f60-1b2f3a4c5d6e";
-        let named = |value| with("email", json!(value)).unwrap().named;
-        assert_eq!(named(id), Named::Id(id.parse().unwrap()));
-        let email = Email::parse("ada@example.com").unwrap();
-        assert_eq!(named("ADA@example.com"), Named::Email(email));
-        for nobody in [json!("ada"), json!(4711), json!([id]), Value::Null] {
-            assert_eq!(with("email", nobody).unwrap_err(), NotTaken::UserClaim);
+    fn a_user_is_named_by_what_is_configured_and_by_nothing_else() {
+        const ID: &str = "01939d5e-7e1c-7a3b-9f60-1b2f3a4c5d6e";
+        const EMAIL: &str = "ADA@example.com";
+        let named = |user_claim: fn(String) -> UserClaim, value: Value| {
+            let mut claims = claims();
+            claims["user"] = value;
+            let issuer = ForeignIssuer {
+                user_claim: user_claim("user".to_owned()),
+                ..issuer()
+            };
+            let now = Timestamp::from_millis(SECONDS * 1000);
+            issuer.verify(&signed(&claims), now).map(|jwt| jwt.named)
+        };
+        let id = Named::Id(ID.parse().unwrap());
+        assert_eq!(named(UserClaim::Id, json!(ID)), Ok(id));
+        let email = Named::Email(Email::parse("ada@example.com").unwrap());
+        assert_eq!(named(UserClaim::Email, json!(EMAIL)), Ok(email));
+        let others: [(fn(String) -> UserClaim, _); 2] =
+            [(UserClaim::Id, EMAIL), (UserClaim::Email, ID)];
+        for (user_claim, other) in others {
+            for nobody in [
+                json!(other),
+                json!("ada"),
+                json!(1),
+                json!([ID]),
+                Value::Null,
+            ] {
+                assert_eq!(named(user_claim, nobody), Err(NotTaken::UserClaim));
+            }
         }
     }
 

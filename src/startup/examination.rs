@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,21 +46,16 @@ pub async fn examine(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
-/// Whether nobody else on this machine can read keys and hashes.
+/// Whether nobody else on this machine can read keys, secrets and hashes.
 fn private_files(settings: &Settings) -> Finding {
     const ABOUT: &str = "files";
     let database = &settings.database;
     let folder = database.data_directory();
     let made_here = folder.as_ref().map(|folder| folder.join("gatelodge.key"));
-    let files = [
-        folder,
-        made_here,
-        database.file(),
-        settings.secrets.file.clone(),
-    ];
-    let files = files.iter().flatten().map(PathBuf::as_path);
+    let files = [folder, made_here, database.file()];
+    let files = files.iter().flatten().chain(&settings.private_files);
     let (mut open, mut mend) = (Vec::new(), Vec::new());
-    for path in files.chain(settings.tokens.files.paths()) {
+    for path in files {
         if let Some(others) = others_with_access(path) {
             open.push(path.display().to_string());
             mend.push(format!("chmod {others}= {}", path.display()));

@@ -104,7 +104,7 @@ async fn a_public_key_is_no_secret() {
             "GATELODGE_EXCHANGE__JWKS_FILE",
             set.path().to_str().unwrap(),
         ),
-        ("GATELODGE_EXCHANGE__USER_CLAIM", "email"),
+        ("GATELODGE_EXCHANGE__EMAIL_CLAIM", "email"),
     ];
     let app = TestApp::spawn_with(Embedded, &settings).await;
     app.registered(ADA).await;
@@ -282,6 +282,10 @@ async fn whatever_is_wrong_with_a_jwt_the_answer_is_the_same(
     let app = TestApp::spawn_with(stack, &BY_SECRET).await;
     let (mut ada, key) = (app.registered(ADA).await, Key::secret());
     let eve = app.registered("eve@example.com").await.user_id().await;
+    // The old system takes any text for an address.
+    let mut disguised = claims(&app.clock, ADA);
+    disguised["email"] = json!(ada.user_id().await);
+    let disguised = key.signed(disguised);
     let used = key.signed(claims(&app.clock, ADA));
     assert_eq!(app.browser().exchange(&used).await.status, 200);
     let mut root = app.admin().await;
@@ -299,7 +303,7 @@ async fn whatever_is_wrong_with_a_jwt_the_answer_is_the_same(
     one.assert_problem(401, "invalid_token");
     for jwt in wrong(&right)
         .into_iter()
-        .chain([used, eves.clone(), nobodys])
+        .chain([used, eves.clone(), nobodys, disguised])
     {
         let mut browser = ada.clone();
         let answer = browser.exchange(&jwt).await;

@@ -1,6 +1,7 @@
 //! What the program says of its configuration.
 
 use std::path::Path;
+use std::process::Command;
 
 use gatelodge::startup::generate_key;
 
@@ -327,6 +328,18 @@ fn the_system_that_is_left_is_described_whole_or_not_at_all() {
     let useless =
         r#"{"keys":[{"kty":"oct","k":"aHVudGVyMg"},{"kty":"RSA","n":"aHVudGVyMg","e":"AQAB"}]}"#;
     let (useless, no_set) = (file("useless.json", useless), file("no.json", "hunter2"));
+    let alike = r#"{"keys":[{"kid":"a","kty":"oct","k":"aHVudGVyMiBodW50ZXIyIGh1bnRlcjIgaHVudGVyMiE"},
+        {"kid":"a","kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    let alike = file("alike.json", alike);
+    let pipe = folder.path().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let pipe = pipe.display().to_string();
     let issuer = ("ISSUER", "https://old.example.com");
     let audience = ("AUDIENCE", "shop");
     let check = |settings: &[(&str, &str)]| {
@@ -344,10 +357,15 @@ fn the_system_that_is_left_is_described_whole_or_not_at_all() {
     };
     for right in [
         vec![],
-        vec![("USER_CLAIM", "email")],
         vec![issuer, audience, ("SECRET", secret)],
         vec![issuer, audience, ("SECRET_FILE", &secret_file)],
         vec![issuer, audience, ("JWKS_FILE", &set), ("USER_CLAIM", "uid")],
+        vec![
+            issuer,
+            audience,
+            ("JWKS_FILE", &set),
+            ("EMAIL_CLAIM", "email"),
+        ],
     ] {
         assert_eq!(check(&right), "");
     }
@@ -360,12 +378,40 @@ fn the_system_that_is_left_is_described_whole_or_not_at_all() {
             ],
         ),
         (
-            vec![audience],
-            vec!["exchange.issuer is missing; exchange.audience is set"],
+            vec![
+                audience,
+                ("SECRET_FILE", &secret_file),
+                ("USER_CLAIM", "uid"),
+                ("EMAIL_CLAIM", "email"),
+            ],
+            vec![
+                "exchange.audience is set; exchange.issuer is missing",
+                "exchange.secret is set; exchange.issuer is missing",
+                "exchange.user_claim is set; exchange.issuer is missing",
+                "exchange.email_claim is set; exchange.issuer is missing",
+            ],
         ),
         (
-            vec![("SECRET_FILE", &secret_file)],
-            vec!["exchange.issuer is missing; exchange.secret is set"],
+            vec![("JWKS_FILE", &set)],
+            vec!["exchange.jwks_file is set; exchange.issuer is missing"],
+        ),
+        (
+            vec![
+                issuer,
+                audience,
+                ("SECRET", secret),
+                ("USER_CLAIM", "sub"),
+                ("EMAIL_CLAIM", "email"),
+            ],
+            vec!["exchange.user_claim and exchange.email_claim are both set; leave one out"],
+        ),
+        (
+            vec![
+                ("ISSUER", "http://localhost:8080"),
+                audience,
+                ("SECRET", secret),
+            ],
+            vec!["exchange.issuer is that of the JWTs that are minted here"],
         ),
         (
             vec![issuer, audience, ("SECRET", secret), ("JWKS_FILE", &set)],
@@ -386,6 +432,14 @@ fn the_system_that_is_left_is_described_whole_or_not_at_all() {
         (
             vec![issuer, audience, ("JWKS_FILE", &useless)],
             vec!["HS256 (there is none in this one)"],
+        ),
+        (
+            vec![issuer, audience, ("JWKS_FILE", &alike)],
+            vec!["HS256 (two in this one have the same kid, or none)"],
+        ),
+        (
+            vec![issuer, audience, ("JWKS_FILE", &pipe)],
+            vec!["HS256 (is no file, or longer than 64 KiB)"],
         ),
         (
             vec![

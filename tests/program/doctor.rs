@@ -108,6 +108,37 @@ async fn an_embedded_instance_that_is_right_is_found_so_running_or_not() {
     }
 }
 
+/// What it takes for `exchange.*` to be whole.
+const EXCHANGE: &[(&str, &str)] = &[
+    ("GATELODGE_EXCHANGE__ISSUER", "https://old.example.com"),
+    ("GATELODGE_EXCHANGE__AUDIENCE", "shop"),
+];
+
+#[test]
+fn files_of_secrets_are_examined_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = r#"{"keys":[{"kty":"oct","k":"aHVudGVyMiBodW50ZXIyIGh1bnRlcjIgaHVudGVyMiE"}]}"#;
+    let secret = "hunter2 hunter2 hunter2 hunter2!";
+    for (name, text, variables) in [
+        ("SECRETS__KEYS", &*generate_key(), [].as_slice()),
+        ("REVOCATIONS__CREDENTIALS", &"a".repeat(64), &[]),
+        ("EXCHANGE__SECRET", secret, EXCHANGE),
+        ("EXCHANGE__JWKS", key, EXCHANGE),
+    ] {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        let examine = |mode| {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let mut command = command(folder.path());
+            command.env(format!("GATELODGE_{name}_FILE"), &path);
+            command.envs(variables.iter().copied());
+            Report::of(&outcome(command.args(["doctor", "--json"])))
+        };
+        examine(0o600).is("files", "ok", "only their owner");
+        examine(0o604).is("files", "warn", name);
+    }
+}
+
 #[tokio::test]
 async fn every_mistake_in_the_configuration_is_told_and_what_is_hardly_meant() {
     let folder = tempfile::tempdir().unwrap();

@@ -24,7 +24,7 @@ pub const BY_SECRET: [(&str, &str); 4] = [
     ("GATELODGE_EXCHANGE__ISSUER", ISSUER),
     ("GATELODGE_EXCHANGE__AUDIENCE", AUDIENCE),
     ("GATELODGE_EXCHANGE__SECRET", SECRET),
-    ("GATELODGE_EXCHANGE__USER_CLAIM", "email"),
+    ("GATELODGE_EXCHANGE__EMAIL_CLAIM", "email"),
 ];
 
 pub enum Key {

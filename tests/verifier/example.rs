@@ -1,6 +1,9 @@
 //! `examples/websocket.rs`, and who is connected to it.
 
+use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -74,6 +77,18 @@ impl Socket {
         self.0.write_all(&frame).await.unwrap();
     }
 
+    /// What is longer than a short frame holds, again and again, and listens to no answer.
+    async fn flood(&mut self) -> io::Result<Infallible> {
+        let length = u16::MAX / 2;
+        let mut frame = vec![0x81, 0x80 | 126];
+        frame.extend(length.to_be_bytes());
+        frame.extend([0; 4]);
+        frame.resize(frame.len() + usize::from(length), b'a');
+        loop {
+            self.0.write_all(&frame).await?;
+        }
+    }
+
     async fn hear(&mut self) -> Frame {
         let [kind, length] = [
             self.0.read_u8().await.unwrap(),
@@ -141,4 +156,19 @@ async fn a_websocket_and_a_stream_end_within_a_second_of_their_session() {
         assert_eq!(answer.status(), 401);
         assert_eq!(answer.headers()["www-authenticate"], "Bearer");
     }
+}
+
+#[tokio::test]
+async fn who_does_not_read_is_cut_off_as_well() {
+    let app = spawn(Embedded).await;
+    let example = Example::start(&app).await;
+    let mut ada = app.registered("ada@example.com").await;
+    let mut socket = example.connect(&mint_as(&mut ada, "notes").await).await;
+    let mut flood = pin!(socket.flood());
+    // Until all buffers are full.
+    assert!(timeout(Duration::from_secs(2), &mut flood).await.is_err());
+
+    assert_eq!(ada.log_out().await.status, 204);
+    let cut_off = timeout(Duration::from_secs(10), flood).await;
+    cut_off.expect("in time").unwrap_err();
 }

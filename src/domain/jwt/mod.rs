@@ -26,6 +26,8 @@ pub use template::{
     Addition, InvalidStringOrUri, InvalidTemplateName, MAX_LIFETIME, MIN_LIFETIME, StringOrUri,
     Template, TemplateName,
 };
+#[cfg(test)]
+pub(crate) use verifying::tests::signed_by;
 pub use verifying::{Authentic, Refused, VerifyingKeys};
 
 /// A longer one is not looked at, in bytes.

@@ -97,11 +97,6 @@ impl SigningKey {
     }
 
     #[must_use]
-    pub const fn algorithm(&self) -> Algorithm {
-        self.pair.algorithm()
-    }
-
-    #[must_use]
     pub const fn public(&self) -> &Jwk {
         &self.public
     }

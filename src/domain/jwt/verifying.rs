@@ -1,5 +1,6 @@
 //! Verifying: the length, the header, one signature check, and only then the claims.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use base64::Engine as _;
@@ -56,7 +57,7 @@ pub enum Refused {
 }
 
 /// Keys that are believed, each for its algorithm.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct VerifyingKeys(Vec<VerifyingKey>);
 
 #[derive(Clone)]
@@ -130,6 +131,17 @@ impl VerifyingKeys {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether no token can name one of them, since another is named alike.
+    #[must_use]
+    pub fn are_ambiguous(&self) -> bool {
+        let mut names = HashSet::new();
+        // Without a name, there is the algorithm.
+        let names_one = |key: &VerifyingKey| {
+            names.insert((key.kid.clone(), key.kid.is_none().then_some(key.algorithm)))
+        };
+        !self.0.iter().all(names_one)
     }
 
     /// What somebody has signed whose key is here.
@@ -256,7 +268,7 @@ impl Authentic {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
     use ring::rand::SystemRandom;
     use serde_json::{Value, json};
@@ -308,13 +320,17 @@ mod tests {
         verified(&keys(&[key().public()], &[Algorithm::EdDsa]), jwt)
     }
 
-    /// Signed with the secret, under any header.
-    fn with_header(header: &str) -> String {
-        let claims = BASE64.encode(claims().to_string());
-        let message = format!("{}.{claims}", BASE64.encode(header));
-        let secret = hmac::Key::new(hmac::HMAC_SHA256, SECRET);
+    /// Signed with a secret, whatever the header says.
+    pub(crate) fn signed_by(secret: &[u8], header: &str, claims: &Value) -> String {
+        let parts = [header, &claims.to_string()].map(|part| BASE64.encode(part));
+        let message = parts.join(".");
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
         let signature = hmac::sign(&secret, message.as_bytes());
         format!("{message}.{}", BASE64.encode(signature))
+    }
+
+    fn with_header(header: &str) -> String {
+        signed_by(SECRET, header, &claims())
     }
 
     /// RFC 8037, A.2 to A.4.
@@ -397,7 +413,6 @@ mod tests {
         let kid = key().public().kid().to_owned();
         let secrets = [SECRET, point.as_bytes(), &BASE64.decode(point).unwrap()];
         for secret in secrets {
-            let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
             for (header, why) in [
                 (json!({"alg": "none", "kid": kid}), Refused::Algorithm),
                 (json!({"alg": "None"}), Refused::UnknownKey),
@@ -424,10 +439,7 @@ mod tests {
                 (json!("EdDSA"), Refused::Header),
                 (json!(["EdDSA", kid, "JWT", null]), Refused::Header),
             ] {
-                let claims = BASE64.encode(claims().to_string());
-                let message = format!("{}.{claims}", BASE64.encode(header.to_string()));
-                let signature = BASE64.encode(hmac::sign(&secret, message.as_bytes()));
-                let jwt = format!("{message}.{signature}");
+                let jwt = signed_by(secret, &header.to_string(), &claims());
                 assert_eq!(believed(&jwt), Err(why), "{header}");
             }
         }

@@ -20,6 +20,7 @@ use crate::support::program::{Program, command};
 use crate::support::servers::{Process, free_port, program, started};
 
 const ADA: &str = "ada@example.com";
+const BOB: &str = "bob@example.com";
 const GRACE: &str = "grace@example.com";
 /// Another address to the app.
 const NOT_ADA: &str = "Ada@example.com";
@@ -246,12 +247,16 @@ impl User {
     }
 
     async fn logs_in(&self) {
+        self.logs_in_as(ADA).await;
+        self.0.shows("Hello, Ada").await;
+    }
+
+    async fn logs_in_as(&self, email: &str) {
         self.0.shows("Log in").await;
-        self.0.fill("email", ADA).await;
+        self.0.fill("email", email).await;
         self.0.fill("password", PASSWORD).await;
         let submit = "document.querySelector('#log-in').requestSubmit()";
         self.0.run(submit).await;
-        self.0.shows("Hello, Ada").await;
     }
 
     /// In the page as it was loaded, of whatever version.
@@ -267,10 +272,14 @@ impl User {
         self.0.shows("Hello, Ada").await;
     }
 
-    async fn logs_out(&self) {
+    async fn clicks_log_out(&self) {
         let click = "document.querySelector('#log-out').click()";
         self.0.run(click).await;
         self.0.shows("Log in").await;
+    }
+
+    async fn logs_out(&self) {
+        self.clicks_log_out().await;
         self.0.go("/").await;
         self.0.shows("Log in").await;
     }
@@ -283,6 +292,12 @@ impl User {
     async fn has_a_session(&self) -> bool {
         let asked = "fetch('/api/sessions/whoami').then((answer) => answer.status)";
         self.0.promised(asked).await == 200
+    }
+
+    async fn has_a_session_of(&self, email: &str) -> bool {
+        let asked = "fetch('/api/sessions/whoami').then((answer) => answer.json())\
+                     .then(({ user }) => user.email)";
+        self.0.promised(asked).await == email
     }
 }
 
@@ -301,6 +316,7 @@ impl Everybody {
     async fn at_step_0() -> Self {
         let app = Deployment::as_it_is();
         app.registered(ADA, "Ada").await;
+        app.registered(BOB, "Bob").await;
         let ada = User::at(&app).await;
         ada.logs_in().await;
         ada.writes("of step 0").await;
@@ -366,7 +382,7 @@ impl Everybody {
 
         self.app.stop_gatelodge().await;
         self.go_on().await;
-        self.app.start_gatelodge();
+        self.nobody_is_taken_for_who_was_here_before().await;
         self.app.goes_back("3-either").await;
         self.go_on().await;
         let everyone = ["sessions", "revoke", "--everyone"];
@@ -377,6 +393,27 @@ impl Everybody {
         // As if she came back after a week.
         succeeds(&mut self.app.gatelodge_with(&everyone));
         self.ada.0.run("localStorage.accessToken = 'expired'").await;
+    }
+
+    /// Whose log-out Gatelodge did not hear of.
+    async fn nobody_is_taken_for_who_was_here_before(&mut self) {
+        self.ada.clicks_log_out().await;
+        self.app.start_gatelodge();
+        self.ada.logs_in_as(BOB).await;
+        self.ada.0.shows("Hello, Bob").await;
+        assert!(self.ada.has_a_session_of(BOB).await);
+        self.ada.logs_out().await;
+        self.ada.logs_in().await;
+        assert!(self.ada.has_a_session_of(ADA).await);
+
+        let bob = OldClient::logged_in(&self.app, BOB).await;
+        assert_eq!(self.phone.refresh().await, 200);
+        let (status, mut adas) = self.app.exchanged(&self.phone.token).await;
+        assert_eq!(status, 200);
+        for (token, right) in [(&bob.token, 401), (&self.phone.token, 200)] {
+            let notes = adas.request(Method::GET, "/notes").bearer_auth(token);
+            assert_eq!(adas.send(notes).await.status, right);
+        }
     }
 
     async fn a_token_becomes_a_session_once(&mut self) {
