@@ -192,19 +192,13 @@ mod tests {
         assert_eq!(named(UserClaim::Id, json!(ID)), Ok(id));
         let email = Named::Email(Email::parse("ada@example.com").unwrap());
         assert_eq!(named(UserClaim::Email, json!(EMAIL)), Ok(email));
-        let others: [(fn(String) -> UserClaim, _); 2] =
-            [(UserClaim::Id, EMAIL), (UserClaim::Email, ID)];
-        for (user_claim, other) in others {
-            for nobody in [
-                json!(other),
-                json!("ada"),
-                json!(1),
-                json!([ID]),
-                Value::Null,
-            ] {
-                assert_eq!(named(user_claim, nobody), Err(NotTaken::UserClaim));
-            }
+        for nobody in [json!("ada"), json!(4711), json!([ID]), Value::Null] {
+            let refused = Err(NotTaken::UserClaim);
+            assert_eq!(named(UserClaim::Id, nobody.clone()), refused);
+            assert_eq!(named(UserClaim::Email, nobody), refused);
         }
+        assert!(named(UserClaim::Id, json!(EMAIL)).is_err());
+        assert!(named(UserClaim::Email, json!(ID)).is_err());
     }
 
     #[test]

@@ -314,6 +314,21 @@ fn origins_of_cors_are_exact() {
     }
 }
 
+/// What `config check` says of `exchange.*`, which must not be what is secret in it.
+fn told_of_exchange(folder: &Path, settings: &[(&str, &str)]) -> String {
+    let mut check = command(folder);
+    for (name, value) in settings {
+        check.env(format!("GATELODGE_EXCHANGE__{name}"), value);
+    }
+    let error = outcome(check.args(["config", "check"])).stderr;
+    let error = String::from_utf8(error).unwrap();
+    assert!(
+        !error.contains("hunter2") && !error.contains("aHVudGVyMg"),
+        "{error}"
+    );
+    error
+}
+
 #[test]
 fn the_system_that_is_left_is_described_whole_or_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
@@ -325,36 +340,8 @@ fn the_system_that_is_left_is_described_whole_or_not_at_all() {
     let secret = "hunter2 hunter2 hunter2 hunter2!";
     let set = r#"{"keys":[{"kty":"oct","k":"aHVudGVyMiBodW50ZXIyIGh1bnRlcjIgaHVudGVyMiE"}]}"#;
     let (set, secret_file) = (file("set.json", set), file("secret", secret));
-    let useless =
-        r#"{"keys":[{"kty":"oct","k":"aHVudGVyMg"},{"kty":"RSA","n":"aHVudGVyMg","e":"AQAB"}]}"#;
-    let (useless, no_set) = (file("useless.json", useless), file("no.json", "hunter2"));
-    let alike = r#"{"keys":[{"kid":"a","kty":"oct","k":"aHVudGVyMiBodW50ZXIyIGh1bnRlcjIgaHVudGVyMiE"},
-        {"kid":"a","kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
-    let alike = file("alike.json", alike);
-    let pipe = folder.path().join("pipe");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
-    let pipe = pipe.display().to_string();
     let issuer = ("ISSUER", "https://old.example.com");
     let audience = ("AUDIENCE", "shop");
-    let check = |settings: &[(&str, &str)]| {
-        let mut check = command(folder.path());
-        for (name, value) in settings {
-            check.env(format!("GATELODGE_EXCHANGE__{name}"), value);
-        }
-        let error = outcome(check.args(["config", "check"])).stderr;
-        let error = String::from_utf8(error).unwrap();
-        assert!(
-            !error.contains("hunter2") && !error.contains("aHVudGVyMg"),
-            "{error}"
-        );
-        error
-    };
     for right in [
         vec![],
         vec![issuer, audience, ("SECRET", secret)],
@@ -367,7 +354,7 @@ fn the_system_that_is_left_is_described_whole_or_not_at_all() {
             ("EMAIL_CLAIM", "email"),
         ],
     ] {
-        assert_eq!(check(&right), "");
+        assert_eq!(told_of_exchange(folder.path(), &right), "");
     }
     for (wrong, mistakes) in [
         (
@@ -422,26 +409,6 @@ fn the_system_that_is_left_is_described_whole_or_not_at_all() {
             vec!["exchange.secret is not usable; it takes 32 bytes at least (RFC 7518, 3.2)"],
         ),
         (
-            vec![issuer, audience, ("JWKS_FILE", "missing.json")],
-            vec!["exchange.jwks_file is \"missing.json\"; it takes the path of a JWK Set"],
-        ),
-        (
-            vec![issuer, audience, ("JWKS_FILE", &no_set)],
-            vec!["HS256 (this is none)"],
-        ),
-        (
-            vec![issuer, audience, ("JWKS_FILE", &useless)],
-            vec!["HS256 (there is none in this one)"],
-        ),
-        (
-            vec![issuer, audience, ("JWKS_FILE", &alike)],
-            vec!["HS256 (two in this one have the same kid, or none)"],
-        ),
-        (
-            vec![issuer, audience, ("JWKS_FILE", &pipe)],
-            vec!["HS256 (is no file, or longer than 64 KiB)"],
-        ),
-        (
             vec![
                 ("ISSUER", "https://old\u{200b}.example.com"),
                 audience,
@@ -450,11 +417,55 @@ fn the_system_that_is_left_is_described_whole_or_not_at_all() {
             vec!["it takes text on one line, exactly as in the JWT"],
         ),
     ] {
-        let error = check(&wrong);
+        let error = told_of_exchange(folder.path(), &wrong);
         for mistake in &mistakes {
             assert!(error.contains(mistake), "{mistake}\n{error}");
         }
         assert_eq!(error.matches("\n  ").count(), mistakes.len(), "{error}");
+    }
+}
+
+#[test]
+fn a_key_set_of_the_system_that_is_left_is_one_of_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let useless =
+        r#"{"keys":[{"kty":"oct","k":"aHVudGVyMg"},{"kty":"RSA","n":"aHVudGVyMg","e":"AQAB"}]}"#;
+    let (useless, no_set) = (file("useless.json", useless), file("no.json", "hunter2"));
+    let alike = r#"{"keys":[{"kid":"a","kty":"oct","k":"aHVudGVyMiBodW50ZXIyIGh1bnRlcjIgaHVudGVyMiE"},
+        {"kid":"a","kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    let alike = file("alike.json", alike);
+    let pipe = folder.path().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let pipe = pipe.display().to_string();
+    for (set, mistake) in [
+        (
+            "missing.json",
+            "exchange.jwks_file is \"missing.json\"; it takes the path of a JWK Set",
+        ),
+        (&*no_set, "HS256 (this is none)"),
+        (&useless, "HS256 (there is none in this one)"),
+        (&alike, "HS256 (two in this one have the same kid, or none)"),
+        (&pipe, "HS256 (is no file, or longer than 64 KiB)"),
+    ] {
+        let settings = [
+            ("ISSUER", "https://old.example.com"),
+            ("AUDIENCE", "shop"),
+            ("JWKS_FILE", set),
+        ];
+        let error = told_of_exchange(folder.path(), &settings);
+        assert!(error.contains(mistake), "{mistake}\n{error}");
+        assert_eq!(error.matches("\n  ").count(), 1, "{error}");
     }
 }
 

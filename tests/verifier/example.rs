@@ -80,7 +80,7 @@ impl Socket {
     /// What is longer than a short frame holds, again and again, and listens to no answer.
     async fn flood(&mut self) -> io::Result<Infallible> {
         let length = u16::MAX / 2;
-        let mut frame = vec![0x81, 0x80 | 126];
+        let mut frame = vec![0x81, 0xfe];
         frame.extend(length.to_be_bytes());
         frame.extend([0; 4]);
         frame.resize(frame.len() + usize::from(length), b'a');
