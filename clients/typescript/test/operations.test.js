@@ -3,7 +3,7 @@ import { createHmac, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { ADMIN, browser, FOREIGN, loggedIn, PASSWORD, registered, someone } from "./support.js";
+import { ADMIN, browser, given, loggedIn, PASSWORD, registered, someone } from "./support.js";
 
 const OTHER_PASSWORD = "a longer horse battery staple";
 const isProblem = (status, code) => (problem) => problem.status === status && problem.code === code;
@@ -18,6 +18,13 @@ function described() {
       .map(([method]) => `${method.toUpperCase()} ${path}`),
   );
 }
+
+/** The system whose JWTs the usual one takes. */
+const FOREIGN = {
+  issuer: given("GATELODGE_EXCHANGE__ISSUER"),
+  audience: given("GATELODGE_EXCHANGE__AUDIENCE"),
+  secret: given("GATELODGE_EXCHANGE__SECRET"),
+};
 
 /** A JWT of the system that is left, whose secret the service knows. */
 function foreignJwt(email) {

@@ -11,13 +11,6 @@ export const ADMIN = "root@example.com";
 /** The program. */
 export const SERVICE = given("GATELODGE_URL");
 
-/** The system whose JWTs the usual one takes. */
-export const FOREIGN = {
-  issuer: given("GATELODGE_EXCHANGE__ISSUER"),
-  audience: given("GATELODGE_EXCHANGE__AUDIENCE"),
-  secret: given("GATELODGE_EXCHANGE__SECRET"),
-};
-
 export function given(name) {
   const value = process.env[name];
   if (!value) {

@@ -25,7 +25,11 @@ export async function attended<T>(
   unwanted.addEventListener("abort", stop);
   try {
     unwanted.throwIfAborted();
-    return await act(control.signal, heard);
+    // The signal alone is not enough: `fetch` may miss it once its request is collected.
+    const stopped = new Promise<never>((_, reject) => {
+      control.signal.addEventListener("abort", () => reject(control.signal.reason));
+    });
+    return await Promise.race([act(control.signal, heard), stopped]);
   } finally {
     callOff();
     unwanted.removeEventListener("abort", stop);

@@ -13,7 +13,7 @@ export async function* eventsOf(
   signal: AbortSignal,
 ): AsyncGenerator<StreamEvent> {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  // The signal of a request may not reach its body, if the request was collected as garbage.
+  // So that no socket is left open, whether or not `fetch` has kept the signal.
   signal.addEventListener("abort", () => {
     reader.cancel(signal.reason).catch(() => {});
   });

@@ -111,7 +111,6 @@ export async function follow(options: FeedOptions): Promise<void> {
           take(parsed(data));
         }
       }
-      signal.throwIfAborted();
     });
 
   while (!unwanted.aborted) {
