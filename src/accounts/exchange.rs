@@ -86,6 +86,7 @@ impl Accounts {
             }
             Err(why) => {
                 EXCHANGES.count(why.into());
+                tracing::debug!(why = told(why), "a JWT was not exchanged");
                 let event = act.did_to(Action::ExchangeFailed, why.user());
                 self.write_down(event.with(told(why)));
                 Err(Error::InvalidToken)

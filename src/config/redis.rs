@@ -107,6 +107,10 @@ fn url(text: &str) -> Result<String, String> {
     }
 }
 
+/// The reader's own words for it would show what is in the file.
+pub(super) const NOT_PEM: &str =
+    "it is not PEM: -----BEGIN and -----END stand on lines of their own";
+
 fn certificates(path: &str) -> Result<Vec<u8>, String> {
     let right = |wrong: &dyn std::fmt::Display| {
         format!("the path of a file with certificates in PEM ({wrong})")
@@ -117,7 +121,7 @@ fn certificates(path: &str) -> Result<Vec<u8>, String> {
         return Err(right(&"there is none in this one"));
     }
     match found.find_map(Result::err) {
-        Some(error) => Err(right(&error)),
+        Some(_) => Err(right(&NOT_PEM)),
         None => Ok(pem),
     }
 }

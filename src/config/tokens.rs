@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 use zeroize::Zeroizing;
 
 use super::reader::{Mistakes, Reader, duration, read_file};
+use super::redis::NOT_PEM;
 use crate::domain::jwt::{
     Addition, Algorithm, MAX_LIFETIME, MIN_LIFETIME, PemKeys, SigningKey, StringOrUri, Template,
     TemplateName,
@@ -135,7 +136,7 @@ fn keys_in(path: &Path, algorithm: Algorithm) -> Result<Vec<Arc<SigningKey>>, St
     let pem = Zeroizing::new(read_file(path).map_err(|error| right(&error))?);
     let mut keys = Vec::new();
     for (key, number) in PrivateKeyDer::pem_slice_iter(pem.as_bytes()).zip(1..) {
-        let key = key.map_err(|error| right(&error))?;
+        let key = key.map_err(|_| right(&NOT_PEM))?;
         let PrivateKeyDer::Pkcs8(der) = &key else {
             return Err(right(&format!(
                 "key {number} is not PKCS#8: `openssl pkcs8 -topk8 -nocrypt` makes it so"

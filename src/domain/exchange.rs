@@ -96,7 +96,12 @@ impl UserClaim {
         let text = |claim: &str| claims.get(claim)?.as_str();
         match self {
             Self::Id(claim) => text(claim)?.parse().map(Named::Id).ok(),
-            Self::Email(claim) => Email::parse(text(claim)?).map(Named::Email).ok(),
+            Self::Email(claim) => {
+                // To that system, addresses that are one here may be several people's.
+                let is_as_written = |email: &Email| Some(email.as_str()) == text(claim);
+                let email = Email::parse(text(claim)?).ok();
+                email.filter(is_as_written).map(Named::Email)
+            }
         }
     }
 }
@@ -177,7 +182,7 @@ mod tests {
     #[test]
     fn a_user_is_named_by_what_is_configured_and_by_nothing_else() {
         const ID: &str = "01939d5e-7e1c-7a3b-9f60-1b2f3a4c5d6e";
-        const EMAIL: &str = "ADA@example.com";
+        const EMAIL: &str = "ada@example.com";
         let named = |user_claim: fn(String) -> UserClaim, value: Value| {
             let mut claims = claims();
             claims["user"] = value;
@@ -196,6 +201,14 @@ mod tests {
             let refused = Err(NotTaken::UserClaim);
             assert_eq!(named(UserClaim::Id, nobody.clone()), refused);
             assert_eq!(named(UserClaim::Email, nobody), refused);
+        }
+        // To that system, each may be somebody else.
+        for other in [
+            "ADA@example.com",
+            " ada@example.com",
+            "\u{ff41}da@example.com",
+        ] {
+            assert!(named(UserClaim::Email, json!(other)).is_err(), "{other}");
         }
         assert!(named(UserClaim::Id, json!(EMAIL)).is_err());
         assert!(named(UserClaim::Email, json!(ID)).is_err());

@@ -15,7 +15,6 @@ use super::carrier::Presented;
 use super::client::source_of;
 use super::problem::{Kind, Problem};
 use super::services::Services;
-use crate::domain::revocation::Vouched;
 use crate::domain::session::{Record, Session};
 use crate::domain::text::Line;
 use crate::domain::user::{Role, User};
@@ -55,30 +54,21 @@ impl Gate {
 
 /// The session a request carries: alive when it was checked.
 #[derive(Clone, Debug)]
-pub struct CurrentSession {
-    record: Arc<Record>,
-    /// Where the view stood before that.
-    alive_at: Vouched,
-}
+pub struct CurrentSession(Arc<Record>);
 
 impl CurrentSession {
     #[must_use]
     pub fn user(&self) -> User {
-        self.record.user()
+        self.0.user()
     }
 
     #[must_use]
     pub fn session(&self) -> &Session {
-        &self.record.session
+        &self.0.session
     }
 
     pub(super) fn record(&self) -> &Record {
-        &self.record
-    }
-
-    /// No entry of the revocation log up to there has ended it.
-    pub(super) const fn alive_at(&self) -> Vouched {
-        self.alive_at
+        &self.0
     }
 }
 
@@ -135,23 +125,26 @@ pub(super) async fn current(request: &HttpRequest) -> Result<Option<CurrentSessi
     if let Some(known) = request.extensions().get::<CurrentSession>() {
         return Ok(Some(known.clone()));
     }
-    let services = request.app_data::<Data<Services>>().ok_or_else(|| {
-        Problem::internal(anyhow::anyhow!("the app was not given Services::attach"))
-    })?;
-    let sessions = &services.sessions;
-    let alive_at = sessions.stands_at();
-    let record = if let Some(digest) = Presented::of(request) {
-        sessions.check(&digest).await?
-    } else if let Some(claim) = services.cookie.read(request.headers()) {
-        sessions.recognise(&claim).await?
-    } else {
-        None
-    };
-    let current = record.map(|record| CurrentSession { record, alive_at });
+    let current = look_up(request).await?.map(CurrentSession);
     if let Some(current) = &current {
         request.extensions_mut().insert(current.clone());
     }
     Ok(current)
+}
+
+/// The same, as it is now.
+pub(super) async fn look_up(request: &HttpRequest) -> Result<Option<Arc<Record>>, Problem> {
+    let services = request.app_data::<Data<Services>>().ok_or_else(|| {
+        Problem::internal(anyhow::anyhow!("the app was not given Services::attach"))
+    })?;
+    let sessions = &services.sessions;
+    if let Some(digest) = Presented::of(request) {
+        Ok(sessions.check(&digest).await?)
+    } else if let Some(claim) = services.cookie.read(request.headers()) {
+        Ok(sessions.recognise(&claim).await?)
+    } else {
+        Ok(None)
+    }
 }
 
 impl FromRequest for CurrentSession {

@@ -121,7 +121,12 @@ pub(super) fn accepts_event_stream(headers: &HeaderMap) -> bool {
 
 fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     let accepted = headers.get_all(ACCEPT).filter_map(|it| it.to_str().ok());
-    accepted
-        .flat_map(|ranges| ranges.split(','))
-        .any(|range| range.trim_start().starts_with(media_type))
+    accepted.flat_map(|ranges| ranges.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let is_it = parts
+            .next()
+            .is_some_and(|it| it.eq_ignore_ascii_case(media_type));
+        // Weighed with nothing, it is refused (RFC 9110, 12.4.2).
+        is_it && !parts.any(|part| part == "q=0")
+    })
 }

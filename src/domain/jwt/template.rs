@@ -19,6 +19,9 @@ pub const MIN_LIFETIME: Duration = Duration::from_secs(10);
 /// Names longer than this are no words.
 const MAX_NAME: usize = 32;
 
+/// In bytes: issuers and audiences longer than this would make JWTs too long to send.
+const MAX_STRING_OR_URI: usize = 255;
+
 /// A kind of JWT.
 #[derive(Clone, Debug)]
 pub struct Template {
@@ -77,7 +80,8 @@ impl StringOrUri {
     /// # Errors
     /// If it is empty, or would be read differently by different people.
     pub fn parse(text: &str) -> Result<Self, InvalidStringOrUri> {
-        let is_plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+        let is_plain = (1..=MAX_STRING_OR_URI).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_graphic());
         let is_either = !text.contains(':') || url::Url::parse(text).is_ok();
         (is_plain && is_either)
             .then(|| Self(text.to_owned()))

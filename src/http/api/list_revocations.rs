@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 
-use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
+use actix_web::http::{Method, Version};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream::{Stream, empty};
@@ -55,7 +55,9 @@ pub async fn list_revocations(
     services: Data<Services>,
     Query(parameters): Query<Parameters>,
 ) -> Result<HttpResponse, Problem> {
-    if !accepts_event_stream(request.headers()) {
+    // Nobody before HTTP/1.1 can tell chunks from what is in them (RFC 9112, 6.1).
+    let takes_chunks = request.version() >= Version::HTTP_11;
+    if !(takes_chunks && accepts_event_stream(request.headers())) {
         let after = position("after", parameters.after.as_ref())?;
         return page(&services, after).await;
     }
