@@ -130,3 +130,25 @@ fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
         is_it && !parts.any(|part| part == "q=0")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_media_type_is_accepted_by_its_whole_name() {
+        for (accept, is_accepted) in [
+            ("text/event-stream", true),
+            ("TEXT/Event-Stream", true),
+            ("application/json, text/event-stream;q=0.9", true),
+            ("text/event-stream;q=0", false),
+            ("text/event-streamx", false),
+            ("*/*", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_static(accept));
+            assert_eq!(accepts_event_stream(&headers), is_accepted, "{accept}");
+        }
+    }
+}

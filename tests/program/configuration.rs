@@ -685,3 +685,29 @@ fn mistakes_in_templates_of_jwts_are_told_each() {
     }
     assert!(!told.contains("tokens.templates"), "{told}");
 }
+
+/// As YAML and variables do it.
+#[test]
+fn a_file_of_keys_whose_lines_were_joined_is_told_without_a_byte_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name| folder.path().join(name);
+    let key = private_key("ES256");
+    let file = "[tokens]\nes256_keys_file = \"es256.pem\"\n";
+    std::fs::write(path("gatelodge.toml"), file).unwrap();
+    let secret = key.lines().nth(1).unwrap();
+    let in_numbers = format!("{:?}", &secret.as_bytes()[..8]);
+    for between in [" ", "", "\\n"] {
+        std::fs::write(path("es256.pem"), key.replace('\n', between)).unwrap();
+        let output = run(folder.path(), &["config", "check"]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            told.contains("tokens.es256_keys_file is \"es256.pem\""),
+            "{told}"
+        );
+        assert!(!told.contains(&secret[..8]), "{told}");
+        assert!(
+            !told.contains(in_numbers.trim_matches(['[', ']'])),
+            "{told}"
+        );
+    }
+}

@@ -916,10 +916,20 @@ export interface components {
             at: string;
             /** @description In order, without a gap. */
             entries: components["schemas"]["Revocation"][];
-            /** @description Whether this instance vouches that there was nothing else until then. */
-            fresh: boolean;
             /** @description Where the log ended; if that is farther than the last entry, ask again. */
             head: components["schemas"]["LogHead"];
+            /**
+             * Format: int64
+             * @description How long it can be relied on, from when it was asked for, that there was nothing
+             *     else; 0 if this instance does not vouch for it.
+             * @example 4618
+             */
+            lasts_ms: number;
+            /**
+             * @description Its mark.
+             * @example 5c62e091b8c0565f1bafad0dad5934b2
+             */
+            mark: string;
         };
         Revoked: {
             /** @enum {string} */
