@@ -161,7 +161,7 @@ mod tests {
     fn claims() -> Value {
         json!({
             "iss": "https://old.example.com", "aud": "shop", "exp": SECONDS + 600,
-            "jti": "1", "email": "Ada@example.com",
+            "jti": "1", "email": "ada@example.com",
         })
     }
 

@@ -32,7 +32,7 @@ async fn a_jwt_of_the_old_system_opens_a_session(#[values(Embedded, Scaled)] sta
     let app = TestApp::spawn_with(stack, &BY_SECRET).await;
     let user = app.registered(ADA).await.user_id().await;
     let mut browser = app.browser();
-    let jwt = Key::secret().signed(claims(&app.clock, "ADA@example.com"));
+    let jwt = Key::secret().signed(claims(&app.clock, ADA));
     let answer = browser.exchange(&jwt).await;
 
     assert_eq!(answer.status, 200, "{}", answer.text);
