@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod python;
 pub mod redis_servers;
 pub mod servers;
+pub mod slow;
 mod waiting;
 
 pub use app::{Stack, TestApp};
