@@ -473,6 +473,10 @@ fn split(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// The parser's own words would show what is in the file.
+pub(super) const NOT_PEM: &str =
+    "it is not PEM: -----BEGIN and -----END stand on lines of their own";
+
 /// A file that is one, and no longer than any secret: whoever waits for a pipe, or reads a
 /// device, does not come to an end.
 pub(super) fn read_file(path: &Path) -> io::Result<String> {

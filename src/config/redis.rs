@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use url::Url;
 
-use super::reader::{Reader, duration};
+use super::reader::{NOT_PEM, Reader, duration};
 
 #[derive(Clone)]
 pub struct Redis {
@@ -106,10 +106,6 @@ fn url(text: &str) -> Result<String, String> {
         Err(right(form))
     }
 }
-
-/// The reader's own words for it would show what is in the file.
-pub(super) const NOT_PEM: &str =
-    "it is not PEM: -----BEGIN and -----END stand on lines of their own";
 
 fn certificates(path: &str) -> Result<Vec<u8>, String> {
     let right = |wrong: &dyn std::fmt::Display| {

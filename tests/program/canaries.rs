@@ -27,23 +27,9 @@ use crate::support::Stack::{self, Embedded, Scaled};
 use crate::support::browser::COOKIE_NAME;
 use crate::support::collector::Collector;
 use crate::support::foreign::{BY_SECRET, Key, SECRET, claims};
-use crate::support::jwt::private_key;
+use crate::support::jwt::{TEMPLATES, private_key};
 use crate::support::servers::{OwnPostgres, OwnRedis, connection_to};
 use crate::support::{Answer, Browser, eventually};
-
-const TEMPLATES: &str = r#"
-[tokens]
-es256_keys_file = "es256.pem"
-
-[[tokens.templates]]
-name = "derived"
-audience = "orders"
-
-[[tokens.templates]]
-name = "own"
-audience = "orders"
-algorithm = "ES256"
-"#;
 
 /// What must be found, or the search finds nothing at all.
 const PLANTED: &str = "planted@example.com";

@@ -7,22 +7,8 @@ use serde_json::Value;
 
 use super::{Program, command};
 use crate::support::app::PASSWORD;
-use crate::support::jwt::{Token, part, private_key, verify};
+use crate::support::jwt::{TEMPLATES, Token, part, private_key, verify};
 use crate::support::{Browser, eventually};
-
-const TEMPLATES: &str = r#"
-[tokens]
-es256_keys_file = "es256.pem"
-
-[[tokens.templates]]
-name = "derived"
-audience = "orders"
-
-[[tokens.templates]]
-name = "own"
-audience = "orders"
-algorithm = "ES256"
-"#;
 
 /// A program with keys in files, and who is logged in there.
 struct Scene {

@@ -12,6 +12,21 @@ use serde_json::{Value, json};
 use super::python;
 use super::servers::debian;
 
+/// A kind of JWT signed by a key of the ring, and one by a key of its own.
+pub const TEMPLATES: &str = r#"
+[tokens]
+es256_keys_file = "es256.pem"
+
+[[tokens.templates]]
+name = "derived"
+audience = "orders"
+
+[[tokens.templates]]
+name = "own"
+audience = "orders"
+algorithm = "ES256"
+"#;
+
 #[derive(Serialize)]
 pub struct Token {
     pub jwt: String,
