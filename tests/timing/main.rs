@@ -91,7 +91,7 @@ const CLASSES: [Class; 5] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_log_in_does_not_tell_why() {
-    let cost = std::env::var("GATELODGE_TIMING_COST").unwrap_or_else(|_| "8".to_owned());
+    let cost = std::env::var("GATELODGE_TIMING_COST").unwrap_or_else(|_| "7".to_owned());
     let cost = [("GATELODGE_PASSWORD__BCRYPT_COST", cost.as_str())];
     let settings = [&cost[..], &SETTINGS].concat();
     let app = TestApp::spawn_with(Stack::Embedded, &settings).await;

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use actix_web::HttpResponse;
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use uuid::Uuid;
 
 use crate::config::HeaderStyle;
 use crate::domain::session::Record;
@@ -14,7 +15,12 @@ use crate::http::cookie;
 use crate::http::problem::Problem;
 
 /// What a header is called, and what is in it.
-type Header = (HeaderName, fn(&Record) -> Cow<'_, str>);
+type Header = (HeaderName, fn(&Record) -> Told<'_>);
+
+enum Told<'a> {
+    Id(Uuid),
+    Text(&'a str),
+}
 
 #[derive(Clone, Copy)]
 pub(in crate::http) struct IdentityHeaders(&'static [Header]);
@@ -37,36 +43,38 @@ static X_AUTH_REQUEST: [Header; 4] = [
     (HeaderName::from_static("x-auth-request-groups"), role),
 ];
 
-fn user_id(record: &Record) -> Cow<'_, str> {
-    record.session.user_id.to_string().into()
+const fn user_id(record: &Record) -> Told<'_> {
+    Told::Id(record.session.user_id.as_uuid())
 }
 
-fn email(record: &Record) -> Cow<'_, str> {
-    record.email.as_str().into()
+fn email(record: &Record) -> Told<'_> {
+    Told::Text(record.email.as_str())
 }
 
-fn name(record: &Record) -> Cow<'_, str> {
-    record.name.as_str().into()
+fn name(record: &Record) -> Told<'_> {
+    Told::Text(record.name.as_str())
 }
 
-fn role(record: &Record) -> Cow<'_, str> {
-    record.role.as_str().into()
+const fn role(record: &Record) -> Told<'_> {
+    Told::Text(record.role.as_str())
 }
 
 /// The public one, which opens nothing.
-fn session_id(record: &Record) -> Cow<'_, str> {
-    record.session.id.to_string().into()
+const fn session_id(record: &Record) -> Told<'_> {
+    Told::Id(record.session.id.as_uuid())
 }
 
 /// What is not ASCII is encoded in any case; the percent sign, so that it can be undone.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
-fn encoded(value: Cow<'_, str>) -> String {
-    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'%';
-    if value.bytes().all(is_plain) {
-        value.into_owned()
-    } else {
-        utf8_percent_encode(&value, ENCODED).to_string()
+impl Told<'_> {
+    fn value(self) -> Result<HeaderValue, Problem> {
+        let mut id_in_text = Uuid::encode_buffer();
+        let text: Cow<'_, str> = match self {
+            Self::Id(id) => Cow::Borrowed(id.hyphenated().encode_lower(&mut id_in_text)),
+            Self::Text(text) => utf8_percent_encode(text, ENCODED).into(),
+        };
+        HeaderValue::from_str(&text).map_err(Problem::internal)
     }
 }
 
@@ -84,15 +92,14 @@ impl IdentityHeaders {
         record: Option<&Record>,
         headers: &HeaderMap,
     ) -> Result<HttpResponse, Problem> {
-        let mut answer = HttpResponse::Ok();
-        for (name, value) in self.0 {
-            let value = encoded(record.map(value).unwrap_or_default());
-            let value = HeaderValue::try_from(value).map_err(Problem::internal)?;
-            answer.insert_header((name, value));
+        let mut answer = HttpResponse::Ok().finish();
+        let told = answer.headers_mut();
+        for (name, of) in self.0 {
+            let value = record.map_or(Told::Text(""), of).value()?;
+            told.insert(name.clone(), value);
         }
         let cookies = HeaderValue::try_from(cookie::others(headers));
-        let cookies = cookies.map_err(Problem::internal)?;
-        answer.insert_header((COOKIE, cookies));
-        Ok(answer.finish())
+        told.insert(COOKIE, cookies.map_err(Problem::internal)?);
+        Ok(answer)
     }
 }
