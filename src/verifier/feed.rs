@@ -11,7 +11,7 @@ use std::time::Duration;
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
-use super::knowledge::{Broken, Knowledge, Position};
+use super::knowledge::{Broken, Position};
 use super::sse::Events;
 use super::{Credential, Shared};
 use crate::clocks::uptime;
@@ -144,7 +144,8 @@ impl Follower {
                     let origin: Origin = origin.ok_or(Ending::Broken)?;
                     let said_at = origin.when(standing.at, uptime());
                     current_until = said_at + Duration::from_millis(standing.lasts_ms).min(LEASE);
-                    shared.vouch(standing.head.into(), standing.at, current_until)?;
+                    let head = standing.head.into();
+                    shared.learn(|known| known.vouch(head, standing.at, current_until))?;
                     if mem::replace(&mut self.pause, FIRST_PAUSE) != FIRST_PAUSE {
                         tracing::info!("revocations are heard of again");
                     }
@@ -168,7 +169,7 @@ impl Follower {
         match answer.status() {
             StatusCode::OK => Ok(answer),
             StatusCode::GONE => {
-                self.shared()?.learn(Knowledge::lose);
+                self.shared()?.learn(|known| Ok(known.lose()))?;
                 Err(Ending::SetBack)
             }
             status => Err(Ending::Refused(status)),
