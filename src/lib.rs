@@ -16,6 +16,7 @@ pub mod clocks;
 pub mod config;
 pub mod domain;
 pub mod entropy;
+mod feed;
 pub mod http;
 pub mod sessions;
 pub mod startup;

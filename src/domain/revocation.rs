@@ -43,6 +43,12 @@ impl fmt::Display for LogNumber {
 pub struct Mark(pub [u8; 16]);
 
 impl Mark {
+    /// Of 32 digits.
+    fn parse(text: &str) -> Option<Self> {
+        let mark = Uuid::try_parse(text).ok()?;
+        (text.len() == MARK_LENGTH).then(|| Self(mark.into_bytes()))
+    }
+
     /// Enough of the mark to tell two logs apart, in copies and in the view.
     #[must_use]
     pub const fn prefix(self) -> MarkPrefix {
@@ -60,6 +66,13 @@ impl fmt::Display for Mark {
 impl Serialize for Mark {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Mark {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("a mark has 32 hexadecimal digits"))
     }
 }
 
@@ -209,7 +222,7 @@ impl Position {
         Ok(Self {
             number: parse_number(number).ok_or(InvalidPosition)?,
             mark: mark
-                .map(|mark| parse_mark(mark).ok_or(InvalidPosition))
+                .map(|mark| Mark::parse(mark).ok_or(InvalidPosition))
                 .transpose()?,
         })
     }
@@ -220,11 +233,6 @@ fn parse_number(text: &str) -> Option<LogNumber> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     let number: i64 = text.parse().ok().filter(|_| is_number)?;
     number.try_into().ok().map(LogNumber::new)
-}
-
-fn parse_mark(text: &str) -> Option<Mark> {
-    let mark = Uuid::try_parse(text).ok()?;
-    (text.len() == MARK_LENGTH).then(|| Mark(mark.into_bytes()))
 }
 
 #[cfg(test)]

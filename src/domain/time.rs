@@ -6,7 +6,7 @@ use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use serde::ser::Error as _;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -163,6 +163,13 @@ impl Serialize for Timestamp {
         let mut text = [0; TEXT_LENGTH];
         let text = self.write(&mut text);
         serializer.serialize_str(text.ok_or_else(|| S::Error::custom("no time of RFC 3339"))?)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(de::Error::custom)
     }
 }
 

@@ -8,19 +8,17 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de};
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
-use uuid::Uuid;
 
-use super::knowledge::{Broken, Knowledge, Position};
+use super::knowledge::{Broken, Position};
 use super::sse::Events;
 use super::{Credential, Shared};
 use crate::clocks::uptime;
-use crate::domain::id::{SessionId, UserId};
-use crate::domain::revocation::{Entry, Head, LogNumber, Mark, Revocation};
+use crate::domain::revocation::Head;
 use crate::domain::time::{Timestamp, Uptime};
 use crate::entropy;
+use crate::feed::{EntryView, Standing, Window};
 
 /// Who says nothing for so long is asked again, and perhaps somebody else answers.
 pub(super) const SILENCE: Duration = Duration::from_secs(3);
@@ -68,92 +66,6 @@ enum Ending {
 impl From<Broken> for Ending {
     fn from(_: Broken) -> Self {
         Self::Broken
-    }
-}
-
-#[derive(Deserialize)]
-struct Window {
-    after: LogNumber,
-    #[serde(deserialize_with = "hexadecimal")]
-    mark: Mark,
-    #[serde(deserialize_with = "rfc_3339")]
-    at: Timestamp,
-}
-
-/// The log ended there at that time, which can be relied on for so long.
-#[derive(Deserialize)]
-struct Standing {
-    number: LogNumber,
-    #[serde(deserialize_with = "hexadecimal")]
-    mark: Mark,
-    #[serde(deserialize_with = "rfc_3339")]
-    at: Timestamp,
-    lasts_ms: u64,
-}
-
-impl Standing {
-    fn head(&self) -> Head {
-        Head {
-            number: self.number,
-            mark: self.mark,
-        }
-    }
-
-    fn lasts(&self) -> Duration {
-        Duration::from_millis(self.lasts_ms)
-    }
-}
-
-#[derive(Deserialize)]
-struct Written {
-    number: LogNumber,
-    #[serde(deserialize_with = "hexadecimal")]
-    mark: Mark,
-    #[serde(flatten)]
-    what: Kind,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-enum Kind {
-    SessionEnded {
-        session: SessionId,
-    },
-    UserEnded {
-        user: UserId,
-        spared: Option<SessionId>,
-    },
-    UserChanged {
-        user: UserId,
-    },
-    EveryoneEnded,
-    /// Whatever a later version says.
-    #[serde(other)]
-    Unknown,
-}
-
-fn rfc_3339<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
-    let text = String::deserialize(from)?;
-    Timestamp::parse(&text).map_err(de::Error::custom)
-}
-
-fn hexadecimal<'de, D: Deserializer<'de>>(from: D) -> Result<Mark, D::Error> {
-    Uuid::deserialize(from).map(|mark| Mark(mark.into_bytes()))
-}
-
-impl From<Written> for Entry {
-    fn from(written: Written) -> Self {
-        Self {
-            number: written.number,
-            mark: written.mark,
-            revocation: match written.what {
-                Kind::SessionEnded { session } => Revocation::SessionEnded(session),
-                Kind::UserEnded { user, spared } => Revocation::UserEnded { user, spared },
-                Kind::UserChanged { user } => Revocation::UserChanged(user),
-                Kind::EveryoneEnded => Revocation::EveryoneEnded,
-                Kind::Unknown => Revocation::Unknown,
-            },
-        }
     }
 }
 
@@ -214,7 +126,7 @@ impl Follower {
             let event = event.ok_or(Ending::Closed)?;
             let shared = self.shared()?;
             match event.name.as_str() {
-                "window" => {
+                Window::EVENT => {
                     let Window { after, mark, at } = serde_json::from_str(&event.data)?;
                     let after = Head {
                         number: after,
@@ -223,16 +135,17 @@ impl Follower {
                     shared.learn(|known| known.begin(after, at, CAPACITY))?;
                     origin = Some(Origin { asked_at, at });
                 }
-                "entry" => {
-                    let written: Written = serde_json::from_str(&event.data)?;
-                    shared.learn(|known| known.take_in(written.into()))?;
+                EntryView::EVENT => {
+                    let entry: EntryView = serde_json::from_str(&event.data)?;
+                    shared.learn(|known| known.take_in(entry.into()))?;
                 }
-                "head" => {
+                Standing::EVENT => {
                     let standing: Standing = serde_json::from_str(&event.data)?;
                     let origin: Origin = origin.ok_or(Ending::Broken)?;
                     let said_at = origin.when(standing.at, uptime());
-                    current_until = said_at + standing.lasts().min(LEASE);
-                    shared.vouch(standing.head(), standing.at, current_until)?;
+                    current_until = said_at + Duration::from_millis(standing.lasts_ms).min(LEASE);
+                    let head = standing.head.into();
+                    shared.learn(|known| known.vouch(head, standing.at, current_until))?;
                     if mem::replace(&mut self.pause, FIRST_PAUSE) != FIRST_PAUSE {
                         tracing::info!("revocations are heard of again");
                     }
@@ -256,7 +169,7 @@ impl Follower {
         match answer.status() {
             StatusCode::OK => Ok(answer),
             StatusCode::GONE => {
-                self.shared()?.learn(Knowledge::lose);
+                self.shared()?.learn(|known| Ok(known.lose()))?;
                 Err(Ending::SetBack)
             }
             status => Err(Ending::Refused(status)),

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use super::Refused;
+use super::waiting::Concerned;
 use crate::domain::jwt::SessionClaims;
-use crate::domain::revocation::{Entry, Head, Vouched};
+use crate::domain::revocation::{Entry, Head, Revocation, Vouched};
 use crate::domain::time::{Timestamp, Uptime};
 use crate::domain::view::View;
 
@@ -51,9 +52,9 @@ impl Knowledge {
         after: Head,
         at: Timestamp,
         capacity: usize,
-    ) -> Result<(), Broken> {
+    ) -> Result<Concerned, Broken> {
         match self.position {
-            Position::After(known) if known == after => return Ok(()),
+            Position::After(known) if known == after => return Ok(Concerned::Nobody),
             Position::After(_) => {
                 self.lose();
                 return Err(Broken);
@@ -63,29 +64,44 @@ impl Knowledge {
         }
         self.view = Some(View::starting_at(after, capacity));
         self.position = Position::After(after);
-        Ok(())
+        Ok(Concerned::Everyone)
     }
 
-    pub(super) fn take_in(&mut self, entry: Entry) -> Result<(), Broken> {
+    pub(super) fn take_in(&mut self, entry: Entry) -> Result<Concerned, Broken> {
         let view = self.view.as_mut().ok_or(Broken)?;
+        let floor = view.floor();
         view.advance(&[entry]).map_err(|_| Broken)?;
         self.position = Position::After(view.head());
-        Ok(())
+        Ok(match entry.revocation {
+            // What it says goes too far back for some, now.
+            _ if view.floor() != floor => Concerned::Everyone,
+            Revocation::SessionEnded(session) => Concerned::Session(session),
+            Revocation::UserEnded { user, .. } | Revocation::UserChanged(user) => {
+                Concerned::User(user)
+            }
+            Revocation::EveryoneEnded | Revocation::Unknown => Concerned::Everyone,
+        })
     }
 
     /// The log ended there at that time, which counts until then.
-    pub(super) fn vouch(&mut self, head: Head, at: Timestamp, until: Uptime) -> Result<(), Broken> {
+    pub(super) fn vouch(
+        &mut self,
+        head: Head,
+        at: Timestamp,
+        until: Uptime,
+    ) -> Result<Concerned, Broken> {
         if self.position != Position::After(head) {
             return Err(Broken);
         }
         self.whole_at = Some(at);
         self.current_until = Some(until);
-        Ok(())
+        Ok(Concerned::Nobody)
     }
 
     /// The log was set back: it does not have what is known of it.
-    pub(super) const fn lose(&mut self) {
+    pub(super) const fn lose(&mut self) -> Concerned {
         self.position = Position::Anew;
+        Concerned::Nobody
     }
 
     pub(super) fn is_current(&self, now: Uptime) -> bool {
@@ -114,33 +130,42 @@ impl Knowledge {
     /// Whether a JWT speaks of this log, as far as can be told. An entry that is still to
     /// come may be of it; of a log that was set back, none ever comes.
     fn may_have(&self, view: &View, rev: Vouched, issued_at: Timestamp) -> bool {
-        let is_to_come = view.reached().get() < rev.number.get();
-        if is_to_come {
+        if is_to_come(view, rev) {
             self.whole_at.is_none_or(|at| at < issued_at + LAG)
         } else {
             view.covers(rev)
         }
     }
+
+    /// Whether a JWT speaks of an entry that is still to come: whatever is heard next may
+    /// have it refused.
+    pub(super) fn awaits(&self, rev: Vouched) -> bool {
+        self.view.as_ref().is_some_and(|view| is_to_come(view, rev))
+    }
+}
+
+const fn is_to_come(view: &View, rev: Vouched) -> bool {
+    view.reached().get() < rev.number.get()
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::domain::id::{SessionId, UserId};
     use crate::domain::jwt::Audience;
-    use crate::domain::revocation::{LogNumber, Mark, Revocation};
+    use crate::domain::revocation::{LogNumber, Mark};
 
     const CAPACITY: usize = 1000;
 
-    const EPOCH: Timestamp = Timestamp::from_millis(0);
+    pub(in crate::verifier) const EPOCH: Timestamp = Timestamp::from_millis(0);
 
-    fn session(n: u8) -> SessionId {
+    pub(in crate::verifier) fn session(n: u8) -> SessionId {
         SessionId::new(EPOCH, [n; 10])
     }
 
-    fn user(n: u8) -> UserId {
+    pub(in crate::verifier) fn user(n: u8) -> UserId {
         UserId::new(EPOCH, [n; 10])
     }
 
@@ -150,6 +175,24 @@ mod tests {
 
     fn number(n: usize) -> LogNumber {
         LogNumber::new(n as u64)
+    }
+
+    pub(in crate::verifier) fn claims(n: u8, rev: Vouched, at: Timestamp) -> SessionClaims {
+        SessionClaims {
+            iss: String::new(),
+            sub: user_of(n),
+            aud: Audience::One(String::new()),
+            exp: (at + Duration::from_mins(5)).into(),
+            nbf: at.into(),
+            iat: at.into(),
+            jti: String::new(),
+            sid: session(n),
+            roles: Vec::new(),
+            rev,
+            email: None,
+            name: None,
+            auth_time: None,
+        }
     }
 
     /// What may happen, one thing a second.
@@ -176,19 +219,23 @@ mod tests {
         Restart,
     }
 
-    fn any_step() -> impl Strategy<Value = Step> {
+    pub(in crate::verifier) fn any_revocation() -> impl Strategy<Value = Revocation> {
         let session = 0u8..6;
-        let revocation = prop_oneof![
+        prop_oneof![
             4 => session.clone().prop_map(|n| Revocation::SessionEnded(self::session(n))),
-            4 => (0u8..3, proptest::option::of(session.clone())).prop_map(|(n, spared)| {
+            4 => (0u8..3, proptest::option::of(session)).prop_map(|(n, spared)| {
                 Revocation::UserEnded { user: user(n), spared: spared.map(self::session) }
             }),
             2 => (0u8..3).prop_map(|n| Revocation::UserChanged(user(n))),
             1 => Just(Revocation::EveryoneEnded),
             1 => Just(Revocation::Unknown),
-        ];
+        ]
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        let session = 0u8..6;
         prop_oneof![
-            4 => revocation.prop_map(Step::Append),
+            4 => any_revocation().prop_map(Step::Append),
             4 => (session, 0usize..3, any::<bool>())
                 .prop_map(|(session, lag, noticed)| Step::Mint { session, lag, noticed }),
             4 => (0usize..6, 0usize..4).prop_map(|(entries, window)| Step::Hear { entries, window }),
@@ -328,7 +375,7 @@ mod tests {
                     self.set_back_at = Some(self.now);
                 }
                 let begun = self.verifier.begin(head(&self.log[..after]), at, CAPACITY);
-                assert_eq!(begun, Ok(()));
+                assert!(begun.is_ok());
                 self.is_connected = true;
                 if known.is_none() {
                     self.told = Some(Told {
@@ -341,33 +388,18 @@ mod tests {
             let told = self.told.as_mut().unwrap();
             let next = self.log[told.log.len()..].iter().take(entries);
             for entry in next {
-                assert_eq!(self.verifier.take_in(*entry), Ok(()));
+                assert!(self.verifier.take_in(*entry).is_ok());
                 told.log.push(*entry);
             }
             if told.log.len() == self.log.len() {
                 let vouched = self.verifier.vouch(head(&self.log), at, uptime(0));
-                assert_eq!(vouched, Ok(()));
+                assert_eq!(vouched, Ok(Concerned::Nobody));
                 told.whole_at = Some(self.now);
             }
         }
 
         fn claims(&self, n: u8, rev: Vouched) -> SessionClaims {
-            let at = Timestamp::from_millis(self.now * 1000);
-            SessionClaims {
-                iss: String::new(),
-                sub: user_of(n),
-                aud: Audience::One(String::new()),
-                exp: (at + Duration::from_mins(5)).into(),
-                nbf: at.into(),
-                iat: at.into(),
-                jti: String::new(),
-                sid: session(n),
-                roles: Vec::new(),
-                rev,
-                email: None,
-                name: None,
-                auth_time: None,
-            }
+            claims(n, rev, Timestamp::from_millis(self.now * 1000))
         }
 
         /// What is to be said of a JWT by whoever reads all that the verifier was told.
@@ -446,9 +478,9 @@ mod tests {
         let mut verifier = Knowledge::default();
         let vouch = |verifier: &mut Knowledge| verifier.vouch(ORIGIN, EPOCH, uptime(6));
         assert_eq!(vouch(&mut verifier), Err(Broken), "of what?");
-        assert_eq!(verifier.begin(ORIGIN, EPOCH, CAPACITY), Ok(()));
+        assert!(verifier.begin(ORIGIN, EPOCH, CAPACITY).is_ok());
         assert!(!verifier.is_current(uptime(1)));
-        assert_eq!(vouch(&mut verifier), Ok(()));
+        assert!(vouch(&mut verifier).is_ok());
         assert!(verifier.is_current(uptime(5)));
         assert!(!verifier.is_current(uptime(6)));
     }

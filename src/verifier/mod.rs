@@ -30,6 +30,7 @@ mod feed;
 mod keys;
 mod knowledge;
 mod sse;
+mod waiting;
 
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -40,7 +41,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use ureq::Agent;
 use ureq::http::HeaderValue;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -48,12 +49,12 @@ use url::Url;
 
 use crate::clocks::{uptime, wall_time};
 use crate::domain::jwt::{self, Algorithm, Expected, SessionClaims, VerifyingKeys};
-use crate::domain::revocation::Head;
 use crate::domain::time::{Timestamp, Uptime};
 
 use feed::Follower;
 use keys::Keeper;
 use knowledge::{Broken, Knowledge};
+use waiting::{Concerned, Waiting};
 
 /// How long it may take to connect. What then says nothing is given up after
 /// [`feed::SILENCE`].
@@ -165,8 +166,10 @@ struct Shared {
     ask: SyncSender<()>,
     knowledge: RwLock<Knowledge>,
     follows_feed: bool,
-    /// Changes with what is known.
-    news: watch::Sender<()>,
+    /// Rung for whatever is learnt.
+    news: Notify,
+    /// And those who hear only of what may concern them.
+    waiting: Waiting,
 }
 
 impl Verifier {
@@ -179,17 +182,12 @@ impl Verifier {
         let agent = agent(settings.ca.as_deref())?;
         let place = |path: &str| place(&settings.address, path);
         let (ask, asked) = sync_channel(1);
-        let shared = Arc::new(Shared {
-            expected: Expected {
-                issuer: settings.issuer,
-                audience: settings.audience,
-            },
-            keys: ArcSwapOption::empty(),
-            ask,
-            knowledge: RwLock::default(),
-            follows_feed: settings.credential.is_some(),
-            news: watch::channel(()).0,
-        });
+        let expected = Expected {
+            issuer: settings.issuer,
+            audience: settings.audience,
+        };
+        let follows_feed = settings.credential.is_some();
+        let shared = Arc::new(Shared::new(expected, ask, follows_feed));
         let keeper = Keeper {
             shared: Arc::downgrade(&shared),
             agent: agent.clone(),
@@ -227,26 +225,43 @@ impl Verifier {
     /// Needs tokio's timers.
     pub async fn until_refused(&self, verified: &Verified) -> Refused {
         let claims = &verified.claims;
-        let mut news = self.0.news.subscribe();
         loop {
             let now = wall_time();
-            if let Err(refused) = self.0.judge(claims, now) {
-                return refused;
-            }
+            let news = match self.0.judge(claims, now) {
+                Ok(news) => news,
+                Err(refused) => return refused,
+            };
             let left = Timestamp::from(claims.exp).since(now);
-            let _ = tokio::time::timeout(left, news.changed()).await;
+            let _ = tokio::time::timeout(left, news).await;
         }
     }
 
     /// Waits until keys are known, and with them what has been revoked, if the feed is
     /// followed: for whoever wants to accept nothing before.
     pub async fn until_ready(&self) {
-        let mut news = self.0.news.subscribe();
-        while !self.0.is_ready() && news.changed().await.is_ok() {}
+        loop {
+            let news = self.0.news.notified();
+            if self.0.is_ready() {
+                break;
+            }
+            news.await;
+        }
     }
 }
 
 impl Shared {
+    fn new(expected: Expected, ask: SyncSender<()>, follows_feed: bool) -> Self {
+        Self {
+            expected,
+            keys: ArcSwapOption::empty(),
+            ask,
+            knowledge: RwLock::default(),
+            follows_feed,
+            news: Notify::new(),
+            waiting: Waiting::new(),
+        }
+    }
+
     fn verify(&self, jwt: &str, now: Timestamp, since_start: Uptime) -> Result<Verified, Refused> {
         let keys = self.keys.load();
         let keys = keys.as_ref().ok_or(Refused::NoKeys)?;
@@ -272,13 +287,28 @@ impl Shared {
         Ok(Verified { claims, is_current })
     }
 
-    /// Whether claims that were accepted still are.
-    fn judge(&self, claims: &SessionClaims, now: Timestamp) -> Result<(), Refused> {
-        self.knowledge().judge(claims)?;
+    /// Whether claims that were accepted still are; if so, what to wait for before that
+    /// may be otherwise.
+    fn judge<'a>(
+        &'a self,
+        claims: &SessionClaims,
+        now: Timestamp,
+    ) -> Result<impl Future<Output = ()> + use<'a>, Refused> {
+        // Begun before the look at what is known, so that nothing is missed in between.
+        let news = self.news.notified();
+        let concerned = self.waiting.concerned(claims.sid, claims.sub);
+        let knowledge = self.knowledge();
+        knowledge.judge(claims)?;
         if Timestamp::from(claims.exp) <= now {
             return Err(jwt::Refused::Expired.into());
         }
-        Ok(())
+        let awaits = knowledge.awaits(claims.rev);
+        Ok(async move {
+            tokio::select! {
+                () = concerned => {}
+                () = news, if awaits => {}
+            }
+        })
     }
 
     fn is_ready(&self) -> bool {
@@ -288,33 +318,22 @@ impl Shared {
 
     fn keep(&self, keys: VerifyingKeys) {
         self.keys.store(Some(Arc::new(keys)));
-        self.news.send_replace(());
+        self.news.notify_waiters();
     }
 
     /// The one way to learn from the log: whoever waits for it hears of it.
-    fn learn<T>(&self, learn: impl FnOnce(&mut Knowledge) -> T) -> T {
+    fn learn(
+        &self,
+        learn: impl FnOnce(&mut Knowledge) -> Result<Concerned, Broken>,
+    ) -> Result<(), Broken> {
         let mut knowledge = self
             .knowledge
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        let learnt = learn(&mut knowledge);
+        let concerned = learn(&mut knowledge)?;
         drop(knowledge);
-        self.news.send_replace(());
-        learnt
-    }
-
-    /// The log ended there at that time, which counts until then.
-    fn vouch(&self, head: Head, at: Timestamp, until: Uptime) -> Result<(), Broken> {
-        let mut knowledge = self
-            .knowledge
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let was_current = knowledge.is_current(uptime());
-        knowledge.vouch(head, at, until)?;
-        drop(knowledge);
-        if !was_current {
-            self.news.send_replace(());
-        }
+        self.news.notify_waiters();
+        self.waiting.wake(concerned);
         Ok(())
     }
 
@@ -356,5 +375,258 @@ fn place(address: &Url, path: &str) -> Result<String, Unusable> {
     match address.scheme() {
         "https" | "http" => Ok(format!("{}/{path}", address.as_str().trim_end_matches('/'))),
         _ => Err(Unusable::Address),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+    use std::pin::Pin;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Context, Poll, Wake};
+
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::knowledge::Position;
+    use super::knowledge::tests::{EPOCH, any_revocation, claims, session, user};
+    use super::*;
+    use crate::domain::id::SessionId;
+    use crate::domain::revocation::{Entry, Head, LogNumber, Mark, Revocation, Vouched};
+
+    /// The log begins there.
+    const ORIGIN: u64 = 10;
+
+    /// In number `number` of the log as it is for the `era`th time.
+    fn head(era: u8, number: u64) -> Head {
+        let mut mark = [era; 16];
+        mark[1] = u8::try_from(number).unwrap_or(u8::MAX);
+        Head {
+            number: LogNumber::new(number),
+            mark: Mark(mark),
+        }
+    }
+
+    fn vouched(Head { number, mark }: Head) -> Vouched {
+        Vouched {
+            number,
+            mark: mark.prefix(),
+        }
+    }
+
+    fn entry(Head { number, mark }: Head, revocation: Revocation) -> Entry {
+        Entry {
+            number,
+            mark,
+            revocation,
+        }
+    }
+
+    /// Knows the log from its origin on, and so many entries of it at least.
+    fn shared(capacity: usize) -> Shared {
+        let expected = Expected {
+            issuer: String::new(),
+            audience: String::new(),
+        };
+        let shared = Shared::new(expected, sync_channel(1).0, true);
+        let begun = shared.learn(|known| known.begin(head(0, ORIGIN), EPOCH, capacity));
+        assert!(begun.is_ok());
+        shared
+    }
+
+    /// A future as a runtime has it: polled once, and again if it is woken.
+    struct Task<'a, T> {
+        future: Pin<Box<dyn Future<Output = T> + 'a>>,
+        is_woken: Arc<IsWoken>,
+    }
+
+    #[derive(Default)]
+    struct IsWoken(AtomicBool);
+
+    impl Wake for IsWoken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    impl<'a, T> Task<'a, T> {
+        fn new(future: impl Future<Output = T> + 'a) -> Self {
+            let future = Box::pin(future);
+            let is_woken = Arc::new(IsWoken(AtomicBool::new(true)));
+            Self { future, is_woken }
+        }
+
+        /// `None` if it need not be polled.
+        fn poll_if_woken(&mut self) -> Option<Poll<T>> {
+            let is_woken = self.is_woken.0.swap(false, Ordering::SeqCst);
+            is_woken.then(|| {
+                let waker = Arc::clone(&self.is_woken).into();
+                self.future.as_mut().poll(&mut Context::from_waker(&waker))
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn an_entry_wakes_whom_it_may_concern_and_nobody_else() {
+        let verifier = Verifier(Arc::new(shared(1000)));
+        let accepted = |n| Verified {
+            claims: SessionClaims {
+                sid: session(n + 10),
+                ..claims(n, vouched(head(0, ORIGIN)), wall_time())
+            },
+            is_current: true,
+        };
+        let accepted: Vec<_> = (0..6).map(accepted).collect();
+        let waits = |accepted| Task::new(verifier.until_refused(accepted));
+        let mut tasks: Vec<_> = accepted.iter().map(waits).collect();
+        let mut polled = || -> Vec<_> {
+            let polled = tasks.iter_mut().map(Task::poll_if_woken);
+            let polled = (0..6).zip(polled).filter_map(|(n, it)| Some((n, it?)));
+            polled.collect()
+        };
+        assert_eq!(polled(), [0, 1, 2, 3, 4, 5].map(|n| (n, Poll::Pending)));
+        let mut learn = |number, revocation| {
+            let entry = entry(head(0, number), revocation);
+            assert!(verifier.0.learn(|known| known.take_in(entry)).is_ok());
+            let until = uptime() + Duration::from_secs(5);
+            let vouch = |known: &mut Knowledge| known.vouch(entry.head(), EPOCH, until);
+            assert!(verifier.0.learn(vouch).is_ok());
+            polled()
+        };
+        let ended = Poll::Ready(Refused::Ended);
+        let unrelated = Revocation::SessionEnded(session(30));
+        assert_eq!(learn(11, unrelated), []);
+        assert_eq!(learn(12, Revocation::UserChanged(user(30))), []);
+        let entry = Revocation::SessionEnded(session(10));
+        assert_eq!(learn(13, entry), [(0, ended)]);
+        let entry = Revocation::UserEnded {
+            user: user(1),
+            spared: Some(session(12)),
+        };
+        assert_eq!(learn(14, entry), [(2, Poll::Pending), (3, ended)]);
+        let changed = Poll::Ready(Refused::Outdated);
+        let entry = Revocation::UserChanged(user(2));
+        assert_eq!(learn(15, entry), [(4, changed), (5, changed)]);
+        let entry = Revocation::EveryoneEnded;
+        assert_eq!(learn(16, entry), [(1, ended), (2, ended)]);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// Somebody is accepted whose JWT is of an entry so far after the origin, of this
+        /// log or another.
+        Wait {
+            session: u8,
+            rev: u64,
+            era: u8,
+        },
+        Append(Revocation),
+        /// The log is said to end where it is known to.
+        Vouch,
+        /// Another log goes on so many entries before.
+        SetBack(u64),
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0u8..6, 0u64..12, 0u8..3)
+                .prop_map(|(session, rev, era)| Step::Wait { session, rev, era }),
+            4 => any_revocation().prop_map(Step::Append),
+            2 => Just(Step::Vouch),
+            1 => (0u64..6).prop_map(Step::SetBack),
+        ]
+    }
+
+    proptest! {
+        /// Whatever is learnt, and in whatever order, nobody sleeps on who is to be
+        /// refused: be it that the session has ended, that the log is another one, or that
+        /// what is known begins after the JWT.
+        #[test]
+        fn whoever_is_no_longer_accepted_is_woken(
+            steps in proptest::collection::vec(any_step(), 0..60),
+        ) {
+            let shared = shared(8);
+            let mut waiting: Vec<(SessionClaims, Task<()>)> = Vec::new();
+            let (mut era, mut reached) = (0, ORIGIN);
+            for (step, second) in steps.into_iter().zip(1..) {
+                let now = Timestamp::from_millis(second * 1000);
+                match step {
+                    Step::Wait { session, rev, era } => {
+                        let rev = vouched(head(era, ORIGIN + rev));
+                        let claims = claims(session, rev, now);
+                        if let Ok(news) = shared.judge(&claims, EPOCH) {
+                            waiting.push((claims, Task::new(news)));
+                        }
+                    }
+                    Step::Append(revocation) => {
+                        reached += 1;
+                        let entry = entry(head(era, reached), revocation);
+                        prop_assert!(shared.learn(|known| known.take_in(entry)).is_ok());
+                    }
+                    Step::Vouch => {
+                        let at = head(era, reached);
+                        let vouched = shared.learn(|known| known.vouch(at, now, uptime()));
+                        prop_assert!(vouched.is_ok());
+                    }
+                    Step::SetBack(lost) => {
+                        era += 1;
+                        reached = reached.saturating_sub(lost).max(ORIGIN);
+                        prop_assert!(shared.learn(|known| Ok(known.lose())).is_ok());
+                        prop_assert_eq!(shared.knowledge().position(), Position::Anew);
+                        let begun =
+                            shared.learn(|known| known.begin(head(era, reached), now, 8));
+                        prop_assert!(begun.is_ok());
+                    }
+                }
+                waiting.retain_mut(|(claims, task)| {
+                    if let Some(Poll::Ready(())) = task.poll_if_woken() {
+                        let news = shared.judge(claims, EPOCH);
+                        return news.map(|news| *task = Task::new(news)).is_ok();
+                    }
+                    assert_eq!(shared.knowledge().judge(claims), Ok(()), "{claims:?}");
+                    true
+                });
+            }
+        }
+    }
+
+    /// One thread looks again and again, until another has learnt of the end. Whoever has
+    /// looked just before must hear of it.
+    #[test]
+    fn an_end_that_comes_between_the_look_and_the_wait_is_heard_of() {
+        const ROUNDS: u64 = 3000;
+        let shared = shared(1000);
+        let (start, end) = (Barrier::new(2), Barrier::new(2));
+        let session = |number: u64| SessionId::from(Uuid::from_u128(number.into()));
+        let mut missed = 0;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in ORIGIN + 1..=ORIGIN + ROUNDS {
+                    let ended = entry(head(0, number), Revocation::SessionEnded(session(number)));
+                    start.wait();
+                    let _ = shared.learn(|known| known.take_in(ended));
+                    end.wait();
+                }
+            });
+            for number in ORIGIN + 1..=ORIGIN + ROUNDS {
+                let rev = vouched(head(0, number - 1));
+                let claims = SessionClaims {
+                    sid: session(number),
+                    ..claims(0, rev, EPOCH)
+                };
+                start.wait();
+                let looks = iter::from_fn(|| shared.judge(&claims, EPOCH).ok());
+                let last = looks.last();
+                end.wait();
+                let heard = last.and_then(|news| Task::new(news).poll_if_woken());
+                missed += usize::from(heard == Some(Poll::Pending));
+            }
+        });
+        assert_eq!(missed, 0);
+        assert_eq!(
+            shared.knowledge().position(),
+            Position::After(head(0, ORIGIN + ROUNDS))
+        );
     }
 }

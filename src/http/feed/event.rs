@@ -7,9 +7,9 @@ use actix_web::web::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::id::{SessionId, UserId};
-use crate::domain::revocation::{Entry, Head, LogNumber, Mark, Revocation};
+use crate::domain::revocation::{Entry, Head, LogNumber, Mark};
 use crate::domain::time::Timestamp;
+use crate::feed::{EntryView, HeadView, Standing, Window};
 use crate::sessions::{Extract, Vouching};
 
 /// What one entry takes up, or a little less.
@@ -51,81 +51,6 @@ impl RevocationsBody {
     }
 }
 
-/// An entry of the log, by its number and its random mark.
-#[derive(Serialize, ToSchema)]
-#[schema(as = LogHead)]
-struct HeadView {
-    #[schema(value_type = u64, example = 43)]
-    number: LogNumber,
-    #[schema(value_type = String, example = "9f86d081884c7d659a2feaa0c55ad015")]
-    mark: Mark,
-}
-
-impl From<Head> for HeadView {
-    fn from(head: Head) -> Self {
-        Self {
-            number: head.number,
-            mark: head.mark,
-        }
-    }
-}
-
-/// What was revoked.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Revocation)]
-struct EntryView {
-    #[serde(flatten)]
-    at: HeadView,
-    #[serde(flatten)]
-    revocation: RevocationView,
-}
-
-#[derive(Serialize, ToSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-#[schema(as = Revoked)]
-enum RevocationView {
-    SessionEnded {
-        #[schema(value_type = String, format = Uuid)]
-        session: SessionId,
-    },
-    /// All sessions of the user that began before, but for one that may be spared.
-    UserEnded {
-        #[schema(value_type = String, format = Uuid)]
-        user: UserId,
-        #[schema(required, value_type = Option<String>, format = Uuid)]
-        spared: Option<SessionId>,
-    },
-    /// The user's name, e-mail address or role.
-    UserChanged {
-        #[schema(value_type = String, format = Uuid)]
-        user: UserId,
-    },
-    /// All sessions that began before.
-    EveryoneEnded,
-    /// Something that a later version records: refuse all that is older.
-    Unknown,
-}
-
-impl From<&Entry> for EntryView {
-    fn from(entry: &Entry) -> Self {
-        Self {
-            at: HeadView {
-                number: entry.number,
-                mark: entry.mark,
-            },
-            revocation: match entry.revocation {
-                Revocation::SessionEnded(session) => RevocationView::SessionEnded { session },
-                Revocation::UserEnded { user, spared } => {
-                    RevocationView::UserEnded { user, spared }
-                }
-                Revocation::UserChanged(user) => RevocationView::UserChanged { user },
-                Revocation::EveryoneEnded => RevocationView::EveryoneEnded,
-                Revocation::Unknown => RevocationView::Unknown,
-            },
-        }
-    }
-}
-
 /// Entries that follow each other, as events.
 pub(super) struct Batch {
     after: Head,
@@ -150,7 +75,7 @@ impl Batch {
         let mut events = Vec::with_capacity(LENGTH * entries.len());
         let write = |entry: &Entry| {
             let id = Some(entry.head());
-            write(&mut events, "entry", id, &EntryView::from(entry));
+            write(&mut events, EntryView::EVENT, id, &EntryView::from(entry));
             events.len()
         };
         let ends = entries.iter().map(write).collect();
@@ -182,40 +107,26 @@ impl Batch {
     }
 }
 
-/// The first event of a stream: where its entries begin.
 pub(super) fn window(after: Head, at: Timestamp) -> Bytes {
-    #[derive(Serialize)]
-    struct Window {
-        after: LogNumber,
-        mark: Mark,
-        at: Timestamp,
-    }
     let window = Window {
         after: after.number,
         mark: after.mark,
         at,
     };
     let mut event = Vec::with_capacity(LENGTH);
-    write(&mut event, "window", None, &window);
+    write(&mut event, Window::EVENT, None, &window);
     event.into()
 }
 
 /// Up to there, there was nothing else at that time.
 pub(super) fn head(vouching: &Vouching, at: Timestamp) -> Bytes {
-    #[derive(Serialize)]
-    struct Beat {
-        #[serde(flatten)]
-        head: HeadView,
-        at: Timestamp,
-        lasts_ms: u128,
-    }
-    let beat = Beat {
+    let standing = Standing {
         head: vouching.head.into(),
         at,
-        lasts_ms: vouching.lasts.as_millis(),
+        lasts_ms: vouching.lasts.as_millis().try_into().unwrap_or(u64::MAX),
     };
     let mut event = Vec::with_capacity(LENGTH);
-    write(&mut event, "head", Some(vouching.head), &beat);
+    write(&mut event, Standing::EVENT, Some(vouching.head), &standing);
     event.into()
 }
 
