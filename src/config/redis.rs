@@ -65,10 +65,9 @@ impl Redis {
         if self.url.is_some() { "Redis" } else { "none" }
     }
 
-    /// Whether certificates are given that nothing is held against.
-    pub(super) fn has_idle_ca(&self) -> bool {
-        let has_tls = |url: &String| url.starts_with("rediss");
-        self.ca.is_some() && !self.url.as_ref().is_some_and(has_tls)
+    pub(super) fn has_tls(&self) -> bool {
+        let url = self.url.as_ref();
+        url.is_some_and(|url| url.starts_with("rediss"))
     }
 }
 
