@@ -427,19 +427,19 @@ fn split(text: &str) -> Vec<String> {
 pub(super) const NOT_PEM: &str =
     "it is not PEM: -----BEGIN and -----END stand on lines of their own";
 
-/// A file that is one, and no longer than any secret: whoever waits for a pipe, or reads a
+/// A file that is one, and no longer than any that is meant: whoever waits for a pipe, or reads a
 /// device, does not come to an end.
 pub(super) fn read_file(path: &Path) -> io::Result<String> {
     let about = std::fs::metadata(path)?;
     if !about.is_file() || about.len() > LONGEST_FILE {
-        let wrong = "is no file, or longer than 64 KiB";
+        let wrong = "is no file, or longer than 1 MiB";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, wrong));
     }
     std::fs::read_to_string(path)
 }
 
-/// In bytes: room for hundreds of keys.
-const LONGEST_FILE: u64 = 64 * 1024;
+/// In bytes: room for all whom the public trusts.
+const LONGEST_FILE: u64 = 1024 * 1024;
 
 /// Ten years: more is a mistake.
 const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);

@@ -278,6 +278,11 @@ fn what_is_wrong_with_redis_is_told_without_its_password() {
             "redis.ca_file is \"missing.pem\"; it takes the path of a file",
         ),
         (
+            "rediss://u:hunter2@host",
+            Some(Path::new("/dev/zero")),
+            "certificates in PEM (is no file, or longer than 1 MiB)",
+        ),
+        (
             "redis://u:hunter2@host",
             Some(right.as_path()),
             "redis.ca_file is set, but redis.url has no TLS: begin it with rediss",
@@ -587,7 +592,7 @@ fn a_key_set_of_the_system_that_is_left_is_one_of_use() {
         (&*no_set, "HS256 (this is none)"),
         (&useless, "HS256 (there is none in this one)"),
         (&alike, "HS256 (two in this one have the same kid, or none)"),
-        (&pipe, "HS256 (is no file, or longer than 64 KiB)"),
+        (&pipe, "HS256 (is no file, or longer than 1 MiB)"),
     ] {
         let settings = [
             ("ISSUER", "https://old.example.com"),
@@ -742,7 +747,7 @@ fn a_device_is_no_file_of_keys() {
     );
     assert_eq!(refused.status.code(), Some(1));
     let error = String::from_utf8(refused.stderr).unwrap();
-    let mistake = "secrets.keys_file is \"/dev/zero\": is no file, or longer than 64 KiB";
+    let mistake = "secrets.keys_file is \"/dev/zero\": is no file, or longer than 1 MiB";
     assert!(error.contains(mistake), "{error}");
 }
 
