@@ -58,10 +58,8 @@ fn what_is_no_page_of_the_book_is_not_linked_as_one() {
     for path in &pages {
         for link in Page::read(path).links {
             let (file, _) = link.split_once('#').unwrap_or((&link, ""));
-            if !link.contains("://")
-                && file.ends_with(".md")
-                && !pages.contains(&beside(path, file))
-            {
+            let is_markdown = Path::new(file).extension().is_some_and(|it| it == "md");
+            if !link.contains("://") && is_markdown && !pages.contains(&beside(path, file)) {
                 dead.push(format!("{}: {link}", path.display()));
             }
         }
