@@ -26,7 +26,8 @@ impl Secrets {
             "secrets.keys",
             "Required with PostgreSQL: `gatelodge keys generate` prints one. The \
              first signs and seals, all verify. In a file, they can be changed while the \
-             service runs. Embedded, a key is generated into data/",
+             service runs. With SQLite, a key is generated into \
+             gatelodge.key beside the database's file",
             secret_key,
         );
         if !SecretKey::are_distinct(&keys) {

@@ -5,10 +5,13 @@ use std::path::{Component, Path, PathBuf};
 
 use super::page::{self, Kind, Page, root};
 
+/// Hides from mdBook that a file outside the book is Markdown.
+const ENCODED_DOT: &str = "%2E";
+
 /// The path that one leads to from beside another.
 fn beside(page: &Path, link: &str) -> PathBuf {
     let mut path = PathBuf::new();
-    let joined = page.with_file_name(link);
+    let joined = page.with_file_name(link.replace(ENCODED_DOT, "."));
     for part in joined.components() {
         match part {
             Component::ParentDir => assert!(path.pop(), "{link} leads out of the repository"),
@@ -45,6 +48,38 @@ fn every_link_leads_somewhere() {
         }
     }
     assert!(nowhere.is_empty(), "{nowhere:#?}");
+}
+
+/// mdBook makes `.html` of every `.md`, and only the pages of the book become that.
+#[test]
+fn what_is_no_page_of_the_book_is_not_linked_as_one() {
+    let pages = page::of_the_book();
+    let mut dead = Vec::new();
+    for path in &pages {
+        for link in Page::read(path).links {
+            let (file, _) = link.split_once('#').unwrap_or((&link, ""));
+            let is_markdown = Path::new(file).extension().is_some_and(|it| it == "md");
+            if !link.contains("://") && is_markdown && !pages.contains(&beside(path, file)) {
+                dead.push(format!("{}: {link}", path.display()));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "write {ENCODED_DOT}md: {dead:#?}");
+}
+
+/// Who reads a page as it is finds a link where mdBook puts a file.
+#[test]
+fn beside_what_is_included_is_a_link_to_it() {
+    let mut missing = Vec::new();
+    for path in page::of_the_book() {
+        let page = Page::read(&path);
+        for file in &page.included {
+            if !page.links.contains(file) {
+                missing.push(format!("{}: {file}", path.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub struct Page {
     pub blocks: Vec<Block>,
     /// Where its links and pictures lead.
     pub links: Vec<String>,
+    /// The files that mdBook puts into it.
+    pub included: Vec<String>,
     /// What a link can name of it after a `#`.
     pub anchors: BTreeSet<String>,
 }
@@ -106,11 +108,12 @@ impl Kind {
 impl Page {
     pub fn read(path: &Path) -> Self {
         let text = fs::read_to_string(root().join(path)).expect("a page");
-        let text = with_included(&text, &root().join(path));
+        let (text, included) = with_included(&text, &root().join(path));
         let mut page = Self {
             path: path.to_owned(),
             blocks: Vec::new(),
             links: Vec::new(),
+            included,
             anchors: BTreeSet::new(),
         };
         let (mut heading, mut block) = (None::<String>, None::<Block>);
@@ -162,12 +165,14 @@ impl Page {
     }
 }
 
-/// With the files in it that mdBook would put there.
-fn with_included(text: &str, path: &Path) -> String {
+/// With the files in it that mdBook would put there, and which these are.
+fn with_included(text: &str, path: &Path) -> (String, Vec<String>) {
     let mut parts = text.split("\n{{#include ");
     let mut whole = parts.next().unwrap_or_default().to_owned();
+    let mut files = Vec::new();
     for part in parts {
         let (file, rest) = part.split_once("}}").expect("an end");
+        files.push(file.to_owned());
         let file = path.with_file_name(file);
         let included = fs::read_to_string(&file);
         let included =
@@ -176,7 +181,7 @@ fn with_included(text: &str, path: &Path) -> String {
         whole.push_str(included.trim_end());
         whole.push_str(rest);
     }
-    whole
+    (whole, files)
 }
 
 /// What a heading is called in a link, by mdBook as by GitHub.

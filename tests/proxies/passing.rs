@@ -328,6 +328,10 @@ async fn gatelodge_and_an_app_can_share_a_name() {
         .call("GET", "/api/sessions/whoami", &session, String::new())
         .await;
     assert_eq!(whoami.status, 200, "{whoami:?}");
+    // Those who verify JWTs show a credential, and no session.
+    let feed = Request::new("GET", "/api/revocations").header(&*ada);
+    let feed = scene.send(feed).await;
+    assert_eq!((feed.status, feed.app_got()), (401, None), "{feed:?}");
     let closed = scene
         .send(Request::new("GET", "/closed/").header(&*ada))
         .await;

@@ -14,7 +14,7 @@ pub const ABOUT: &str = "\
 The server has one worker, alone on core 0; the load (50 connections kept alive, 1000
 cookies in turn), Redis and PostgreSQL share core 1. Fifteen rounds, every server in each;
 medians. All but `whoami` give the same answer through the same handler, the floor to
-anybody.";
+anybody. Ratios are medians of ratios within one round each, not quotients of the columns.";
 
 const FLOOR: usize = 0;
 const GATE: usize = 1;
