@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::print::print;
+use crate::domain::belief::LONGEST_LEASE;
 use crate::sessions::Effect;
 use crate::startup::Operator;
 
@@ -14,11 +15,10 @@ pub(super) async fn wait(operator: &Operator) -> anyhow::Result<()> {
     let Effect::Pending(instances) = operator.sessions.effect(PATIENCE).await else {
         return Ok(());
     };
-    let lease = operator.sessions.policy().lease;
     let names: Vec<_> = instances.iter().map(ToString::to_string).collect();
     print(&format!(
         "it is written down, but not confirmed by every instance: {} (cut off, frozen or \
-         crashed; such a one accepts nothing once its lease of {lease:?}, or its grace, is over)",
+         crashed; such a one accepts nothing once its lease ({LONGEST_LEASE:?} at most), or its grace, is over)",
         names.join(", ")
     ))
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::reader::{Reader, count, duration, duration_or_none};
+use crate::domain::belief::LONGEST_LEASE;
 
 #[derive(Clone)]
 pub struct Session {
@@ -18,8 +19,6 @@ pub struct Session {
     pub view_capacity: usize,
     pub ledger_reads: usize,
 }
-
-const MAX_LEASE: Duration = Duration::from_secs(5);
 
 impl Session {
     pub(super) fn read(from: &mut Reader) -> Self {
@@ -92,7 +91,7 @@ impl Session {
                 count_of,
             ),
         };
-        if session.lease > MAX_LEASE {
+        if session.lease > LONGEST_LEASE {
             from.mistake(
                 "session.lease",
                 "is longer than 5s, for which a revocation is promised to hold",

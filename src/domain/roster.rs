@@ -2,8 +2,8 @@
 //! log, and since when nobody can have gone further unnoticed.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
 
+use crate::domain::belief::LONGEST_LEASE;
 use crate::domain::instance::{Beat, BeatNumber, InstanceId, Push, Registered, Report};
 use crate::domain::revocation::{Appended, LogNumber, Vouched};
 use crate::domain::time::Uptime;
@@ -22,8 +22,11 @@ pub struct Roster {
     returned: Option<BeatNumber>,
     /// Whether all that was said since the ledger was last asked has been heard.
     has_heard_all: bool,
-    /// The furthest number of the log that anybody has spoken of.
+    /// The furthest number of the log that anybody has spoken of since the ledger was
+    /// last asked.
     spoken_of: LogNumber,
+    /// The furthest before that, as long as the ledger has not answered.
+    spoken_of_before: LogNumber,
     others: HashMap<InstanceId, Other>,
 }
 
@@ -75,9 +78,10 @@ impl Other {
         is_news
     }
 
-    /// Whether it believes nothing any more: it has left, or was struck off before
-    /// `since`, a lease ago; and nobody can have vouched for it since then.
-    fn is_gone(&self, since: Uptime) -> bool {
+    /// Whether it believes nothing any more: it has left, or was struck off more than
+    /// a lease ago; and nobody can have vouched for it since then.
+    fn is_gone(&self, now: Uptime) -> bool {
+        let since = now - LONGEST_LEASE;
         let is_off = !self.is_registered || self.struck_off_at.is_some_and(|at| at <= since);
         self.is_last || (is_off && self.heard_at.is_none_or(|at| at <= since))
     }
@@ -94,6 +98,7 @@ impl Roster {
             returned: None,
             has_heard_all: false,
             spoken_of: LogNumber::default(),
+            spoken_of_before: LogNumber::default(),
             others: HashMap::new(),
         }
     }
@@ -105,8 +110,8 @@ impl Roster {
 
     /// Whether there is nobody who could have to hear of this instance.
     #[must_use]
-    pub fn is_alone(&self, since: Uptime) -> bool {
-        self.others.values().all(|other| other.is_gone(since))
+    pub fn is_alone(&self, now: Uptime) -> bool {
+        self.others.values().all(|other| other.is_gone(now))
     }
 
     /// How many are registered and not missed, oneself included.
@@ -188,6 +193,12 @@ impl Roster {
         self.spoken_of = self.spoken_of.max(number);
     }
 
+    /// The ledger is asked now.
+    pub fn ask(&mut self) {
+        let before = self.spoken_of_before.max(self.spoken_of);
+        (self.spoken_of_before, self.spoken_of) = (before, LogNumber::default());
+    }
+
     /// Beats may have been missed: until the ledger is asked the next time, nobody
     /// knows who has joined.
     pub const fn miss(&mut self) {
@@ -197,22 +208,25 @@ impl Roster {
     /// The log is another one: its numbers mean nothing any more.
     pub fn begin_anew(&mut self) {
         self.spoken_of = LogNumber::default();
+        self.spoken_of_before = LogNumber::default();
         for other in self.others.values_mut() {
             other.reached = None;
         }
     }
 
-    /// Takes in who is registered, as the ledger says now, asked at `asked_at`.
-    /// `has_heard_all`: from before that, all beats have been heard.
+    /// Takes in who is registered, as the ledger says now, which was asked at `asked_at`
+    /// ([`ask`](Self::ask)) and whose whole log the view has taken in: what was spoken of
+    /// before is in it, or of a log that was set back. `has_heard_all`: from before that,
+    /// all beats have been heard.
     pub fn enrol(
         &mut self,
         registered: &[Registered],
         has_heard_all: bool,
         asked_at: Uptime,
         now: Uptime,
-        lease: Duration,
     ) {
         self.has_heard_all = has_heard_all;
+        self.spoken_of_before = LogNumber::default();
         for other in self.others.values_mut() {
             other.is_registered = false;
         }
@@ -234,7 +248,7 @@ impl Roster {
         // Who was heard meanwhile may have joined meanwhile.
         self.others.retain(|_, other| {
             let is_news = other.heard_at.is_some_and(|at| at >= asked_at);
-            other.is_registered || is_news || !other.is_gone(now - lease)
+            other.is_registered || is_news || !other.is_gone(now)
         });
     }
 
@@ -262,14 +276,14 @@ impl Roster {
         silent.map(|(instance, _)| *instance).collect()
     }
 
-    /// Who may still accept what ended by that number of the log. `since`: a lease ago.
+    /// Who may still accept what ended by that number of the log.
     #[must_use]
-    pub fn pending(&self, number: LogNumber, view: &View, since: Uptime) -> Vec<InstanceId> {
+    pub fn pending(&self, number: LogNumber, view: &View, now: Uptime) -> Vec<InstanceId> {
         let pending = self.others.iter().filter(|(_, other)| {
             let has_reached = other.reached.is_some_and(|reached| {
                 reached.number.get() >= number.get() && view.covers(reached)
             });
-            !has_reached && !other.is_gone(since)
+            !has_reached && !other.is_gone(now)
         });
         pending.map(|(instance, _)| *instance).collect()
     }
@@ -282,7 +296,8 @@ impl Roster {
     /// have come back as well: silence where nothing can be heard proves nothing.
     #[must_use]
     pub fn proven(&self, view: &View) -> Option<Uptime> {
-        if !self.has_heard_all || self.spoken_of > view.reached() {
+        let spoken_of = self.spoken_of.max(self.spoken_of_before);
+        if !self.has_heard_all || spoken_of > view.reached() {
             return None;
         }
         let mut proven = self.made_at(self.returned)?;
@@ -315,7 +330,6 @@ mod tests {
 
     const ADA: u8 = 1;
     const BOB: u8 = 2;
-    const LEASE: Duration = Duration::from_secs(5);
 
     fn id(n: u8) -> InstanceId {
         InstanceId::new(Timestamp::from_millis(0), [n; 10])
@@ -359,7 +373,7 @@ mod tests {
     /// Ada, who knows of Bob.
     fn roster() -> Roster {
         let mut ada = Roster::new(id(ADA));
-        ada.enrol(&[enrolled(ADA), enrolled(BOB)], true, at(0), at(0), LEASE);
+        ada.enrol(&[enrolled(ADA), enrolled(BOB)], true, at(0), at(0));
         ada
     }
 
@@ -412,11 +426,11 @@ mod tests {
         let mine = ada.beat(position(0), false, at(100));
         ada.hear(&mine, at(100));
         assert_eq!(ada.proven(&view), None, "the ledger was not asked");
-        ada.enrol(&[enrolled(ADA)], true, at(110), at(110), LEASE);
+        ada.enrol(&[enrolled(ADA)], true, at(110), at(110));
         assert_eq!(ada.proven(&view), Some(at(100)), "alone");
         ada.miss();
         assert_eq!(ada.proven(&view), None);
-        ada.enrol(&[enrolled(ADA)], true, at(120), at(120), LEASE);
+        ada.enrol(&[enrolled(ADA)], true, at(120), at(120));
         ada.hear(&bobs(1, 0, None), at(130));
         assert_eq!(ada.proven(&view), None, "one whom the ledger did not name");
     }
@@ -453,7 +467,7 @@ mod tests {
             is_struck_off: true,
             ..enrolled(BOB)
         };
-        ada.enrol(&[enrolled(ADA), struck_off], true, at(1), at(1), LEASE);
+        ada.enrol(&[enrolled(ADA), struck_off], true, at(1), at(1));
         assert!(!ada.admits(&push(BOB, 9)));
     }
 
@@ -480,17 +494,47 @@ mod tests {
         let mine = ada.beat(position(0), false, at(100));
         ada.hear(&mine, at(100));
         ada.hear(&bobs(1, 0, None), at(130));
-        ada.enrol(&[enrolled(ADA)], true, at(120), at(120), LEASE);
+        ada.enrol(&[enrolled(ADA)], true, at(120), at(120));
         assert_eq!(ada.proven(&view), None);
-        ada.enrol(&[enrolled(ADA)], true, at(9000), at(9000), LEASE);
+        ada.enrol(&[enrolled(ADA)], true, at(9000), at(9000));
         assert_eq!(ada.proven(&view), Some(at(100)));
+    }
+
+    #[test]
+    fn what_the_ledger_does_not_know_was_of_a_log_that_was_set_back() {
+        let (mut ada, view) = (roster(), view(3));
+        let is_proven = |ada: &mut Roster, number, now| {
+            let mine = ada.beat(position(3), false, at(now));
+            ada.hear(&mine, at(now));
+            ada.hear(&bobs(number, 3, Some(&mine)), at(now + 1));
+            ada.proven(&view).is_some()
+        };
+        ada.begin_anew();
+        ada.hear_of(LogNumber::new(7));
+        assert!(!is_proven(&mut ada, 1, 100));
+        ada.ask();
+        // While the ledger is asked, or if it does not answer.
+        assert!(!is_proven(&mut ada, 2, 200));
+        ada.ask();
+        assert!(!is_proven(&mut ada, 3, 300));
+        let both = [enrolled(ADA), enrolled(BOB)];
+        ada.enrol(&both, true, at(250), at(310));
+        assert!(is_proven(&mut ada, 4, 400));
+
+        ada.ask();
+        ada.hear_of(LogNumber::new(7));
+        ada.enrol(&both, true, at(450), at(460));
+        assert!(
+            !is_proven(&mut ada, 5, 500),
+            "it may be younger than the answer"
+        );
     }
 
     #[test]
     fn who_has_not_come_so_far_is_waited_for_until_gone() {
         let (mut ada, view) = (roster(), view(9));
         let pending =
-            |ada: &Roster, number, since| ada.pending(LogNumber::new(number), &view, at(since));
+            |ada: &Roster, number, now| ada.pending(LogNumber::new(number), &view, at(now));
         assert_eq!(pending(&ada, 3, 0), [id(BOB)]);
         ada.hear(&bobs(1, 2, None), at(10));
         assert_eq!(pending(&ada, 3, 0), [id(BOB)]);
@@ -502,30 +546,18 @@ mod tests {
             ..enrolled(BOB)
         };
         assert_eq!(ada.silent(at(1000)), [id(BOB)]);
-        ada.enrol(
-            &[enrolled(ADA), struck_off],
-            true,
-            at(2000),
-            at(2000),
-            LEASE,
-        );
+        ada.enrol(&[enrolled(ADA), struck_off], true, at(2000), at(2000));
         assert_eq!(ada.silent(at(3000)), []);
-        assert_eq!(pending(&ada, 9, 1999), [id(BOB)]);
-        assert_eq!(pending(&ada, 9, 2000), []);
+        assert_eq!(pending(&ada, 9, 6999), [id(BOB)]);
+        assert_eq!(pending(&ada, 9, 7000), []);
         // Struck off, but others may vouch for it: it still beats.
         ada.hear(&bobs(3, 3, None), at(2500));
-        assert_eq!(pending(&ada, 9, 2499), [id(BOB)]);
-        assert_eq!(pending(&ada, 9, 2500), []);
+        assert_eq!(pending(&ada, 9, 7499), [id(BOB)]);
+        assert_eq!(pending(&ada, 9, 7500), []);
 
         // Back, and off the register with a farewell.
-        ada.enrol(
-            &[enrolled(ADA), enrolled(BOB)],
-            true,
-            at(3000),
-            at(3000),
-            LEASE,
-        );
-        assert_eq!(pending(&ada, 9, 2999), [id(BOB)]);
+        ada.enrol(&[enrolled(ADA), enrolled(BOB)], true, at(3000), at(3000));
+        assert_eq!(pending(&ada, 9, 7999), [id(BOB)]);
         let farewell = Beat {
             is_last: true,
             ..bobs(4, 3, None)
@@ -545,13 +577,13 @@ mod tests {
             }),
             ..enrolled(BOB)
         };
-        ada.enrol(&[report(1, true)], true, at(2000), at(2000), LEASE);
+        ada.enrol(&[report(1, true)], true, at(2000), at(2000));
         assert_eq!(ada.pending(LogNumber::new(3), &view, at(0)), []);
         assert_eq!(ada.silent(at(1000)), []);
         assert!(ada.somebody_is_deaf());
-        ada.enrol(&[report(1, true)], true, at(3000), at(3000), LEASE);
+        ada.enrol(&[report(1, true)], true, at(3000), at(3000));
         assert!(!ada.somebody_is_deaf(), "it was said before");
-        ada.enrol(&[report(2, false)], true, at(4000), at(4000), LEASE);
+        ada.enrol(&[report(2, false)], true, at(4000), at(4000));
         assert!(!ada.somebody_is_deaf());
     }
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::Sessions;
 use crate::domain::audit::{Act, Action};
+use crate::domain::belief::LONGEST_LEASE;
 use crate::domain::digest::TokenDigest;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::session::{Record, Selection};
@@ -254,7 +255,7 @@ impl Sessions {
     /// broken: an instance that has not heard of it by then believes no copy.
     #[must_use]
     pub fn effective_at(&self) -> Timestamp {
-        self.clock.now() + self.policy.lease
+        self.clock.now() + LONGEST_LEASE
     }
 
     /// Makes a committed revocation hold on this instance at once, and drops the

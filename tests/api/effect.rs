@@ -10,7 +10,6 @@ use crate::support::Stack::{self, Embedded, Scaled};
 use crate::support::app::PASSWORD;
 use crate::support::{Browser, TestApp, eventually};
 
-const SHORT_LEASE: (&str, &str) = ("GATELODGE_SESSION__LEASE", "1s");
 const QUICK_POLL: (&str, &str) = ("GATELODGE_SESSION__POLL_INTERVAL", "100ms");
 
 #[rstest]
@@ -139,7 +138,7 @@ async fn with_a_silent_instance(app: &TestApp) -> (PgConnection, String) {
 
 #[tokio::test]
 async fn who_has_not_said_so_is_pending_until_gone() {
-    let app = TestApp::spawn_with(Scaled, &[SHORT_LEASE, QUICK_POLL]).await;
+    let app = TestApp::spawn_with(Scaled, &[QUICK_POLL]).await;
     let mut ada = app.registered("ada@example.com").await;
     let mut bob = app.registered("bob@example.com").await;
     let mut root = app.admin().await;

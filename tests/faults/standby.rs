@@ -6,12 +6,14 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use reqwest::Method;
 use rstest::rstest;
+use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::deployment::{A, At, C, Deployment, EVERYWHERE, LEASE, RECOVERY};
 use crate::oracle::{Bounds, Leave};
-use crate::scene::{PROMISED, Scene, Session};
+use crate::scene::{PROMISED, Scene, Session, answer_to};
 use crate::support::app::PASSWORD;
 use crate::support::proxy::FaultProxy;
 use crate::support::servers::{OwnPostgres, Process, debian, started};
@@ -149,6 +151,42 @@ async fn what_an_asynchronous_standby_has_lost_is_ended_again() {
     for session in &kept {
         is_known_everywhere(&scene, session).await;
     }
+    scene.ends().await;
+}
+
+/// What was spoken of the log before it was set back is nothing that anybody waits for.
+#[tokio::test]
+async fn after_a_failover_that_has_lost_commits_checks_go_on_for_the_grace_as_before() {
+    let grace = ("GATELODGE_SESSION__LEDGER_GRACE", "30s");
+    let scene = Scene::begin_with_own_postgres(&[grace]).await;
+    let line = FaultProxy::before(scene.deployment.primary().address());
+    let standby = OwnPostgres::standby_of(line.address);
+    let kept = one_on_each(&scene).await;
+    for session in &kept {
+        is_known_everywhere(&scene, session).await;
+    }
+    scene.deployment.primary().is_followed().await;
+    line.cut();
+    // More entries than the log gets again until it is needed.
+    for n in 0..40 {
+        let name = json!({ "name": format!("Ada {n}") });
+        let change = kept[0].browser.request(Method::PATCH, "/api/account");
+        assert_eq!(answer_to(change.json(&name)).await, Some(200));
+    }
+
+    scene.may_not_tell(&EVERYWHERE);
+    scene.deployment.primary().kill().await;
+    fail_over(&scene, &standby).await;
+    assert_eq!(have_seen_another_log(&scene), [true; 3]);
+    // By then, each has asked the ledger after the others have spoken of it.
+    tokio::time::sleep(PROMISED).await;
+
+    scene.oracle.note("the new primary is frozen");
+    standby.freeze();
+    tokio::time::sleep(LEASE + PROMISED).await;
+    is_known_everywhere(&scene, &kept[0]).await;
+    standby.thaw();
+    scene.recovers_within(RECOVERY, &EVERYWHERE).await;
     scene.ends().await;
 }
 

@@ -20,10 +20,13 @@ use gatelodge::domain::view::View;
 pub const INSTANCES: usize = 3;
 pub const USERS: usize = 3;
 pub const LEASE: Duration = Duration::from_secs(5);
-const LIMITS: Limits = Limits {
-    lease: LEASE,
-    grace: Duration::from_secs(20),
-};
+/// Not the same everywhere, as while the setting is being changed.
+const fn limits(at: usize) -> Limits {
+    Limits {
+        lease: [LEASE, Duration::from_secs(4), Duration::from_secs(3)][at],
+        grace: Duration::from_secs(20),
+    }
+}
 /// Small, so that the window moves on.
 const VIEW_CAPACITY: usize = 4;
 /// Sessions expire in none of these worlds.
@@ -399,7 +402,7 @@ impl World {
         let instance = &self.instances[at];
         let until = instance
             .belief
-            .until(LIMITS, &instance.roster, &instance.view);
+            .until(limits(at), &instance.roster, &instance.view);
         until.is_some_and(|until| self.now < until) && instance.view.reached() >= instance.appended
     }
 
@@ -501,6 +504,7 @@ impl World {
         }
         let roll = self.instances.iter();
         let roll = roll.map(|one| (one.id, one.struck_off_at)).collect();
+        self.instances[at].roster.ask();
         self.instances[at].poll = Some(Poll {
             asked_at: self.now,
             length: self.log.len(),
@@ -539,7 +543,7 @@ impl World {
             .is_some_and(|since| since <= poll.asked_at);
         instance
             .roster
-            .enrol(&registered, has_heard_all, poll.asked_at, now, LEASE);
+            .enrol(&registered, has_heard_all, poll.asked_at, now);
         instance.belief.confirm(poll.asked_at);
     }
 
@@ -549,8 +553,7 @@ impl World {
         let instance = &self.instances[at];
         let number = instance.view.reached().max(instance.appended);
         let is_confirmed = instance.belief.is_confirmed_since(self.now);
-        let since = self.now - LEASE;
-        let pending = instance.roster.pending(number, &instance.view, since);
+        let pending = instance.roster.pending(number, &instance.view, self.now);
         if is_confirmed && pending.is_empty() {
             self.effective = self.effective.max(number);
         }

@@ -384,8 +384,7 @@ impl Shared {
     }
 
     fn pending(&self, number: LogNumber) -> Vec<InstanceId> {
-        let since = uptime() - self.limits.lease;
-        self.roster().pending(number, &self.view(), since)
+        self.roster().pending(number, &self.view(), uptime())
     }
 
     fn belief(&self) -> MutexGuard<'_, Belief> {

@@ -76,6 +76,7 @@ pub(super) async fn poll(
         None => ledger.log_reader().await?,
     };
     let (known, appended, asked_at) = (shared.head(), shared.own_appended(), uptime());
+    shared.roster().ask();
     let page = connected.read(Some(known.number)).await?.of_a_writer()?;
     shared.clock.follow(page.now, asked_at);
     if page.known_mark != Some(known.mark) {
@@ -132,10 +133,9 @@ async fn call_the_roll(
         shared.roster().forgive(uptime());
     }
     let has_heard_all = shared.listens_since(asked_at);
-    let (now, lease) = (uptime(), shared.limits.lease);
     shared
         .roster()
-        .enrol(&registered, has_heard_all, asked_at, now, lease);
+        .enrol(&registered, has_heard_all, asked_at, uptime());
     if let Some(report) = shared.report() {
         reader.report(own, report).await?;
     }
@@ -179,7 +179,7 @@ impl Shared {
         let (is_deaf, now) = (!self.is_carried(), uptime());
         let mut roster = self.roster();
         let somebody_must_know = is_deaf || roster.somebody_is_deaf();
-        if roster.is_alone(now - self.limits.lease) || !somebody_must_know {
+        if roster.is_alone(now) || !somebody_must_know {
             return None;
         }
         let reached = self.view().stands_at();
