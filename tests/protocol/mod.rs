@@ -149,3 +149,30 @@ fn an_instance_cut_off_from_the_ledger_does_not_go_on_by_its_own_word() {
     };
     assert_eq!(world.take(&check), None, "nobody can tell");
 }
+
+/// Whoever waits for it has a shorter one.
+#[test]
+fn an_instance_that_is_missed_is_waited_for_until_its_own_lease_is_over() {
+    let mut world = World::new();
+    world.take(&Step::LogIn { at: 0, user: 0 });
+    for at in 0..world::INSTANCES {
+        world.take(&Step::BeginPoll { at });
+        world.take(&Step::FinishPoll { at });
+    }
+    let is_up = false;
+    world.take(&Step::Ledger { at: 0, is_up });
+    world.take(&Step::Redis { at: 0, is_up });
+    world.take(&Step::Pass { millis: 1100 });
+    world.take(&Step::StrikeOff { at: 2 });
+    world.take(&Step::BeginPoll { at: 2 });
+    world.take(&Step::FinishPoll { at: 2 });
+    world.take(&Step::Pass { millis: 3500 });
+    world.take(&Step::End { at: 2, session: 0 });
+    world.take(&Step::Wait { at: 2 });
+    let check = Step::Check {
+        at: 0,
+        session: 0,
+        copy: 0,
+    };
+    assert_eq!(world.take(&check), Some(true), "it has a lease of 5 s");
+}
