@@ -40,7 +40,7 @@ impl Redis {
             key_prefix: from.value(
                 "redis.key_prefix",
                 "gatelodge",
-                "What the names of all keys in Redis begin with",
+                "What the names of all keys in Redis begin with: another for each deployment on one Redis",
                 |prefix| {
                     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"_-:.".contains(&b);
                     if prefix.bytes().all(is_plain) {
