@@ -711,3 +711,35 @@ fn a_file_of_keys_whose_lines_were_joined_is_told_without_a_byte_of_it() {
         );
     }
 }
+
+/// A word that is no level would silence everything else.
+#[test]
+fn a_log_level_is_one_of_the_levels() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |level: &str| {
+        let mut check = command(folder.path());
+        check.env("GATELODGE_LOG__LEVEL", level);
+        outcome(check.args(["config", "check"])).stderr
+    };
+    for right in [
+        "info",
+        "WARN",
+        "off",
+        "info,sqlx=debug",
+        "gatelodge::http=trace",
+    ] {
+        assert_eq!(check(right), b"", "{right}");
+    }
+    for wrong in [
+        "inof",
+        "info,sqlx",
+        "info,sqlx=debgu",
+        "info,sqlx=",
+        "info,",
+        "=info",
+    ] {
+        let error = String::from_utf8(check(wrong)).unwrap();
+        let told = format!("log.level is {wrong:?}; it takes error, warn, info");
+        assert!(error.contains(&told), "{wrong}: {error}");
+    }
+}
