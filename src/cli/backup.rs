@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
+use indicatif::BinaryBytes;
 
+use super::consent::{Answer, Consent};
 use super::print::print;
-use super::progress::{Answer, Progress, Voice, ask, is_attended};
+use super::progress::{Progress, Voice};
 use crate::config::Settings;
 use crate::startup::{self, Existing};
 
@@ -23,9 +25,8 @@ pub(super) struct Backup {
 pub(super) struct Restore {
     /// What `gatelodge backup` has written
     file: PathBuf,
-    /// Do not ask. Who is not at a terminal is not asked
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 impl Backup {
@@ -43,7 +44,7 @@ impl Backup {
         };
         let mut progress = Progress::begin(voice, None);
         let told = |copied: startup::Copied| {
-            progress.tell(0, || megabytes("copied", copied));
+            progress.tell(0, || how_far(copied));
         };
         startup::back_up(&settings, &self.file, existing, told).await?;
         drop(progress);
@@ -67,12 +68,12 @@ impl Restore {
             self.file.display(),
             database.display()
         );
-        if !self.yes && is_attended() && ask(&question)? == Answer::No {
+        if self.consent.ask(&question)? == Answer::No {
             return print("restored nothing");
         }
         let mut progress = Progress::begin(voice, None);
         let told = |copied: startup::Copied| {
-            progress.tell(0, || megabytes("copied", copied));
+            progress.tell(0, || how_far(copied));
         };
         let aside = startup::restore(&settings, &self.file, told).await?;
         drop(progress);
@@ -87,10 +88,7 @@ impl Restore {
     }
 }
 
-fn megabytes(done: &str, copied: startup::Copied) -> String {
-    format!(
-        "{done} {} of about {} MiB",
-        copied.done >> 20,
-        copied.whole >> 20
-    )
+fn how_far(copied: startup::Copied) -> String {
+    let (done, whole) = (BinaryBytes(copied.done), BinaryBytes(copied.whole));
+    format!("copied {done} of about {whole}")
 }
