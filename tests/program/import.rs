@@ -230,6 +230,51 @@ async fn what_is_no_list_of_users_creates_nobody() {
     assert_eq!(beside.emails(), [ADMIN]);
 }
 
+/// Or the second of the two would be lost unseen.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_is_in_a_file_twice_is_refused_the_second_time_in_a_dry_run_too(
+    #[values("csv", "jsonl")] format: &str,
+) {
+    let beside = Beside::a_service(Embedded).await;
+    // As many as are imported at once, so that the other is among the next.
+    let mut users: Vec<_> = (0..500)
+        .map(|n| (format!("user{n}@example.com"), "User"))
+        .collect();
+    users.push(("User0@Example.com".to_owned(), "Another"));
+    let (content, before) = if format == "csv" {
+        let rows = users
+            .iter()
+            .map(|(email, name)| format!("{email},{name}\n"));
+        (format!("email,name\n{}", rows.collect::<String>()), 1)
+    } else {
+        let lines = users
+            .iter()
+            .map(|(email, name)| json!({ "email": email, "name": name }).to_string());
+        (lines.collect::<Vec<_>>().join("\n"), 0)
+    };
+    let twice = format!(
+        "line {}: email is that of line {}, too",
+        501 + before,
+        1 + before
+    );
+    let name = format!("users.{format}");
+    let would = beside.import(&name, &content, &["--dry-run"]);
+    let report = format!("refused.{format}");
+    let did = beside.import(&name, &content, &["--report", &report]);
+    assert_eq!(
+        tally(&would),
+        "would have created 500, there already 0, would have refused 1"
+    );
+    assert_eq!(tally(&did), "created 500, there already 0, refused 1");
+    for output in [would, did] {
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(&twice), "{}", stderr(&output));
+    }
+    let report = fs::read_to_string(beside.folder.path().join(report)).unwrap();
+    assert!(report.contains("Another"), "{report}");
+}
+
 fn rows(count: usize) -> String {
     let row = |n| format!("user{n}@example.com,User {n}\n");
     std::iter::once("email,name\n".to_owned())

@@ -4,6 +4,8 @@ mod refused;
 mod row;
 mod source;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,7 @@ use super::print::print;
 use super::progress::{Progress, Voice};
 use crate::accounts::{Imported, ImportedUser};
 use crate::domain::audit::{Actor, Source};
+use crate::domain::email::Email;
 use crate::startup::{self, Operator};
 use refused::{Refused, Report};
 use source::{Input, Row};
@@ -108,6 +111,24 @@ impl Batch {
             ..Self::default()
         };
         std::mem::replace(self, next)
+    }
+}
+
+/// In which line each address was named first.
+#[derive(Default)]
+struct Named(HashMap<Email, u64>);
+
+impl Named {
+    /// Of two users of one address, which is meant is not known: the first is taken, and
+    /// the second is not passed over unseen.
+    fn add(&mut self, user: Box<ImportedUser>, line: u64) -> Result<Box<ImportedUser>, String> {
+        match self.0.entry(user.account.email.clone()) {
+            Entry::Occupied(first) => Err(format!("email is that of line {}, too", first.get())),
+            Entry::Vacant(free) => {
+                free.insert(line);
+                Ok(user)
+            }
+        }
     }
 }
 
@@ -235,17 +256,21 @@ fn send(
     mut input: Input,
     to: &mpsc::Sender<anyhow::Result<Batch>>,
 ) -> Result<(), mpsc::error::SendError<anyhow::Result<Batch>>> {
-    let mut batch = Batch::default();
+    let (mut batch, mut named) = (Batch::default(), Named::default());
     while let Some(row) = input.next() {
         match row {
             Err(error) => {
                 to.blocking_send(Ok(batch.complete()))?;
                 return to.blocking_send(Err(error));
             }
-            Ok(Row { line, user }) => {
-                match user {
+            Ok(Row { line, values, user }) => {
+                match user.and_then(|user| named.add(user, line)) {
                     Ok(user) => batch.users.push(*user),
-                    Err(refused) => batch.refused.push(refused),
+                    Err(reason) => batch.refused.push(Refused {
+                        line,
+                        reason,
+                        values,
+                    }),
                 }
                 (batch.line, batch.bytes) = (line, input.bytes());
             }

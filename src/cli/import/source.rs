@@ -7,7 +7,6 @@ use csv::{ByteRecord, StringRecord};
 use serde_json::{Map, Value};
 
 use super::Format;
-use super::refused::Refused;
 use super::row::{Column, Values};
 use crate::accounts::ImportedUser;
 
@@ -16,7 +15,9 @@ const LONGEST: u64 = 256 * 1024;
 
 pub(super) struct Row {
     pub(super) line: u64,
-    pub(super) user: Result<Box<ImportedUser>, Refused>,
+    pub(super) values: Values,
+    /// Or why there is none.
+    pub(super) user: Result<Box<ImportedUser>, String>,
 }
 
 pub(super) enum Input {
@@ -133,14 +134,7 @@ impl Iterator for Input {
 impl Row {
     fn of(line: u64, values: Values, wrong: Result<(), String>) -> Self {
         let user = wrong.and_then(|()| values.parse()).map(Box::new);
-        Self {
-            line,
-            user: user.map_err(|reason| Refused {
-                line,
-                reason,
-                values,
-            }),
-        }
+        Self { line, values, user }
     }
 }
 
