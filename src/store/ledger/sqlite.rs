@@ -1,7 +1,7 @@
 //! SQLite: one file, one writer at a time, and many readers beside it (WAL).
 
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::Arc;
 
@@ -104,6 +104,16 @@ impl Database {
         schema::require_migrations(&migrator, &applied)
     }
 
+    pub(super) async fn sign_of_another(&self) -> anyhow::Result<Option<String>> {
+        let migrator = migrator();
+        let applied = self.applied(&migrator).await?;
+        let mut connection = self.reader().await?;
+        let tables: Vec<String> = sqlx::query_scalar("select name from sqlite_master")
+            .fetch_all(&mut *connection)
+            .await?;
+        Ok(schema::sign_of_another(&migrator, &applied, &tables))
+    }
+
     pub(super) fn file(&self) -> &Path {
         self.options.get_filename()
     }
@@ -182,6 +192,12 @@ pub(super) fn create_private(path: &Path) -> anyhow::Result<File> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
     file.open(path)
         .with_context(|| format!("cannot open {}", path.display()))
+}
+
+/// What [`claim`] and [`alone`] lock.
+pub(super) fn locks_of(database: &Path) -> Vec<PathBuf> {
+    let locks = ["lock", "setup"].map(|name| database.with_extension(name));
+    locks.into()
 }
 
 fn migrator() -> Migrator {
