@@ -15,7 +15,10 @@ use crate::startup::{self, Existing};
 pub(super) struct Backup {
     /// The file to write
     file: PathBuf,
-    /// Replace a file that is there already
+    /// Replace an earlier backup
+    ///
+    /// Nothing else is replaced: neither another file or a link, nor a database to serve
+    /// from, nor anything of the service's own.
     #[arg(long)]
     force: bool,
 }

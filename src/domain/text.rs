@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 /// Controls, separators of lines and paragraphs, and characters that reorder,
-/// hide or are nothing (Unicode TR 36). Those that make up emoji and scripts
+/// hide, tag or are nothing (Unicode TR 36). Those that make up emoji and scripts
 /// (joiners, variation selectors) are not among them.
 #[must_use]
 pub fn is_deceptive(c: char) -> bool {
@@ -15,7 +16,20 @@ pub fn is_deceptive(c: char) -> bool {
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
             | '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
             | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
-            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0001}')
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
+}
+
+/// Whether there is something to see of a character by itself: joiners and marks take a
+/// letter, and some letters are blank.
+fn is_visible(c: char) -> bool {
+    let joins = matches!(c, '\u{200c}' | '\u{200d}');
+    let is_blank = matches!(
+        c,
+        '\u{2800}' | '\u{13441}' | '\u{13442}' | '\u{16fe4}' | '\u{1d159}'
+    );
+    !(c.is_whitespace() || is_combining_mark(c) || joins || is_blank)
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,12 +38,14 @@ pub enum InvalidLine {
     Empty,
     #[error("must be at most {0} characters long")]
     TooLong(usize),
-    #[error("must not contain control or text-direction characters")]
+    #[error("must not contain control, text-direction or hidden characters")]
     ControlCharacter,
+    #[error("must have a character that can be seen")]
+    Invisible,
 }
 
-/// One line of 1 to `max_length` code points, NFC, trimmed, with nothing in it
-/// that could forge a log line, a header or the look of a page.
+/// One line of 1 to `max_length` code points, NFC, trimmed, with something to see and
+/// nothing in it that could forge a log line, a header or the look of a page.
 ///
 /// # Errors
 /// Says what is wrong with `text`, in words fit for a user.
@@ -47,6 +63,9 @@ pub fn one_line(text: &str, max_length: usize) -> Result<String, InvalidLine> {
     }
     if line.chars().any(is_deceptive) {
         return Err(InvalidLine::ControlCharacter);
+    }
+    if !line.chars().any(is_visible) {
+        return Err(InvalidLine::Invisible);
     }
     if line.chars().count() > max_length {
         return Err(InvalidLine::TooLong(max_length));

@@ -170,6 +170,10 @@ mod tests {
             "عائشة",
             "X Æ A-12",
             "👩‍🚀",
+            "\u{915}\u{94d}\u{200d}\u{937}",
+            "\u{645}\u{6cc}\u{200c}\u{62e}",
+            "\u{845b}\u{e0100}\u{57ce}",
+            "\u{2801}\u{2800}\u{2803}",
         ] {
             assert_eq!(UserName::parse(name).unwrap().as_str(), name);
         }

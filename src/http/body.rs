@@ -7,13 +7,13 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 
 use actix_web::dev::Payload;
-use actix_web::error::QueryPayloadError;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use url::form_urlencoded;
 
 use super::cross_site;
 use super::edge::Body;
@@ -153,14 +153,13 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 }
 
 pub(super) fn parse_query<T: DeserializeOwned>(query: &str) -> Result<Query<T>, Problem> {
-    match actix_web::web::Query::<T>::from_query(query) {
-        Ok(query) => Ok(Query(query.into_inner())),
-        Err(QueryPayloadError::Deserialize(error)) => Err(Problem::invalid(vec![data_error(
-            "query",
-            &error.to_string(),
-        )])),
-        Err(error) => Err(Problem::internal(anyhow::anyhow!("{error}"))),
-    }
+    let parameters = form_urlencoded::parse(query.as_bytes());
+    let parameters = serde_urlencoded::Deserializer::new(parameters);
+    let query = serde_path_to_error::deserialize(parameters).map_err(|error| {
+        let path = error.path().to_string();
+        Problem::invalid(vec![data_error(&path, &error.into_inner().to_string())])
+    })?;
+    Ok(Query(query))
 }
 
 /// serde's messages repeat the value they complain of; only what is expected
@@ -171,6 +170,10 @@ fn data_error(path: &str, message: &str) -> FieldError {
         (quoted, "is not a field of this request".to_owned())
     } else if message.starts_with("duplicate field") {
         (quoted, "is given twice".to_owned())
+    } else if message.starts_with("missing field") {
+        (quoted, "is missing".to_owned())
+    } else if message.starts_with("provided string was not `true` or `false`") {
+        (path, "must be true or false".to_owned())
     } else {
         let expected = message.rsplit_once("expected ").map(|(_, rest)| rest);
         let expected = expected.and_then(|rest| rest.split(" at line ").next());

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{create_private_directory, open_ledger, require_database};
+use super::{create_private_directory, keys, open_ledger, require_database};
 use crate::config::Settings;
 use crate::domain::audit::{Act, Actor, Source};
 use crate::sessions::Clock;
@@ -13,7 +13,8 @@ pub use crate::store::ledger::{Copied, Existing};
 /// Writes all of the ledger to a file, and nothing of the keys.
 ///
 /// # Errors
-/// If it cannot be written, or is there and to be kept.
+/// If it cannot be written, if it is there and to be kept, or if what is there is no
+/// earlier backup.
 pub async fn back_up(
     settings: &Settings,
     to: &Path,
@@ -22,7 +23,8 @@ pub async fn back_up(
 ) -> anyhow::Result<()> {
     require_database(settings)?;
     let ledger = open_ledger(&settings.database).await?;
-    let written = ledger.back_up(to, existing, told).await;
+    let secrets = files_of_secrets(settings);
+    let written = ledger.back_up(to, existing, &secrets, told).await;
     ledger.close().await;
     written
 }
@@ -47,4 +49,11 @@ pub async fn restore(
         source: Source::default(),
     };
     Ledger::restore(&settings.database.url, from, act, told).await
+}
+
+fn files_of_secrets(settings: &Settings) -> Vec<PathBuf> {
+    let folder = settings.database.data_directory();
+    let made_here = folder.map(|folder| keys::file_in(&folder));
+    let configured = settings.private_files.iter().cloned();
+    made_here.into_iter().chain(configured).collect()
 }

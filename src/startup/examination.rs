@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::process::{Resource, getegid, geteuid, getrlimit};
 use tokio::time::timeout;
 
-use super::{OTHER_FILES, redis};
+use super::{OTHER_FILES, keys, redis};
 use crate::accounts::time_of_one_hash;
 use crate::config::Settings;
 use crate::domain::cause;
@@ -52,7 +52,7 @@ fn private_files(settings: &Settings) -> Finding {
     const ABOUT: &str = "files";
     let database = &settings.database;
     let folder = database.data_directory();
-    let made_here = folder.as_ref().map(|folder| folder.join("gatelodge.key"));
+    let made_here = folder.as_ref().map(|folder| keys::file_in(folder));
     let files = [folder, made_here, database.file()];
     let files = files.iter().flatten().chain(&settings.private_files);
     let (mut open, mut mend) = (Vec::new(), Vec::new());

@@ -4,7 +4,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -200,9 +200,14 @@ fn kids(keys: &PemKeys) -> Vec<String> {
     each.map(|key| key.kid().to_owned()).collect()
 }
 
+/// Where an embedded instance has its keys, if none are configured.
+pub(super) fn file_in(directory: &Path) -> PathBuf {
+    directory.join("gatelodge.key")
+}
+
 /// The keys of an embedded instance. Its file can hold several, as any other.
 fn embedded(directory: &Path) -> anyhow::Result<Secrets> {
-    let path = directory.join("gatelodge.key");
+    let path = file_in(directory);
     if !path.exists() {
         write_key(&path).with_context(|| format!("cannot write {}", path.display()))?;
     }

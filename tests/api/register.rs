@@ -108,6 +108,37 @@ async fn all_mistakes_are_told_at_once() {
 }
 
 #[tokio::test]
+async fn a_name_can_be_seen_and_hides_nothing() {
+    let app = TestApp::spawn(Embedded).await;
+    let mut browser = app.browser();
+    for name in [
+        "\u{200d}",
+        "\u{2800}",
+        "\u{2800} \u{2800}",
+        "\u{e0041}\u{e0042}",
+        "\u{fe0f}",
+        "\u{e0100}",
+        "\u{301}\u{200c}",
+        "\u{1d159}",
+        "Ada\u{e0041}",
+        "Ada\u{1d173}",
+    ] {
+        let body = json!({ "email": "a@example.com", "name": name, "password": PASSWORD });
+        let answer = browser.post("/api/register", &body).await;
+        assert_eq!(answer.wrong_fields(), ["name"], "{}", name.escape_unicode());
+    }
+    for (n, name) in ["👩\u{200d}🚀", "\u{915}\u{94d}\u{200d}\u{937}", "❤\u{fe0f}"]
+        .into_iter()
+        .enumerate()
+    {
+        let email = format!("a{n}@example.com");
+        let body = json!({ "email": email, "name": name, "password": PASSWORD });
+        let answer = app.browser().post("/api/register", &body).await;
+        assert_eq!(answer.json()["user"]["name"], name);
+    }
+}
+
+#[tokio::test]
 async fn nobody_registers_with_more_than_is_asked() {
     let app = TestApp::spawn(Embedded).await;
     for field in [

@@ -1,5 +1,6 @@
 use reqwest::Method;
 use rstest::rstest;
+use serde_json::json;
 
 use crate::support::Stack::{self, Embedded, Scaled};
 use crate::support::TestApp;
@@ -69,16 +70,29 @@ async fn a_query_that_is_not_understood_ends_nothing() {
     let app = TestApp::spawn(Embedded).await;
     let mut ada = app.registered("ada@example.com").await;
     let mut other = app.logged_in("ada@example.com").await;
-    for (query, field) in [
-        ("include_current=yes", "query"),
-        ("include_curent=true", "include_curent"),
+    let of_two = "must be true or false";
+    for (query, field, message) in [
+        ("include_current=yes", "include_current", of_two),
+        ("include_current=1", "include_current", of_two),
+        ("include_current=TRUE", "include_current", of_two),
+        ("include_current=", "include_current", of_two),
+        ("wait=effective&include_current", "include_current", of_two),
+        (
+            "include_curent=true",
+            "include_curent",
+            "is not a field of this request",
+        ),
         (
             "include_current=true&include_current=false",
             "include_current",
+            "is given twice",
         ),
     ] {
         let request = ada.request(Method::DELETE, &format!("/api/sessions?{query}"));
-        assert_eq!(ada.send(request).await.wrong_fields(), [field], "{query}");
+        let answer = ada.send(request).await;
+        answer.assert_problem(422, "invalid_input");
+        let told = json!([{ "field": field, "message": message }]);
+        assert_eq!(answer.json()["errors"], told, "{query}");
     }
     assert_eq!(other.whoami().await.status, 200);
     app.browser().revoke_others().await.assert_refused();

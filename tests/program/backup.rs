@@ -1,7 +1,8 @@
 //! Backups of the embedded default, and what is alive after a restore.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -218,8 +219,8 @@ async fn a_restore_waits_for_no_command_and_takes_nothing_from_under_one() {
     sqlx::query("rollback").execute(&mut command).await.unwrap();
     command.close().await.unwrap();
     // What an earlier one has left that was cut short.
-    fs::write(place.path("data/gatelodge.restoring"), b"half").unwrap();
-    fs::write(place.path("data/gatelodge.restoring-wal"), b"half").unwrap();
+    fs::write(place.path("data/gatelodge.db.restoring"), b"half").unwrap();
+    fs::write(place.path("data/gatelodge.db.restoring-wal"), b"half").unwrap();
     let program = place.start();
     registered(&mut program.browser(), "ada@example.com").await;
     program.end();
@@ -288,8 +289,18 @@ async fn a_backup_takes_the_place_of_nothing_unless_it_is_told_to() {
     let refused = place.refuses(&["backup", "backup.db"]);
     assert!(refused.contains("backup.db is there already"), "{refused}");
     assert_eq!(fs::read(place.path("backup.db")).unwrap(), b"another");
+    let refused = place.refuses(&["backup", "--force", "backup.db"]);
+    assert!(
+        refused.contains("backup.db is not replaced: --force replaces an earlier backup alone"),
+        "{refused}"
+    );
+    assert_eq!(fs::read(place.path("backup.db")).unwrap(), b"another");
+    fs::remove_file(place.path("backup.db")).unwrap();
+    place.says(&["backup", "backup.db"]);
+    place.says(&["users", "create", "ada@example.com", "--name", "Ada"]);
     place.says(&["backup", "--force", "backup.db"]);
     place.says(&["restore", "backup.db"]);
+    assert_eq!(place.emails(), ["ada@example.com"]);
     let nowhere = place.refuses(&["backup", "nowhere/backup.db"]);
     assert!(
         nowhere.contains("cannot write nowhere/backup.db: No such file"),
@@ -297,6 +308,84 @@ async fn a_backup_takes_the_place_of_nothing_unless_it_is_told_to() {
     );
     let left = fs::read_dir(place.0.path()).unwrap();
     assert_eq!(left.count(), 2, "the data and the backup");
+}
+
+#[tokio::test]
+async fn not_even_by_force_does_a_backup_replace_anything_but_an_earlier_one() {
+    let place = Place::new();
+    let program = place.start();
+    let mut ada = program.browser();
+    registered(&mut ada, "ada@example.com").await;
+    let other = Place::new();
+    other.says(&["migrate"]);
+    let other = other.path("data/gatelodge.db");
+    let foreign = place.path("foreign.db");
+    let mut notes = open(&foreign).await;
+    let tables = "create table notes (text); \
+                  create table _sqlx_migrations (version); \
+                  insert into _sqlx_migrations values (1)";
+    sqlx::raw_sql(tables).execute(&mut notes).await.unwrap();
+    notes.close().await.unwrap();
+    fs::create_dir(place.path("folder")).unwrap();
+    let nobody_listens = UnixListener::bind(place.path("socket")).unwrap();
+    let database = place.path("data/gatelodge.db");
+    symlink(&database, place.path("link.db")).unwrap();
+    symlink(place.path("data"), place.path("data2")).unwrap();
+    fs::hard_link(&database, place.path("same.db")).unwrap();
+    symlink(&foreign, place.path("to-foreign.db")).unwrap();
+    let itself = "is the database itself, or a part of it: name a file";
+    let kept = |place: &Place| {
+        [&database, &place.path("data/gatelodge.key"), &foreign].map(|file| {
+            let inode = file.metadata().unwrap().ino();
+            (inode, (file != &database).then(|| fs::read(file).unwrap()))
+        })
+    };
+    let before = kept(&place);
+    for (to, reason) in [
+        ("data/gatelodge.db", itself),
+        ("data2/gatelodge.db", itself),
+        ("link.db", itself),
+        ("same.db", itself),
+        ("data/gatelodge.db-wal", itself),
+        ("data/gatelodge.db-journal", itself),
+        ("data/gatelodge.db.restoring", "is what a restore prepares"),
+        ("data/gatelodge.lock", "is a lock of the database"),
+        ("data2/gatelodge.key", "is a file of keys and secrets"),
+        ("folder", "it is a folder"),
+        ("socket", "it is a device or a pipe"),
+        ("to-foreign.db", "it is a link"),
+        ("foreign.db", "it is no database of gatelodge"),
+        (other.to_str().unwrap(), "it is a database to serve from"),
+    ] {
+        let refused = place.refuses(&["backup", "--force", to]);
+        assert!(refused.contains(&format!("{to} is")), "{refused}");
+        assert!(refused.contains(reason), "{to}: {refused}");
+        let unforced = place.refuses(&["backup", to]);
+        assert!(!unforced.contains("cannot write"), "{unforced}");
+    }
+    drop(nobody_listens);
+    assert_eq!(kept(&place), before);
+    assert_eq!(ada.log_out().await.status, 204);
+    program.end();
+    assert_eq!(place.emails(), ["ada@example.com"]);
+}
+
+#[tokio::test]
+async fn a_restore_does_not_remove_the_backup_that_it_is_given() {
+    let place = Place::new();
+    place.says(&["migrate"]);
+    place.says(&["backup", "backup.db"]);
+    let backup = place.path("data/gatelodge.db.restoring");
+    fs::rename(place.path("backup.db"), &backup).unwrap();
+    symlink(&backup, place.path("link.db")).unwrap();
+    for name in ["data/gatelodge.db.restoring", "link.db"] {
+        let refused = place.refuses(&["restore", name]);
+        let reason = format!("{name} has the name of what a restore prepares and removes");
+        assert!(refused.contains(&reason), "{refused}");
+    }
+    fs::rename(&backup, place.path("data/gatelodge.restoring")).unwrap();
+    place.says(&["restore", "data/gatelodge.restoring"]);
+    assert!(place.path("data/gatelodge.restoring").is_file());
 }
 
 #[tokio::test(flavor = "multi_thread")]

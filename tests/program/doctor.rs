@@ -229,6 +229,52 @@ async fn what_is_set_wrong_in_postgresql_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_another_program_is_not_said_to_be_mended_by_the_next_start() {
+    let beside = Beside::a_service(Scaled).await;
+    let mut database = PgConnection::connect(beside.app.database_url())
+        .await
+        .unwrap();
+    let url = format!(
+        "{}?options=-c%20search_path%3Danother%2Cpublic",
+        beside.app.database_url()
+    );
+    let examine = || {
+        let mut doctor = beside.command(&["doctor", "--json"]);
+        Report::of(&outcome(doctor.env("DATABASE_URL", &url)))
+    };
+    for (statement, state, found) in [
+        (
+            "create schema another",
+            "warn",
+            "the database lacks migration 1",
+        ),
+        (
+            "create table another.users (id text)",
+            "fail",
+            "another program's: it has a table \"users\", and none of gatelodge's migrations",
+        ),
+        (
+            "create table another._sqlx_migrations as select * from public._sqlx_migrations \
+             limit 0",
+            "fail",
+            "it has a table \"users\"",
+        ),
+        (
+            "insert into another._sqlx_migrations select 1, 'theirs', now(), true, 'x', 1; \
+             drop table another.users",
+            "fail",
+            "it has migrations, and none of them is gatelodge's",
+        ),
+    ] {
+        sqlx::raw_sql(statement)
+            .execute(&mut database)
+            .await
+            .unwrap();
+        examine().is("ledger: schema", state, found);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_set_wrong_in_redis_is_found_without_its_password() {
     let redis = OwnRedis::start();
     let beside = Beside::a_service(Scaled).await;

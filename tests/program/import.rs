@@ -192,6 +192,11 @@ async fn what_is_no_list_of_users_creates_nobody() {
             headless.as_str(),
             "the first line does not name columns",
         ),
+        (
+            "i.csv",
+            "email,name,email\nada@example.com,Ada,bob@example.com\n",
+            "email is given twice",
+        ),
         ("d.csv", endless.as_str(), "a row is longer than 256 KiB"),
         ("e.txt", start, "say --format csv or --format jsonl"),
     ] {
@@ -213,6 +218,10 @@ async fn what_is_no_list_of_users_creates_nobody() {
         ),
         ("{\"secret@example.com\": \"\"}", "a key is no column"),
         ("{\"email\": 1, \"name\": \"Ada\"}", "email must be a text"),
+        (
+            "{\"email\": \"ada@example.com\", \"name\": \"Ada\", \"email\": null}",
+            "email is given twice",
+        ),
     ] {
         let refused = beside.import("f.jsonl", line, &[]);
         assert_eq!(tally(&refused), "created 0, there already 0, refused 1");
@@ -228,6 +237,32 @@ async fn what_is_no_list_of_users_creates_nobody() {
     assert!(stderr(&refused).contains("line 2: this is not UTF-8"));
     assert!(stderr(&refused).contains("line 3: there are 3 values under 2 columns"));
     assert_eq!(beside.emails(), [ADMIN]);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_of_the_future_is_refused_and_a_byte_order_mark_costs_no_row(
+    #[values("csv", "jsonl")] format: &str,
+) {
+    let beside = Beside::a_service(Embedded).await;
+    let users = [
+        ("ada@example.com", "2019-05-06T07:08:09Z"),
+        ("bob@example.com", "9999-12-31T23:59:59Z"),
+    ];
+    let (content, line) = if format == "csv" {
+        let rows = users.map(|(email, at)| format!("{email},Name,{at}\n"));
+        (format!("email,name,created_at\n{}", rows.concat()), 3)
+    } else {
+        let user =
+            |(email, at)| json!({ "email": email, "name": "Name", "created_at": at }).to_string();
+        (users.map(user).join("\n"), 2)
+    };
+    let name = format!("users.{format}");
+    let refused = beside.import(&name, &format!("\u{feff}{content}"), &[]);
+    assert_eq!(tally(&refused), "created 1, there already 0, refused 1");
+    let reason = format!("line {line}: created_at is in the future");
+    assert!(stderr(&refused).contains(&reason), "{}", stderr(&refused));
+    assert_eq!(beside.emails(), [ADMIN, "ada@example.com"]);
 }
 
 /// Or the second of the two would be lost unseen.

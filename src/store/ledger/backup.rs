@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::str::FromStr as _;
@@ -20,6 +21,9 @@ use crate::entropy;
 const PACE: Duration = Duration::from_millis(200);
 const CHUNK: usize = 1 << 20;
 
+/// What the names of a SQLite database's files end in.
+const PARTS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
 /// How much of a copy is made, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Copied {
@@ -36,7 +40,8 @@ pub enum Existing {
 
 impl Ledger {
     /// Writes what is committed by now to a file, for its owner alone, whole or not at
-    /// all. Holds up nobody.
+    /// all. Holds up nobody. It takes the place of an earlier backup alone, and never that
+    /// of a file the service needs, of which `secrets` are those with keys.
     ///
     /// # Errors
     /// If the ledger is PostgreSQL, if there is a file that is to be kept, or if what was
@@ -45,16 +50,14 @@ impl Ledger {
         &self,
         to: &Path,
         existing: Existing,
+        secrets: &[PathBuf],
         mut told: impl FnMut(Copied),
     ) -> anyhow::Result<()> {
         let Self::Sqlite(database) = self else {
             bail!("PostgreSQL is backed up with its own tools");
         };
-        ensure!(
-            existing == Existing::Replaced || !to.exists(),
-            "{} is there already",
-            to.display()
-        );
+        require_apart(to, database.file(), secrets)?;
+        require_free(to, existing).await?;
         let unfinished = beside(
             to,
             &format!("{:016x}", u64::from_ne_bytes(entropy::random())),
@@ -99,7 +102,14 @@ impl Ledger {
              whole one",
             backup.display()
         );
-        let prepared = database.with_extension("restoring");
+        let prepared = prepared_for(database);
+        for part in parts_of(&prepared) {
+            ensure!(
+                !is_same(backup, &part),
+                "{} has the name of what a restore prepares and removes: give it another",
+                backup.display()
+            );
+        }
         remove_all_of(&prepared)?;
         let placed = async {
             copy(backup, &prepared, &mut told)
@@ -113,6 +123,71 @@ impl Ledger {
         remove_all_of(&prepared)?;
         placed
     }
+}
+
+/// Whether a backup there would take nothing from the service.
+fn require_apart(to: &Path, database: &Path, secrets: &[PathBuf]) -> anyhow::Result<()> {
+    let named = |files: Vec<PathBuf>, what| files.into_iter().map(move |file| (file, what));
+    let taken = named(parts_of(database), "the database itself, or a part of it")
+        .chain(named(sqlite::locks_of(database), "a lock of the database"))
+        .chain(named(
+            parts_of(&prepared_for(database)),
+            "what a restore prepares",
+        ))
+        .chain(named(secrets.to_vec(), "a file of keys and secrets"));
+    for (file, what) in taken {
+        ensure!(
+            !is_same(to, &file),
+            "{} is {what}: name a file that the service does not use",
+            to.display()
+        );
+    }
+    Ok(())
+}
+
+async fn require_free(to: &Path, existing: Existing) -> anyhow::Result<()> {
+    let there = match fs::symlink_metadata(to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        there => there.with_context(|| format!("cannot look at {}", to.display()))?,
+    };
+    ensure!(
+        existing == Existing::Replaced,
+        "{} is there already: name another file, or replace an earlier backup with --force",
+        to.display()
+    );
+    let kind = there.file_type();
+    ensure!(
+        kind.is_file(),
+        "{} is not replaced: it is a {}, and --force replaces an earlier backup alone",
+        to.display(),
+        if kind.is_symlink() {
+            "link"
+        } else if kind.is_dir() {
+            "folder"
+        } else {
+            "device or a pipe"
+        }
+    );
+    require_backup(to).await.with_context(|| {
+        format!(
+            "{} is not replaced: --force replaces an earlier backup alone",
+            to.display()
+        )
+    })
+}
+
+/// A database that is served from writes its log beside it; a backup of it does not. The
+/// file says so at its start (<https://sqlite.org/fileformat2.html#file_format_version_numbers>).
+async fn require_backup(file: &Path) -> anyhow::Result<()> {
+    const WRITE_VERSION: usize = 18;
+    const WAL: u8 = 2;
+    let mut head = Vec::new();
+    File::open(file)?.take(20).read_to_end(&mut head)?;
+    ensure!(
+        head.get(WRITE_VERSION) != Some(&WAL),
+        "it is a database to serve from"
+    );
+    newest_migration(file).await.map(drop)
 }
 
 /// One statement, and one moment (<https://sqlite.org/lang_vacuum.html#vacuuminto>).
@@ -192,21 +267,29 @@ async fn prepare(file: &Path, act: Act) -> anyhow::Result<()> {
 }
 
 async fn require_ours(file: &Path) -> anyhow::Result<()> {
+    ensure!(
+        newest_migration(file).await? <= sqlite::newest_migration(),
+        "it was made by a later version of gatelodge: restore it with that one"
+    );
+    Ok(())
+}
+
+/// The newest that the database in the file has had, if it is one of ours. Other programs
+/// keep the same book of migrations.
+async fn newest_migration(file: &Path) -> anyhow::Result<i64> {
     let options = SqliteConnectOptions::new().filename(file).read_only(true);
     let mut connection = options.connect().await?;
-    let newest: Result<(Option<i64>,), _> =
-        sqlx::query_as("select max(version) from _sqlx_migrations")
-            .fetch_one(&mut connection)
-            .await;
+    let newest: Result<(Option<i64>,), _> = sqlx::query_as(
+        "select max(version) from _sqlx_migrations \
+         where exists (select 1 from sqlite_master where name = 'revocation_head')",
+    )
+    .fetch_one(&mut connection)
+    .await;
     connection.close().await?;
     let Ok((Some(newest),)) = newest else {
         bail!("it is no database of gatelodge");
     };
-    ensure!(
-        newest <= sqlite::newest_migration(),
-        "it was made by a later version of gatelodge: restore it with that one"
-    );
-    Ok(())
+    Ok(newest)
 }
 
 /// In one step. The database that was there stays beside it.
@@ -261,15 +344,34 @@ fn beside(file: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// The files that a SQLite database consists of, or may.
+fn parts_of(database: &Path) -> Vec<PathBuf> {
+    let parts = PARTS.iter().map(|suffix| beside(database, suffix));
+    parts.collect()
+}
+
+/// Where a backup is made ready for its place.
+fn prepared_for(database: &Path) -> PathBuf {
+    beside(database, ".restoring")
+}
+
+/// Whether both name one file, be it through links, or would if there were one.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let file = |path| fs::metadata(path).map(|about| (about.dev(), about.ino()));
+    let place = |path| Some((fs::canonicalize(folder_of(path)).ok()?, path.file_name()?));
+    match (file(one), file(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        (Err(_), Err(_)) => place(one) == place(other),
+        _ => false,
+    }
+}
+
 fn size(file: &Path) -> u64 {
     fs::metadata(file).map_or(0, |about| about.len())
 }
 
 fn remove_all_of(database: &Path) -> io::Result<()> {
-    for suffix in ["", "-wal", "-shm", "-journal"] {
-        remove(&beside(database, suffix))?;
-    }
-    Ok(())
+    parts_of(database).iter().try_for_each(|part| remove(part))
 }
 
 fn remove(file: &Path) -> io::Result<()> {
@@ -279,10 +381,13 @@ fn remove(file: &Path) -> io::Result<()> {
     }
 }
 
+fn folder_of(file: &Path) -> &Path {
+    let folder = file.parent();
+    let named = folder.filter(|folder| !folder.as_os_str().is_empty());
+    named.unwrap_or_else(|| Path::new("."))
+}
+
 /// So that a name that was given outlives a loss of power.
 fn sync_folder_of(file: &Path) -> anyhow::Result<()> {
-    let folder = file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    Ok(File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()?)
+    Ok(File::open(folder_of(file))?.sync_all()?)
 }

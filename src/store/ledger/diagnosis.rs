@@ -44,6 +44,17 @@ impl Ledger {
 
     async fn examine_schema(&self, expected: Expected) -> Finding {
         const ABOUT: &str = "ledger: schema";
+        let another = match self {
+            Self::Postgres(database) => database.sign_of_another().await,
+            Self::Sqlite(database) => database.sign_of_another().await,
+        };
+        if let Ok(Some(sign)) = another {
+            return Finding::fail(
+                ABOUT,
+                format!("the database is another program's: it has {sign}"),
+                "name one by database.url that is gatelodge's alone",
+            );
+        }
         match self.check_schema().await {
             Ok(()) => Finding::ok(ABOUT, "up to date"),
             Err(error) if expected.migrates => Finding::warn(

@@ -104,6 +104,20 @@ impl Database {
         schema::require_migrations(&migrator, &applied)
     }
 
+    pub(super) async fn sign_of_another(&self) -> anyhow::Result<Option<String>> {
+        let migrator = migrator();
+        let applied = self.applied(&migrator).await?;
+        // Where tables are made.
+        let tables = "select relname::text from pg_class \
+                      where relnamespace = to_regnamespace(current_schema())";
+        let mut connection = self.dedicated().await?;
+        let tables: Vec<String> = sqlx::query_scalar(tables)
+            .fetch_all(&mut connection)
+            .await?;
+        connection.close().await?;
+        Ok(schema::sign_of_another(&migrator, &applied, &tables))
+    }
+
     async fn applied(&self, migrator: &Migrator) -> Result<Vec<AppliedMigration>, MigrateError> {
         let mut connection = self.dedicated().await?;
         let listed = connection.list_applied_migrations(&migrator.table_name);

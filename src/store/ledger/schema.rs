@@ -73,6 +73,34 @@ pub(super) fn lacking<'a>(
     Ok(lacking)
 }
 
+/// What shows that a database is another program's, if anything does: its migrations, or
+/// a table of a name that one of ours would make.
+pub(super) fn sign_of_another(
+    migrator: &Migrator,
+    applied: &[AppliedMigration],
+    tables: &[String],
+) -> Option<String> {
+    let is_ours = |known: &AppliedMigration| {
+        let mut ours = migrator.iter();
+        ours.any(|ours| (ours.version, &ours.checksum) == (known.version, &known.checksum))
+    };
+    if applied.iter().any(is_ours) {
+        return None;
+    }
+    if !applied.is_empty() {
+        return Some("migrations, and none of them is gatelodge's".to_owned());
+    }
+    let made = |migration: &Migration, table: &str| {
+        let mut lines = migration.sql.as_str().lines();
+        lines.any(|line| line == format!("create table {table} ("))
+    };
+    let is_taken = |table: &&String| migrator.iter().any(|ours| made(ours, table));
+    let table = tables.iter().find(is_taken)?;
+    Some(format!(
+        "a table {table:?}, and none of gatelodge's migrations"
+    ))
+}
+
 /// Makes one migration, a transaction of its own, unless somebody else just has.
 pub(super) async fn apply(
     migrator: &Migrator,

@@ -2,7 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::Arc;
 
@@ -105,6 +105,16 @@ impl Database {
         schema::require_migrations(&migrator, &applied)
     }
 
+    pub(super) async fn sign_of_another(&self) -> anyhow::Result<Option<String>> {
+        let migrator = migrator();
+        let applied = self.applied(&migrator).await?;
+        let mut connection = self.reader().await?;
+        let tables: Vec<String> = sqlx::query_scalar("select name from sqlite_master")
+            .fetch_all(&mut *connection)
+            .await?;
+        Ok(schema::sign_of_another(&migrator, &applied, &tables))
+    }
+
     pub(super) fn file(&self) -> &Path {
         self.options.get_filename()
     }
@@ -186,6 +196,12 @@ pub(super) fn create_private(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
     file.open(path)
+}
+
+/// What [`claim`] and [`alone`] lock.
+pub(super) fn locks_of(database: &Path) -> Vec<PathBuf> {
+    let locks = ["lock", "setup"].map(|name| database.with_extension(name));
+    locks.into()
 }
 
 fn migrator() -> Migrator {
