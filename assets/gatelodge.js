@@ -15,3 +15,18 @@ for (const time of document.querySelectorAll("time[datetime]")) {
   const readable = "seconds" in time.dataset ? toSeconds : toMinutes;
   time.textContent = readable.format(new Date(time.dateTime));
 }
+
+// So are the times that are asked for; what is sent stays in UTC.
+const toMinute = (time) => time.toISOString().slice(0, "2026-09-21T14:13".length);
+for (const field of document.querySelectorAll("input[type=datetime-local]")) {
+  for (const label of document.querySelectorAll(`[for=${field.id}], [href="#${field.id}"]`)) {
+    label.textContent = label.textContent.replace("UTC", "your time");
+  }
+  if (field.defaultValue) {
+    const time = new Date(field.defaultValue + "Z");
+    field.value = toMinute(new Date(time - time.getTimezoneOffset() * 60_000));
+  }
+  field.form.addEventListener("formdata", ({ formData }) => {
+    if (field.value) formData.set(field.name, toMinute(new Date(field.value)));
+  });
+}

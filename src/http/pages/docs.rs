@@ -15,7 +15,7 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::services::Services;
 
 /// Examples nest no deeper than this.
-const DEEPEST: usize = 8;
+const DEEPEST: usize = 12;
 
 /// In the order in which it is to be read.
 static DESCRIPTION: LazyLock<OpenApi> = LazyLock::new(openapi);
@@ -183,8 +183,12 @@ fn example_of(document: &Value, schema: &Value, depth: usize) -> Value {
             fields.extend(part);
         }
     }
+    let required = list(&schema["required"]);
     for (name, field) in entries(&schema["properties"]) {
-        fields.insert(name.to_owned(), of(field));
+        let example = of(field);
+        if !example.is_null() || required.iter().any(|required| required == name) {
+            fields.insert(name.to_owned(), example);
+        }
     }
     if !fields.is_empty() {
         return Value::Object(fields);
