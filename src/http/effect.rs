@@ -41,7 +41,7 @@ pub(super) struct PendingBody {
     pending: usize,
     /// Which; for administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required = false, value_type = Vec<String>)]
+    #[schema(required = false, value_type = Vec<Uuid>)]
     instances: Option<Vec<InstanceId>>,
 }
 

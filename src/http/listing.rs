@@ -48,7 +48,7 @@ pub(super) fn session_filter(fields: &mut Fields, given: &Given) -> SessionFilte
     if filter.contradicts_itself() {
         fields.refuse(
             "issued_after",
-            "leaves no time before issued_before or last_seen_before",
+            "leaves no time before the other times of the filter",
         );
     }
     filter

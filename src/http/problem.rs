@@ -140,6 +140,11 @@ impl Problem {
     pub(super) fn errors(&self) -> &[FieldError] {
         &self.errors
     }
+
+    /// When to try again, if that can be said.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after.or(self.kind.retry_after())
+    }
 }
 
 impl From<Kind> for Problem {
@@ -214,7 +219,7 @@ impl ResponseError for Problem {
             };
             response.insert_header((WWW_AUTHENTICATE, challenge));
         }
-        if let Some(after) = self.retry_after.or(self.kind.retry_after()) {
+        if let Some(after) = self.retry_after() {
             // Rounded up: a moment too soon would be in vain.
             let seconds = after.as_millis().div_ceil(1000);
             response.insert_header((RETRY_AFTER, seconds.to_string()));

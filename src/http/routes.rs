@@ -107,7 +107,7 @@ impl Services {
            .service(page(plain(self, "/admin/users/{id}", Deadline::USUAL, [admins(get(admin::user::get_user))])))
            .service(page(plain(self, "/admin/users/{id}/lock", Deadline::USUAL, [admins(post(admin::user::lock_user))])))
            .service(page(plain(self, "/admin/users/{id}/unlock", Deadline::USUAL, [admins(post(admin::user::unlock_user))])))
-           .service(page(plain(self, "/admin/users/{id}/role", Deadline::USUAL, [admins(post(admin::user::set_role))])))
+           .service(page(plain(self, "/admin/users/{id}/role", Deadline::USUAL, [admins(get(admin::user::get_role)), admins(post(admin::user::set_role))])))
            .service(page(plain(self, "/admin/users/{id}/password-link", Deadline::USUAL, [admins(post(admin::user::issue_password_link))])))
            .service(page(plain(self, "/admin/users/{id}/end-sessions", Deadline::USUAL, [admins(post(admin::user::end_sessions))])))
            .service(page(plain(self, "/admin/users/{id}/clear-attempts", Deadline::USUAL, [admins(post(admin::user::clear_attempts))])))

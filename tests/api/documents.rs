@@ -84,6 +84,42 @@ async fn the_documentation_shows_every_operation_and_needs_nothing_from_elsewher
 }
 
 #[tokio::test]
+async fn the_documentation_shows_what_is_answered_in_the_order_of_use() {
+    let app = TestApp::spawn(Embedded).await;
+    let mut browser = app.browser();
+    let page = browser.get("/docs").await.text;
+    let section = |id: &str| {
+        let start = page.find(&format!("<section id=\"{id}\">")).unwrap();
+        let text = page[start..].split("</section>").next().unwrap();
+        text.replace("&#34;", "\"")
+    };
+    for (id, path) in [("get_alive", "alive"), ("get_ready", "ready")] {
+        let status = browser.get(&format!("/health/{path}")).await.json();
+        let status = format!("\"status\": {}", status["status"]);
+        assert!(section(id).contains(&status), "{id}: {status}");
+    }
+    let revocations = section("list_revocations");
+    for shown in ["Authorization: Bearer", "\"kind\": \"session_ended\""] {
+        assert!(revocations.contains(shown), "{shown}: {revocations}");
+    }
+    for id in ["list_revocations", "revoke_session", "get_jwks"] {
+        assert!(!section(id).contains("null"), "{}", section(id));
+    }
+    let place = |id: &&str| page.find(&format!("<section id=\"{id}\">"));
+    let used = [
+        "register_user",
+        "create_session",
+        "get_current_session",
+        "delete_account",
+        "list_users",
+        "get_user",
+        "delete_user",
+        "get_ready",
+    ];
+    assert!(used.is_sorted_by_key(place), "{used:?}");
+}
+
+#[tokio::test]
 async fn the_documentation_can_be_turned_off() {
     let app = TestApp::spawn_with(Embedded, &[("GATELODGE_DOCS__ENABLED", "false")]).await;
     for path in ["/docs", "/openapi.json"] {

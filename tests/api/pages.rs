@@ -455,7 +455,10 @@ async fn admins_manage_users() {
     );
     let events = admin.page("/admin/events").await.text;
     for action in ["user_deleted", "role_changed", "password_link_issued"] {
-        assert!(events.contains(&format!("<td>{action}</td>")), "{action}");
+        assert!(
+            events.contains(&format!(" data-label=\"What\">{action}</td>")),
+            "{action}"
+        );
     }
 }
 
@@ -477,7 +480,7 @@ async fn admins_end_many_sessions_after_seeing_which() {
     let query = end.split('"').next().unwrap().replace("&#38;", "&");
     let preview = admin.page(&format!("/admin/sessions/end?{query}")).await;
     assert!(
-        preview.text.contains("<strong>2 sessions</strong>"),
+        preview.text.contains("<strong>2 active sessions</strong>"),
         "{}",
         preview.text
     );
@@ -628,4 +631,169 @@ async fn a_page_is_explained_also_when_the_ledger_is_silent() {
         "{}",
         form.text
     );
+}
+
+/// The texts between two others.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Vec<&'a str> {
+    let parts = text.split(before).skip(1);
+    parts
+        .map(|part| part.split(after).next().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_once_at_its_field_and_once_above_by_the_fields_label() {
+    let app = TestApp::spawn(Embedded).await;
+    let mut admin = admin(&app).await;
+    let listed = "user_id=x&ip=10.1.2.3/8&user_agent=ab&issued_after=x";
+    let mut shown = vec![
+        admin.page(&format!("/admin/sessions?{listed}")).await,
+        admin.page("/admin/events?actor=x&subject=y").await,
+        admin.page("/admin/users?search=ab").await,
+    ];
+    let fields = [("email", "x"), ("name", ""), ("password", "short")];
+    shown.push(app.browser().submit("/register", &fields).await);
+    let fields = [("email", "x"), ("name", ""), ("role", "user")];
+    shown.push(admin.submit("/admin/users/new", &fields).await);
+    let fields = [("current_password", PASSWORD), ("new_password", "short")];
+    shown.push(admin.submit("/account/password", &fields).await);
+    for page in shown {
+        assert_eq!(page.status, 422, "{}", page.text);
+        let wrong = between(&page.text, "<li><a href=\"#", "</li>");
+        assert_eq!(
+            wrong.len(),
+            page.text.matches("class=\"mistake\"").count(),
+            "{}",
+            page.text
+        );
+        for mistake in wrong {
+            let (field, rest) = mistake.split_once("\">").unwrap();
+            let (name, message) = rest.split_once("</a> ").unwrap();
+            let label = format!("<label for=\"{field}\">{name}</label>");
+            assert!(page.text.contains(&label), "{label}: {}", page.text);
+            assert!(!message.contains('_'), "{message}");
+            let at_field = format!("id=\"{field}-mistake\">This {message}.</p>");
+            assert!(page.text.contains(&at_field), "{at_field}");
+            assert!(!page.text.contains(&format!("id=\"{field}-hint\"")));
+        }
+        for searched in ["No sessions match", "No events match", "No users match"] {
+            assert!(!page.text.contains(searched), "nothing was searched");
+        }
+    }
+    let nothing = admin.page("/admin/sessions?ip=192.0.2.1").await;
+    assert!(nothing.text.contains("No sessions match."));
+}
+
+#[tokio::test]
+async fn admins_find_people_by_their_e_mail_addresses_as_by_their_ids() {
+    let app = TestApp::spawn(Embedded).await;
+    let mut admin = admin(&app).await;
+    let user = app.registered("ada@example.com").await.user_id().await;
+    app.registered("eve@example.com").await;
+    for whom in [&*user, "ada@example.com", "ADA@example.com"] {
+        let list = admin.page(&format!("/admin/sessions?user_id={whom}")).await;
+        assert!(list.text.contains(">ada@example.com</a>"), "{}", list.text);
+        assert!(!list.text.contains(">eve@example.com</a>"), "{whom}");
+        assert!(list.text.contains(&format!("value=\"{whom}\"")), "{whom}");
+        let end = format!("/admin/sessions/end?user_id={user}");
+        assert!(list.text.contains(&end), "an address may change hands");
+        let preview = admin.page(&end).await;
+        assert!(
+            preview.text.contains("<dd>ada@example.com</dd>"),
+            "{}",
+            preview.text
+        );
+        for of in ["actor", "subject"] {
+            let events = admin.page(&format!("/admin/events?{of}={whom}")).await;
+            assert!(
+                events.text.contains(" data-label=\"What\">registered</td>"),
+                "{}",
+                events.text
+            );
+            assert!(!events.text.contains(">eve@example.com</a>"), "{of}={whom}");
+        }
+    }
+    for list in ["sessions?user_id", "events?actor", "events?subject"] {
+        let nobody = admin
+            .page(&format!("/admin/{list}=nobody@example.com"))
+            .await;
+        assert_eq!(nobody.status, 200);
+        assert!(
+            nobody
+                .text
+                .contains("No user has the e-mail address <strong>nobody@example.com</strong>."),
+            "{}",
+            nobody.text
+        );
+        assert!(!nobody.text.contains("<table"), "{list}");
+    }
+    let operators = admin.page("/admin/events?actor=operator").await;
+    assert_eq!(operators.status, 200, "{}", operators.text);
+}
+
+#[tokio::test]
+async fn the_audit_log_is_shown_to_the_second() {
+    let app = TestApp::spawn(Embedded).await;
+    let events = admin(&app).await.page("/admin/events").await;
+    let times = between(&events.text, " data-seconds>", " UTC</time>");
+    assert!(!times.is_empty(), "{}", events.text);
+    for time in times {
+        let (_, clock) = time.split_once(", ").unwrap();
+        assert_eq!(clock.len(), "14:13:20".len(), "{time}");
+    }
+}
+
+#[tokio::test]
+async fn who_has_tried_too_often_is_told_for_how_long() {
+    let settings = [("GATELODGE_THROTTLE__MAX_ATTEMPTS", "1")];
+    let app = TestApp::spawn_with(Embedded, &settings).await;
+    app.registered("ada@example.com").await;
+    let wrong = [("email", "ada@example.com"), ("password", "not it, surely")];
+    let mut stranger = app.browser();
+    assert_eq!(stranger.submit("/login", &wrong).await.status, 401);
+    let throttled = stranger.submit("/login", &wrong).await;
+    assert_eq!(throttled.status, 429);
+    let seconds: u64 = throttled.header("retry-after").unwrap().parse().unwrap();
+    let minutes = match seconds.div_ceil(60) {
+        1 => "a minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    };
+    assert!(
+        throttled.text.contains(&format!("Try again in {minutes}.")),
+        "{seconds}: {}",
+        throttled.text
+    );
+}
+
+#[tokio::test]
+async fn a_dead_link_says_who_has_a_new_one() {
+    let app = TestApp::spawn(Embedded).await;
+    let mut browser = app.browser();
+    for (link, way_out) in [
+        ("/setup?token=none", "gatelodge setup-link"),
+        ("/password?token=none", "Ask an administrator"),
+    ] {
+        let page = browser.page(link).await;
+        assert_eq!(page.status, 404);
+        assert!(page.text.contains(way_out), "{}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn who_may_do_what_is_changed_after_a_question_and_one_s_own_with_a_warning() {
+    let app = TestApp::spawn(Embedded).await;
+    let mut admin = admin(&app).await;
+    let user = app.registered("ada@example.com").await.user_id().await;
+    let own = admin.user_id().await;
+    for (user, role, warned) in [(&user, "admin", false), (&own, "user", true)] {
+        let page = admin.page(&format!("/admin/users/{user}")).await.text;
+        let asked = format!("/admin/users/{user}/role");
+        assert!(page.contains(&format!("href=\"{asked}\"")), "{page}");
+        assert!(!page.contains(&format!("action=\"{asked}\"")), "{page}");
+        assert_eq!(page.contains("This is your own account."), warned);
+        let question = admin.page(&asked).await.text;
+        let choice = format!("name=\"role\" value=\"{role}\"");
+        assert!(question.contains(&choice), "{question}");
+        assert_eq!(question.contains("This is your own account"), warned);
+    }
 }

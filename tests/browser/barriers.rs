@@ -79,15 +79,22 @@ async fn no_page_has_a_barrier() {
         "/admin/users/new",
         "/admin/sessions",
         "/admin/sessions?ip=nonsense",
+        "/admin/sessions?user_id=nobody@example.com",
         "/admin/sessions/end?ip=127.0.0.1",
         "/admin/sessions/end?everyone=true",
         "/admin/events",
         &*format!("/admin/users/{user}"),
+        &*format!("/admin/users/{user}/role"),
         &*format!("/admin/users/{user}/delete"),
     ] {
         visitor.go(page).await;
         visitor.is_at(page).await;
         check(page).await;
+    }
+    visitor.is_as_wide_as(390, 844).await;
+    for page in ["/admin/users", "/admin/sessions", "/admin/events"] {
+        visitor.go(page).await;
+        check(&format!("{page} on a phone")).await;
     }
     visitor.go(&format!("/admin/users/{user}")).await;
     visitor.click("Link for a new password").await;

@@ -32,6 +32,9 @@ async fn keep_pictures(visitor: &Visitor, name: &str) {
                 needed <= width.into(),
                 "{name} is wider than a {device}: {needed}"
             );
+            let is_in_sight = "return [...document.querySelectorAll('td, button')]
+                .every((it) => it.getBoundingClientRect().right <= innerWidth)";
+            assert_eq!(visitor.run(is_in_sight).await, true, "{name} on a {device}");
             let file = folder.join(format!("{name}-{device}-{scheme}.png"));
             std::fs::write(file, visitor.screenshot().await).unwrap();
         }
@@ -125,6 +128,17 @@ async fn a_life_with_two_browsers() {
     keep_pictures(&admin, "sessions").await;
     admin.click("Events").await;
     keep_pictures(&admin, "events").await;
+    admin.is_in("Asia/Tokyo").await;
+    admin
+        .go("/admin/sessions?issued_after=2026-01-01T00:00:00Z")
+        .await;
+    admin.shows("Logged in after (your time)").await;
+    let shown = "return document.getElementById('issued_after').value";
+    assert_eq!(admin.run(shown).await, "2026-01-01T09:00");
+    admin.fill("ip", "127.0.0.1").await;
+    admin.click("Show").await;
+    let asked = "return new URLSearchParams(location.search).get('issued_after')";
+    assert_eq!(admin.run(asked).await, "2026-01-01T00:00", "in UTC");
     admin.click("Users").await;
     admin.click("Ada Lovelace").await;
     admin.click("Lock").await;
@@ -153,7 +167,9 @@ async fn everything_goes_without_scripts() {
     visitor.fill("ip", "127.0.0.0/8").await;
     visitor.click("Show").await;
     visitor.click("End all of these").await;
-    visitor.shows("1 session in use would end now").await;
+    visitor
+        .shows("1 active session matches and will be ended")
+        .await;
     visitor.fill("reason", "the end").await;
     visitor.click("End these sessions").await;
     visitor.shows("1 ended.").await;

@@ -17,7 +17,7 @@ use crate::http::services::Services;
 #[serde(deny_unknown_fields)]
 pub struct Body {
     /// Of the system that `exchange.issuer` names. It is used up by that.
-    #[schema(required, value_type = String)]
+    #[schema(required, value_type = String, example = "eyJhbGciOiJFZERTQSJ9.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUifQ.…")]
     jwt: Option<Zeroizing<String>>,
     #[serde(default)]
     remember_me: bool,

@@ -8,13 +8,13 @@ use crate::http::services::Services;
 
 #[derive(Serialize, ToSchema)]
 struct Health {
-    #[schema(example = "ready")]
     status: &'static str,
 }
 
 /// Whether the process runs
 #[utoipa::path(
-    get, path = "/health/alive", tag = "health", responses((status = 200, body = Health)),
+    get, path = "/health/alive", tag = "health",
+    responses((status = 200, body = Health, example = json!({ "status": "alive" }))),
 )]
 pub async fn get_alive() -> HttpResponse {
     HttpResponse::Ok().json(Health { status: "alive" })
@@ -27,7 +27,8 @@ pub async fn get_alive() -> HttpResponse {
 /// instance has not been told to stop. No store is asked for this: it can be called as
 /// often as one likes.
 #[utoipa::path(
-    get, path = "/health/ready", tag = "health", responses((status = 200, body = Health)),
+    get, path = "/health/ready", tag = "health",
+    responses((status = 200, body = Health, example = json!({ "status": "ready" }))),
 )]
 pub async fn get_ready(services: Data<Services>) -> Result<HttpResponse, Problem> {
     if services.ending.is_announced() {

@@ -7,6 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use askama::Template;
 use serde_json::{Map, Value};
+use utoipa::openapi::OpenApi;
 
 use super::page;
 use crate::http::openapi::openapi;
@@ -14,16 +15,28 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::services::Services;
 
 /// Examples nest no deeper than this.
-const DEEPEST: usize = 8;
+const DEEPEST: usize = 12;
+
+/// In the order in which it is to be read.
+static DESCRIPTION: LazyLock<OpenApi> = LazyLock::new(openapi);
 
 static DOCUMENT: LazyLock<Value> =
-    LazyLock::new(|| serde_json::to_value(openapi()).unwrap_or_default());
+    LazyLock::new(|| serde_json::to_value(&*DESCRIPTION).unwrap_or_default());
+
+/// What can be done with a path, in the order in which it is to be read.
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+/// For strings of which nothing but their format is said.
+const FORMATS: [(&str, &str); 2] = [
+    ("uuid", "01890a5d-ac96-774b-bcce-b302099a8057"),
+    ("date-time", "2026-09-21T14:13:20Z"),
+];
 
 pub async fn get_openapi(services: Data<Services>) -> Result<HttpResponse, Problem> {
     if !services.shows_docs {
         return Err(Kind::NotFound.into());
     }
-    Ok(HttpResponse::Ok().json(&*DOCUMENT))
+    Ok(HttpResponse::Ok().json(&*DESCRIPTION))
 }
 
 pub async fn get_docs(services: Data<Services>) -> Result<HttpResponse, Problem> {
@@ -83,9 +96,11 @@ impl<'a> Docs<'a> {
 }
 
 fn operations<'a>(document: &'a Value, tag: &Value) -> Vec<Operation<'a>> {
-    let paths = entries(&document["paths"]);
-    let all = paths.flat_map(|(path, item)| {
-        entries(item).map(move |(method, operation)| (path, method, operation))
+    let paths = DESCRIPTION.paths.paths.keys();
+    let all = paths.flat_map(|path| {
+        let item = &document["paths"][path];
+        let operation = move |method| Some((path, method, item.get(method)?));
+        METHODS.into_iter().filter_map(operation)
     });
     all.filter(|(_, _, operation)| list(&operation["tags"]).contains(tag))
         .map(|(path, method, operation)| Operation {
@@ -112,10 +127,13 @@ fn operations<'a>(document: &'a Value, tag: &Value) -> Vec<Operation<'a>> {
 }
 
 fn who(operation: &Value) -> &'static str {
-    let scopes = &operation["security"][0]["session"];
-    match scopes.as_array().map(Vec::as_slice) {
+    let needed = &operation["security"][0];
+    match needed["session"].as_array().map(Vec::as_slice) {
         Some([]) => "For who is logged in.",
         Some(_) => "For administrators.",
+        None if needed.get("service").is_some() => {
+            "For services: Authorization: Bearer, with one of revocations.credentials."
+        }
         None => "",
     }
 }
@@ -131,7 +149,10 @@ fn parameter(parameter: &Value) -> Parameter<'_> {
 /// What a body looks like.
 fn example(document: &Value, body: &Value) -> Option<String> {
     let (_, content) = entries(&body["content"]).next()?;
-    let value = example_of(document, &content["schema"], 0);
+    let value = match content.get("example") {
+        Some(example) => example.clone(),
+        None => example_of(document, &content["schema"], 0),
+    };
     serde_json::to_string_pretty(&value).ok()
 }
 
@@ -153,14 +174,21 @@ fn example_of(document: &Value, schema: &Value, depth: usize) -> Value {
     if let Some(first) = list(&schema["enum"]).first() {
         return first.clone();
     }
+    if let Some(first) = list(&schema["oneOf"]).first() {
+        return of(first);
+    }
     let mut fields = Map::new();
     for part in list(&schema["allOf"]) {
         if let Value::Object(part) = of(part) {
             fields.extend(part);
         }
     }
+    let required = list(&schema["required"]);
     for (name, field) in entries(&schema["properties"]) {
-        fields.insert(name.to_owned(), of(field));
+        let example = of(field);
+        if !example.is_null() || required.iter().any(|required| required == name) {
+            fields.insert(name.to_owned(), example);
+        }
     }
     if !fields.is_empty() {
         return Value::Object(fields);
@@ -168,6 +196,12 @@ fn example_of(document: &Value, schema: &Value, depth: usize) -> Value {
     match &schema["type"] {
         Value::String(name) if name == "array" => Value::Array(vec![of(&schema["items"])]),
         Value::String(name) if name == "boolean" => Value::Bool(false),
+        Value::String(name) if name == "string" => {
+            let known = FORMATS
+                .iter()
+                .find(|(format, _)| schema["format"] == *format);
+            known.map_or(Value::Null, |(_, example)| Value::from(*example))
+        }
         _ => Value::Null,
     }
 }

@@ -1,5 +1,7 @@
 //! A form that comes back to who has sent it.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError as _};
 use askama::Template;
@@ -13,7 +15,7 @@ use crate::http::problem::{FieldError, Kind, Problem};
 #[derive(Default)]
 pub(super) struct Mistakes {
     fields: Vec<FieldError>,
-    whole: Option<&'static str>,
+    whole: Option<String>,
 }
 
 /// The form once more, with what is wrong in it.
@@ -37,16 +39,19 @@ pub(super) fn again<T: Template>(
 pub(super) fn listed<T, Id>(
     outcome: Result<Page<T, Id>, Problem>,
 ) -> Result<(Page<T, Id>, Mistakes), Problem> {
-    let nothing = Page {
-        items: Vec::new(),
-        next: None,
-    };
     match outcome {
         Ok(page) => Ok((page, Mistakes::default())),
         Err(problem) => match Mistakes::of(&problem) {
-            Some(mistakes) => Ok((nothing, mistakes)),
+            Some(mistakes) => Ok((nothing(), mistakes)),
             None => Err(problem),
         },
+    }
+}
+
+pub(super) const fn nothing<T, Id>() -> Page<T, Id> {
+    Page {
+        items: Vec::new(),
+        next: None,
     }
 }
 
@@ -63,17 +68,17 @@ pub(super) fn list(mistakes: &Mistakes, list: &impl Template) -> Result<HttpResp
 impl Mistakes {
     fn of(problem: &Problem) -> Option<Self> {
         let (fields, whole) = match problem.kind() {
-            Kind::InvalidInput => (problem.errors().to_vec(), None),
+            Kind::InvalidInput => (problem.errors().iter().map(in_our_words).collect(), None),
             Kind::EmailTaken => {
                 let taken = mistake("email", "is taken: there is an account with it");
                 (vec![taken], None)
             }
+            Kind::TooManyAttempts => (Vec::new(), Some(too_many_attempts(problem.retry_after()))),
             kind @ (Kind::InvalidCredentials
             | Kind::WrongPassword
-            | Kind::TooManyAttempts
             | Kind::LastAdmin
             | Kind::Busy
-            | Kind::Unavailable) => (Vec::new(), Some(kind.detail())),
+            | Kind::Unavailable) => (Vec::new(), Some(kind.detail().to_owned())),
             _ => return None,
         };
         Some(Self { fields, whole })
@@ -95,15 +100,62 @@ impl Mistakes {
     }
 
     /// What is wrong with the form as a whole.
-    pub(super) const fn of_all(&self) -> Option<&'static str> {
-        self.whole
+    pub(super) fn of_all(&self) -> Option<&str> {
+        self.whole.as_deref()
     }
+
+    /// What people read of a field, on the form and in what is wrong with it.
+    pub(super) fn label(field: &str) -> &str {
+        match field {
+            "email" => "E-mail address",
+            "name" => "Name",
+            "password" => "Password",
+            "current_password" => "Current password",
+            "new_password" => "New password",
+            "role" => "Role",
+            "reason" => "Reason",
+            "search" => "Name or e-mail address",
+            "user_id" => "User",
+            "ip" => "IP address",
+            "user_agent" => "Device contains",
+            "issued_after" => "Logged in after (UTC)",
+            "issued_before" => "Logged in before (UTC)",
+            "last_seen_before" => "Not seen since (UTC)",
+            "actor" => "Who did it",
+            "subject" => "Whom it concerned",
+            "action" => "What was done",
+            "filter" => "The filter",
+            other => other,
+        }
+    }
+}
+
+/// Pages take more than the API does, and a filter's fields for fields of their own.
+fn in_our_words(error: &FieldError) -> FieldError {
+    if let Some(field) = error.field.strip_prefix("filter.") {
+        return mistake(field, &error.message);
+    }
+    let message = match &*error.field {
+        "user_id" | "subject" => "must be the e-mail address or the id of a user",
+        "actor" => "must be the e-mail address or the id of a user, or operator",
+        _ => &error.message,
+    };
+    mistake(&error.field, message)
+}
+
+fn too_many_attempts(retry_after: Option<Duration>) -> String {
+    let seconds = retry_after.unwrap_or_default().as_secs();
+    let when = match seconds.div_ceil(60) {
+        0 | 1 => "a minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    };
+    format!("Too many wrong passwords. Try again in {when}.")
 }
 
 /// What to choose for a password.
 pub(super) fn advice(policy: &PasswordPolicy) -> String {
     let min_length = policy.min_length();
-    format!("{min_length} characters at least. A few words that mean nothing together are good.")
+    format!("{min_length} characters at least. Several unrelated words make a good password.")
 }
 
 fn mistake(field: &str, message: &str) -> FieldError {

@@ -77,14 +77,10 @@ pub struct LinkQuery {
     token: Zeroizing<String>,
 }
 
-/// The answer to a link that cannot be used (any more).
-fn dead_link() -> Result<HttpResponse, Problem> {
-    let message = Message {
-        title: "This link cannot be used",
-        text: "It was used already, or replaced by a newer one, or it is over an hour old. \
-               Ask for a new one.",
-    };
-    page(StatusCode::NOT_FOUND, &message)
+/// The answer to a link that cannot be used (any more), and how to get a new one.
+fn dead_link(text: &str) -> Result<HttpResponse, Problem> {
+    let title = "This link cannot be used";
+    page(StatusCode::NOT_FOUND, &Message { title, text })
 }
 
 /// The answer to a form that was reached by a link: what has been done, or the form
@@ -92,11 +88,14 @@ fn dead_link() -> Result<HttpResponse, Problem> {
 fn answer<T: Template>(
     outcome: Result<(), Problem>,
     done: &Message,
+    dead: &str,
     form: impl FnOnce(Mistakes) -> T,
 ) -> Result<HttpResponse, Problem> {
     match outcome {
         Ok(()) => page(StatusCode::OK, done),
-        Err(problem) if problem.errors().iter().any(|error| error.field == "token") => dead_link(),
+        Err(problem) if problem.errors().iter().any(|error| error.field == "token") => {
+            dead_link(dead)
+        }
         Err(problem) => again(problem, form),
     }
 }

@@ -14,6 +14,9 @@ use crate::http::body::{Form, Query};
 use crate::http::problem::Problem;
 use crate::http::services::Services;
 
+const DEAD: &str = "It was used already, or replaced by a newer one, or it is over an hour old. \
+                    Ask an administrator for a new one.";
+
 #[derive(Template)]
 #[template(path = "password.html")]
 struct PasswordForm<'a> {
@@ -34,14 +37,14 @@ pub async fn get_password(
     Query(parameters): Query<LinkQuery>,
 ) -> Result<HttpResponse, Problem> {
     let Ok(token) = LinkToken::parse(&parameters.token) else {
-        return dead_link();
+        return dead_link(DEAD);
     };
     match services.accounts.link_holder(&token).await {
         Ok(_) => {
             let form = form(&services, &parameters.token, Mistakes::default());
             page(StatusCode::OK, &form)
         }
-        Err(accounts::Error::InvalidLink(_)) => dead_link(),
+        Err(accounts::Error::InvalidLink(_)) => dead_link(DEAD),
         Err(error) => Err(error.into()),
     }
 }
@@ -53,15 +56,14 @@ pub async fn set_password(
 ) -> Result<HttpResponse, Problem> {
     let done = Message {
         title: "Your password is set",
-        text: "Everywhere you were logged in, you are no longer. Log in with the password you \
-               have just chosen.",
+        text: "Log in with it. Wherever you may have been logged in, you no longer are.",
     };
     let redemption = redeem_password::Body {
         token: Some(body.token.clone()),
         new_password: Some(body.new_password),
     };
     let outcome = redemption.redeem(&request, &services).await;
-    answer(outcome, &done, |mistakes| {
+    answer(outcome, &done, DEAD, |mistakes| {
         form(&services, &body.token, mistakes)
     })
 }

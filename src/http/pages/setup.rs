@@ -17,6 +17,9 @@ use crate::http::client::strangers_act;
 use crate::http::problem::Problem;
 use crate::http::services::Services;
 
+const DEAD: &str = "It was used already, or replaced by a newer one, or it is over an hour old. \
+                    While there is no administrator, gatelodge setup-link prints a new one.";
+
 #[derive(Template)]
 #[template(path = "setup.html")]
 struct SetupForm<'a> {
@@ -51,7 +54,7 @@ pub async fn get_setup(
             };
             page(StatusCode::OK, &form)
         }
-        Ok(_) | Err(_) => dead_link(),
+        Ok(_) | Err(_) => dead_link(DEAD),
     }
 }
 
@@ -66,7 +69,7 @@ pub async fn set_up(
                the password you have just chosen.",
     };
     let outcome = create(&request, &services, &body).await;
-    answer(outcome, &done, |mistakes| SetupForm {
+    answer(outcome, &done, DEAD, |mistakes| SetupForm {
         token: &body.token,
         email: &body.email,
         name: &body.name,

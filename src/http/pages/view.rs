@@ -29,6 +29,10 @@ impl Viewer {
         self.0.record().role == Role::Admin
     }
 
+    pub(super) fn is(&self, user: &User) -> bool {
+        self.0.session().user_id == user.id
+    }
+
     pub(super) fn session(&self) -> SessionId {
         self.0.session().id
     }
@@ -62,6 +66,24 @@ impl fmt::Display for Moment {
         let shown = OffsetDateTime::from(*at).format(readable);
         let shown = shown.map_err(|_| fmt::Error)?;
         write!(f, "<time datetime=\"{at}\">{shown}</time>")
+    }
+}
+
+/// The same to the second, for logs.
+pub(super) struct Second(pub(super) Timestamp);
+
+/// Nothing but a time is in it.
+impl HtmlSafe for Second {}
+
+impl fmt::Display for Second {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(at) = self;
+        let readable = format_description!(
+            "[day padding:none] [month repr:short] [year], [hour]:[minute]:[second] UTC"
+        );
+        let shown = OffsetDateTime::from(*at).format(readable);
+        let shown = shown.map_err(|_| fmt::Error)?;
+        write!(f, "<time datetime=\"{at}\" data-seconds>{shown}</time>")
     }
 }
 

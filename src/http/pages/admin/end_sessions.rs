@@ -7,6 +7,8 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::Outcome;
+use crate::domain::email::Email;
+use crate::domain::id::UserId;
 use crate::http::api::admin::revoke_sessions::{Body, Filter};
 use crate::http::body::{Form, Query, given};
 use crate::http::gate::AdminSession;
@@ -22,8 +24,21 @@ struct EndForm<'a> {
     viewer: Viewer,
     mistakes: Mistakes,
     chosen: &'a Chosen,
+    /// The e-mail address of the user whose they are.
+    whose: Option<Email>,
     /// How many sessions it would end; with everyone, nobody counts.
     matched: Option<usize>,
+}
+
+impl EndForm<'_> {
+    /// What was chosen, for people.
+    fn facts(&self) -> impl Iterator<Item = (&str, &str)> {
+        let whose = self.whose.as_ref().map(Email::as_str);
+        self.chosen.filter().map(move |(name, value)| {
+            let shown = whose.filter(|_| name == "user_id").unwrap_or(value);
+            (Mistakes::label(name), shown)
+        })
+    }
 }
 
 /// Which sessions, and why.
@@ -53,6 +68,7 @@ pub async fn preview(
     services: Data<Services>,
     Query(chosen): Query<Chosen>,
 ) -> Result<HttpResponse, Problem> {
+    let whose = chosen.whose(&services).await?;
     let body = chosen.as_body(true);
     let counted = body.revoke(&request, &services, &admin).await;
     match counted.map(|counted| counted.matched) {
@@ -62,6 +78,7 @@ pub async fn preview(
                 viewer: admin.into(),
                 mistakes: Mistakes::default(),
                 chosen: &chosen,
+                whose,
                 matched,
             },
         ),
@@ -69,6 +86,7 @@ pub async fn preview(
             viewer: admin.into(),
             mistakes,
             chosen: &chosen,
+            whose,
             matched: None,
         }),
     }
@@ -96,16 +114,28 @@ pub async fn end_sessions(
         ),
         // Everyone's, the one that asked included.
         Ok(None) => see_other("/login"),
-        Err(problem) => again(problem, |mistakes| EndForm {
-            viewer: admin.into(),
-            mistakes,
-            chosen: &chosen,
-            matched: None,
-        }),
+        Err(problem) => {
+            let whose = chosen.whose(&services).await?;
+            again(problem, |mistakes| EndForm {
+                viewer: admin.into(),
+                mistakes,
+                chosen: &chosen,
+                whose,
+                matched: None,
+            })
+        }
     }
 }
 
 impl Chosen {
+    async fn whose(&self, services: &Services) -> Result<Option<Email>, Problem> {
+        let Some(Ok(id)) = self.user_id.as_deref().map(str::parse::<UserId>) else {
+            return Ok(None);
+        };
+        let mut found = services.accounts.users_among([id]).await?;
+        Ok(found.remove(&id).map(|user| user.email))
+    }
+
     fn as_body(&self, dry_run: bool) -> Body {
         let filter = Filter {
             user_id: self.user_id.clone(),
@@ -123,18 +153,18 @@ impl Chosen {
         }
     }
 
-    /// As it was chosen, for people and for the form.
-    fn filter(&self) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
+    /// As it was chosen, for the form.
+    fn filter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [
-            ("user_id", "User", &self.user_id),
-            ("ip", "Address", &self.ip),
-            ("user_agent", "Device contains", &self.user_agent),
-            ("issued_after", "Logged in after", &self.issued_after),
-            ("issued_before", "Logged in before", &self.issued_before),
-            ("last_seen_before", "Not seen since", &self.last_seen_before),
+            ("user_id", &self.user_id),
+            ("ip", &self.ip),
+            ("user_agent", &self.user_agent),
+            ("issued_after", &self.issued_after),
+            ("issued_before", &self.issued_before),
+            ("last_seen_before", &self.last_seen_before),
         ]
         .into_iter()
-        .filter_map(|(name, label, value)| Some((name, label, value.as_deref()?)))
+        .filter_map(|(name, value)| Some((name, value.as_deref()?)))
     }
 
     const fn is_everyone(&self) -> bool {

@@ -2,12 +2,14 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use askama::Template;
 
+use super::name_by_id;
 use crate::domain::audit::{Action, Actor, Outcome, Recorded};
+use crate::domain::email::Email;
 use crate::http::api::admin::list_events::Parameters;
 use crate::http::body::Query;
 use crate::http::gate::AdminSession;
-use crate::http::pages::form::{Mistakes, list, listed};
-use crate::http::pages::view::{Moment, People, Viewer, next_page};
+use crate::http::pages::form::{Mistakes, list, listed, nothing};
+use crate::http::pages::view::{People, Second, Viewer, next_page};
 use crate::http::problem::Problem;
 use crate::http::services::Services;
 
@@ -17,6 +19,11 @@ struct EventsPage<'a> {
     viewer: Viewer,
     mistakes: Mistakes,
     given: &'a Parameters,
+    /// The users that are asked for: ids, e-mail addresses, or an operator.
+    actor: Option<String>,
+    subject: Option<String>,
+    /// The e-mail address that is asked for, if it is nobody's.
+    nobody: Option<Email>,
     events: Vec<Recorded>,
     people: People,
     next: Option<String>,
@@ -26,9 +33,14 @@ struct EventsPage<'a> {
 pub async fn get_events(
     admin: AdminSession,
     services: Data<Services>,
-    Query(given): Query<Parameters>,
+    Query(mut given): Query<Parameters>,
 ) -> Result<HttpResponse, Problem> {
-    let (found, mistakes) = listed(given.list(&services).await)?;
+    let (actor, subject) = (given.actor.clone(), given.subject.clone());
+    let nobody = name_by_id(&services, [&mut given.actor, &mut given.subject]).await?;
+    let (found, mistakes) = match nobody {
+        None => listed(given.list(&services).await)?,
+        Some(_) => (nothing(), Mistakes::default()),
+    };
     let people = found
         .items
         .iter()
@@ -41,6 +53,9 @@ pub async fn get_events(
     let shown = EventsPage {
         viewer: admin.into(),
         mistakes,
+        actor,
+        subject,
+        nobody,
         people: People::look_up(&services, people).await?,
         next: next_page("/admin/events", filter, found.next),
         events: found.items,

@@ -12,11 +12,35 @@ use askama::Template;
 
 use super::see_other;
 use super::view::{Moment, Viewer};
+use crate::accounts;
+use crate::domain::email::Email;
 use crate::http::problem::Problem;
+use crate::http::services::Services;
 
 /// Where administrators begin.
 pub async fn get_admin() -> Result<HttpResponse, Problem> {
     see_other("/admin/users")
+}
+
+/// Puts ids in the place of users' e-mail addresses, since filters go by ids.
+///
+/// # Errors
+/// [`Problem`]; an address that is nobody's is none, and comes back.
+async fn name_by_id<const N: usize>(
+    services: &Services,
+    named: [&mut Option<String>; N],
+) -> Result<Option<Email>, Problem> {
+    for whom in named {
+        let Some(email) = whom.as_deref().and_then(|text| Email::parse(text).ok()) else {
+            continue;
+        };
+        match services.accounts.user_by_email(&email).await {
+            Ok(user) => *whom = Some(user.id.to_string()),
+            Err(accounts::Error::NotFound) => return Ok(Some(email)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
 }
 
 /// What has become of a button that leaves nothing to go back to.

@@ -2,6 +2,8 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
+use super::name_by_id;
+use crate::domain::email::Email;
 use crate::domain::id::SessionId;
 use crate::domain::time::Timestamp;
 use crate::http::api::admin::list_sessions::Parameters;
@@ -9,7 +11,7 @@ use crate::http::body::{Id, NoForm};
 use crate::http::client::act_of;
 use crate::http::gate::AdminSession;
 use crate::http::pages::done::{Asked, Done, page_before};
-use crate::http::pages::form::{Mistakes, list, listed};
+use crate::http::pages::form::{Mistakes, list, listed, nothing};
 use crate::http::pages::view::{People, Place, Viewer, link, next_page};
 use crate::http::problem::Problem;
 use crate::http::services::Services;
@@ -25,6 +27,10 @@ struct SessionsPage<'a> {
     notice: Option<&'static str>,
     mistakes: Mistakes,
     given: &'a Parameters,
+    /// The user that is asked for: an id, or an e-mail address.
+    whose: Option<String>,
+    /// The e-mail address that is asked for, if it is nobody's.
+    nobody: Option<Email>,
     places: Vec<Place<'a>>,
     people: People,
     /// Where to end what is listed, if it is not all that there is.
@@ -61,14 +67,21 @@ pub async fn get_sessions(
     services: Data<Services>,
     Asked(given, notice): Asked<Parameters>,
 ) -> Result<HttpResponse, Problem> {
-    let (given, viewer) = (in_utc(given), Viewer::from(admin));
-    let (found, mistakes) = listed(given.list(&services).await)?;
+    let (mut given, viewer) = (in_utc(given), Viewer::from(admin));
+    let whose = given.user_id.clone();
+    let nobody = name_by_id(&services, [&mut given.user_id]).await?;
+    let (found, mistakes) = match nobody {
+        None => listed(given.list(&services).await)?,
+        Some(_) => (nothing(), Mistakes::default()),
+    };
     let users = found.items.iter().map(|session| session.user_id);
     let filter = filter(&given);
     let is_all = filter.iter().all(|(_, value)| value.is_none());
     let shown = SessionsPage {
         notice,
         mistakes,
+        whose,
+        nobody,
         places: Place::all(&found.items, &viewer),
         people: People::look_up(&services, users).await?,
         end: (!is_all).then(|| link("/admin/sessions/end", filter)),

@@ -39,6 +39,14 @@ struct DeleteForm {
     user: User,
 }
 
+/// Whoever is none yet is to be made an administrator, and the other way round.
+#[derive(Template)]
+#[template(path = "admin_user_role.html")]
+struct RoleForm {
+    viewer: Viewer,
+    user: User,
+}
+
 /// Others may have added to its address.
 #[derive(Deserialize)]
 pub struct Parameters {}
@@ -135,6 +143,19 @@ pub async fn clear_attempts(
     let act = act_of(&request, &services, admin.user().id);
     services.accounts.clear_attempts_at(user, act).await?;
     Done::AttemptsCleared.told_at(&address(user))
+}
+
+pub async fn get_role(
+    admin: AdminSession,
+    services: Data<Services>,
+    Id(user): Id<UserId>,
+) -> Result<HttpResponse, Problem> {
+    let user = services.accounts.user(user).await?;
+    let form = RoleForm {
+        viewer: admin.into(),
+        user,
+    };
+    page(StatusCode::OK, &form)
 }
 
 pub async fn set_role(
