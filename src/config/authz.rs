@@ -26,14 +26,15 @@ pub enum HeaderStyle {
 
 impl Authz {
     pub(super) fn read(from: &mut Reader) -> Self {
+        let rules = from.tables(
+            "authz.rules",
+            "Who may pass, decided by the first rule that is about a request: its host, \
+             path and methods, each any if left out, and require, which is nobody, anyone, \
+             user or admin. What no rule is about needs a session",
+            rule,
+        );
         Self {
-            rules: Rules::new(from.tables(
-                "authz.rules",
-                "Who may pass, decided by the first rule that is about a request: its host, \
-                 path and methods, each any if left out, and require, which is nobody, anyone, \
-                 user or admin. What no rule is about needs a session",
-                rule,
-            )),
+            rules: Rules::new(rules.into_iter().flatten().collect()),
             header_style: from.value(
                 "authz.header_style",
                 "remote",

@@ -13,46 +13,60 @@ pub struct Bootstrap {
     password: Zeroizing<String>,
 }
 
+const EMAIL: &str = "bootstrap_admin_email";
+const PASSWORD: &str = "bootstrap_admin_password";
+
 impl Bootstrap {
-    pub(super) fn read(from: &mut Reader) -> Option<Self> {
+    pub(super) fn read(from: &mut Reader, policy: &PasswordPolicy) -> Option<Self> {
         let email = from.optional(
-            "bootstrap_admin_email",
+            EMAIL,
             "Creates this admin at the start, if there is none, with bootstrap_admin_password",
             |text| Email::parse(text).map_err(|error| format!("an e-mail address: it {error}")),
         );
         let password = from.secret(
-            "bootstrap_admin_password",
+            PASSWORD,
             None,
             "The password of bootstrap_admin_email; best given as the path of a file",
             |text| Ok(Zeroizing::new(text.to_owned())),
         );
-        match (email, password) {
-            (Some(email), Some(password)) => Some(Self { email, password }),
-            (Some(_), None) => {
-                from.mistake(
-                    "bootstrap_admin_password",
-                    "is missing; bootstrap_admin_email is set",
-                );
-                None
+        for (key, other) in [(EMAIL, PASSWORD), (PASSWORD, EMAIL)] {
+            if from.is_given(other) && !from.is_given(key) {
+                from.mistake(key, &format!("is missing; {other} is set"));
             }
-            (None, Some(_)) => {
-                from.mistake(
-                    "bootstrap_admin_email",
-                    "is missing; bootstrap_admin_password is set",
-                );
-                None
-            }
-            (None, None) => None,
         }
+        if let Some(password) = &password
+            && let Err(wrong) = parse(password, policy, email.as_ref())
+            && from.knows(&[PASSWORD, rule(&wrong)])
+        {
+            from.mistake(PASSWORD, &format!("is not usable: it {wrong}"));
+        }
+        Some(Self {
+            email: email?,
+            password: password?,
+        })
     }
 
     /// # Errors
     /// If the password is none that a user could choose.
     pub fn password(&self, policy: &PasswordPolicy) -> Result<NewPassword, InvalidPassword> {
-        let owner = Owner {
-            name: None,
-            email: Some(&self.email),
-        };
-        NewPassword::parse(&self.password, policy, owner)
+        parse(&self.password, policy, Some(&self.email))
+    }
+}
+
+fn parse(
+    password: &str,
+    policy: &PasswordPolicy,
+    email: Option<&Email>,
+) -> Result<NewPassword, InvalidPassword> {
+    NewPassword::parse(password, policy, Owner { name: None, email })
+}
+
+/// The key that a password which is wrong in this way is held against.
+const fn rule(wrong: &InvalidPassword) -> &'static str {
+    match wrong {
+        InvalidPassword::Empty | InvalidPassword::TooLong | InvalidPassword::Common => PASSWORD,
+        InvalidPassword::TooShort(_) => "password.min_length",
+        InvalidPassword::OfOwner => EMAIL,
+        InvalidPassword::OfService => "server.public_url",
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use url::Url;
+
 use super::reader::{Reader, count, flag};
 
 #[derive(Clone)]
@@ -23,8 +25,12 @@ impl Database {
                     Some(DEFAULT_URL),
                     "The ledger: sqlite://path, or postgres://user:password@host/database",
                     |url| {
-                        let known = ["sqlite://", "postgres://", "postgresql://"];
-                        if known.iter().any(|scheme| url.starts_with(scheme)) {
+                        let is_one = match url.split_once("://") {
+                            Some(("postgres" | "postgresql", _)) => Url::parse(url).is_ok(),
+                            Some(("sqlite", _)) => true,
+                            _ => false,
+                        };
+                        if is_one {
                             Ok(url.to_owned())
                         } else {
                             Err("postgres://user:password@host/database or sqlite://path"

@@ -22,8 +22,8 @@ const ALGORITHMS: &[Algorithm] = &[
     Algorithm::Hs256,
 ];
 
-pub(super) fn read(from: &mut Reader) -> Option<ForeignIssuer> {
-    let given = KEYS.map(|key| from.is_given(key));
+/// Their issuer, as far as it is known, and all of it once it is right.
+pub(super) fn read(from: &mut Reader) -> (Option<String>, Option<ForeignIssuer>) {
     let issuer = from.optional(
         ISSUER,
         "Has JWTs of another system exchanged for a session, once each: their `iss`. Unset: \
@@ -40,7 +40,7 @@ pub(super) fn read(from: &mut Reader) -> Option<ForeignIssuer> {
             keys.ok_or_else(|| "32 bytes at least (RFC 7518, 3.2)".to_owned())
         },
     );
-    let keys = from.optional(
+    let keys = from.optional_file(
         JWKS_FILE,
         "Or the file of a JWK Set with the keys that they are signed with: Ed25519, P-256 \
          (ES256), RSA (RS256), or secrets (HS256). Read at the start",
@@ -57,46 +57,38 @@ pub(super) fn read(from: &mut Reader) -> Option<ForeignIssuer> {
         "Or the claim that is the e-mail address of a user here",
         claim,
     );
-    look_at_the_whole(from, given);
-    Some(ForeignIssuer {
-        expected: Expected {
-            issuer: issuer?,
-            audience: audience?,
-        },
-        keys: secret.or(keys)?,
+    look_at_the_whole(from);
+    let expected = issuer.clone().zip(audience);
+    let foreign = expected.zip(secret.or(keys));
+    let foreign = foreign.map(|((issuer, audience), keys)| ForeignIssuer {
+        expected: Expected { issuer, audience },
+        keys,
         user_claim: email.map_or(UserClaim::Id(id), UserClaim::Email),
-    })
+    });
+    (issuer, foreign)
 }
 
-fn look_at_the_whole(from: &mut Reader, given: [bool; 6]) {
-    let [issuer, audience, secret, keys, id, email] = given;
-    if !issuer {
-        for (key, _) in KEYS.iter().zip(given).filter(|(_, is_given)| *is_given) {
-            from.mistake(key, &format!("is set; {ISSUER} is missing"));
-        }
+/// It is described whole or not at all.
+fn look_at_the_whole(from: &mut Reader) {
+    let given = KEYS.into_iter().filter(|key| from.is_given(key));
+    let given: Vec<_> = given.collect();
+    if given.is_empty() {
         return;
     }
-    if id && email {
-        from.mistake(
-            USER_CLAIM,
-            &format!("and {EMAIL_CLAIM} are both set; leave one out"),
-        );
-    }
-    if !audience {
-        from.mistake(AUDIENCE, &format!("is missing; {ISSUER} is set"));
-    }
-    match (secret, keys) {
-        (true, true) => {
-            from.mistake(
-                SECRET,
-                &format!("and {JWKS_FILE} are both set; leave one out"),
-            );
+    let others = given.join(", ");
+    for key in [ISSUER, AUDIENCE] {
+        if !given.contains(&key) {
+            from.mistake(key, &format!("is missing: set it, or leave out {others}"));
         }
-        (false, false) => {
-            let missing = format!("is missing, or {JWKS_FILE}; {ISSUER} is set");
-            from.mistake(SECRET, &missing);
+    }
+    if !given.contains(&SECRET) && !given.contains(&JWKS_FILE) {
+        let missing = format!("is missing: set it or {JWKS_FILE}, or leave out {others}");
+        from.mistake(SECRET, &missing);
+    }
+    for (one, other) in [(SECRET, JWKS_FILE), (USER_CLAIM, EMAIL_CLAIM)] {
+        if given.contains(&one) && given.contains(&other) {
+            from.mistake(one, &format!("and {other} are both set; leave one out"));
         }
-        (true, false) | (false, true) => {}
     }
 }
 

@@ -22,6 +22,7 @@ mod revocations;
 mod secrets;
 mod server;
 mod session;
+mod source;
 mod throttle;
 mod tokens;
 mod traces;
@@ -49,7 +50,8 @@ pub use session::Session;
 pub use tokens::{KeyFiles, Tokens};
 pub use traces::Traces;
 
-use reader::{Reader, Source};
+use reader::Reader;
+use source::Source;
 
 use crate::domain::attempt::Limits;
 use crate::domain::exchange::ForeignIssuer;
@@ -122,22 +124,37 @@ impl Settings {
 
     fn read(from: &mut Reader) -> Self {
         let private_files = PRIVATE.iter().filter_map(|key| from.file_of(key));
+        let private_files = private_files.collect();
+        let server = Server::read(from);
+        let database = Database::read(from);
+        let redis = Redis::read(from);
+        let secrets = Secrets::read(from);
+        let cookie = Cookie::read(from);
+        let session = Session::read(from);
+        let password = Password::read(from);
+        let throttle = throttle::read(from);
+        let registration = Registration::read(from);
+        let (foreign_issuer, exchange) = exchange::read(from);
+        let cors = Cors::read(from);
+        let authz = Authz::read(from);
+        let tokens = Tokens::read(from);
+        let bootstrap = Bootstrap::read(from, &password.policy(&server.public_url));
         let settings = Self {
-            private_files: private_files.collect(),
-            server: Server::read(from),
-            database: Database::read(from),
-            redis: Redis::read(from),
-            secrets: Secrets::read(from),
-            cookie: Cookie::read(from),
-            session: Session::read(from),
-            password: Password::read(from),
-            throttle: throttle::read(from),
-            registration: Registration::read(from),
-            exchange: exchange::read(from),
-            cors: Cors::read(from),
-            authz: Authz::read(from),
-            tokens: Tokens::read(from),
-            bootstrap: Bootstrap::read(from),
+            private_files,
+            server,
+            database,
+            redis,
+            secrets,
+            cookie,
+            session,
+            password,
+            throttle,
+            registration,
+            exchange,
+            cors,
+            authz,
+            tokens,
+            bootstrap,
             revocations: Revocations::read(from),
             audit: Audit::read(from),
             docs: Docs::read(from),
@@ -145,14 +162,14 @@ impl Settings {
             log: Log::read(from),
             traces: Traces::read(from),
         };
-        settings.look_at_the_whole(from);
+        settings.look_at_the_whole(foreign_issuer.as_deref(), from);
         settings
     }
 
     /// What is asked of every new password.
     #[must_use]
     pub fn password_policy(&self) -> PasswordPolicy {
-        PasswordPolicy::new(self.password.min_length, self.server.public_url.host())
+        self.password.policy(&self.server.public_url)
     }
 
     /// By whom JWTs are said to be issued.
@@ -177,26 +194,33 @@ impl Settings {
     }
 
     /// What no section can see alone.
-    fn look_at_the_whole(&self, from: &mut Reader) {
-        if self.redis.url.is_some() && self.database.is_sqlite() {
+    fn look_at_the_whole(&self, foreign_issuer: Option<&str>, from: &mut Reader) {
+        let knows_database = from.knows(&["database.url"]);
+        let knows_url = from.knows(&["server.public_url"]);
+        if knows_database && self.database.is_sqlite() && from.is_given("redis.url") {
             from.mistake(
                 "redis.url",
                 "is set, but database.url is SQLite, which serves one instance only: \
                  set database.url to postgres://…, or leave redis.url out",
             );
         }
-        if self.redis.has_idle_ca() {
+        if from.knows(&["redis.url"]) && !self.redis.has_tls() && from.is_given("redis.ca_file") {
             from.mistake(
                 "redis.ca_file",
                 "is set, but redis.url has no TLS: begin it with rediss, or leave \
                  redis.ca_file out",
             );
         }
-        if self.secrets.keys.is_empty() && !self.database.is_sqlite() {
+        if knows_database
+            && !self.database.is_sqlite()
+            && from.knows(&["secrets.keys"])
+            && self.secrets.keys.is_empty()
+        {
             from.mistake("secrets.keys", secrets::MISSING);
         }
-        if let Some(left) = &self.exchange
-            && left.expected.issuer == self.issuer().as_str()
+        if foreign_issuer == Some(self.issuer().as_str())
+            && from.knows(&["tokens.issuer"])
+            && (knows_url || self.tokens.issuer.is_some())
         {
             from.mistake(
                 "exchange.issuer",
@@ -204,18 +228,38 @@ impl Settings {
                  server.public_url): it is for another system's",
             );
         }
-        if self.metrics.collides_with(self.server.bind) {
+        if from.knows(&["server.bind"]) && self.metrics.collides_with(self.server.bind) {
             from.mistake(
                 "metrics.bind",
                 "is where server.bind is: strangers must not reach it, so give it another port",
             );
         }
-        if let Some(bootstrap) = &self.bootstrap
-            && let Err(wrong) = bootstrap.password(&self.password_policy())
-        {
+        if knows_url {
+            self.look_at_the_cookie(from);
+        }
+    }
+
+    fn look_at_the_cookie(&self, from: &mut Reader) {
+        let url = &self.server.public_url;
+        if from.is_given("cookie.domain") && !url.is_https() {
             from.mistake(
-                "bootstrap_admin_password",
-                &format!("is not usable: it {wrong}"),
+                "cookie.domain",
+                "takes a server.public_url that begins with https://",
+            );
+        }
+        if !from.knows(&["cookie.domain"]) {
+            return;
+        }
+        if let Some(domain) = &self.cookie.domain
+            && !belongs(url.host(), domain)
+        {
+            let host = url.host();
+            from.mistake(
+                "cookie.domain",
+                &format!(
+                    "is {domain:?}, to which the host of server.public_url, {host:?}, does not \
+                     belong"
+                ),
             );
         }
         for origin in &self.authz.allowed_return_origins {
@@ -227,21 +271,6 @@ impl Settings {
                          cookie.domain to a domain that it shares with server.public_url",
                         origin.ascii_serialization()
                     ),
-                );
-            }
-        }
-        if let Some(domain) = &self.cookie.domain {
-            let host = self.server.public_url.host();
-            if !belongs(host, domain) {
-                from.mistake(
-                    "cookie.domain",
-                    &format!("is {domain:?}, to which the host of server.public_url, {host:?}, does not belong"),
-                );
-            }
-            if !self.server.public_url.is_https() {
-                from.mistake(
-                    "cookie.domain",
-                    "takes a server.public_url that begins with https://",
                 );
             }
         }

@@ -1,8 +1,8 @@
 //! `password.*`: what a password must be, and what it costs to verify one.
 
 use super::reader::{Reader, count};
-use super::server::cores;
-use crate::domain::password::Cost;
+use super::server::{PublicUrl, cores};
+use crate::domain::password::{Cost, PasswordPolicy};
 
 #[derive(Clone)]
 pub struct Password {
@@ -54,5 +54,10 @@ impl Password {
                 count,
             ),
         }
+    }
+
+    /// What is asked of every new password.
+    pub(super) fn policy(&self, url: &PublicUrl) -> PasswordPolicy {
+        PasswordPolicy::new(self.min_length, url.host())
     }
 }

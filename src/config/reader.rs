@@ -1,18 +1,14 @@
 //! Looks up one key after the other, keeps every mistake, and in the end knows
 //! which keys nobody asked for.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use config::{Config, Environment, File, FileFormat, Map, Source as _, Value, ValueKind};
-
-use super::DEFAULT_FILE;
-
-const PREFIX: &str = "GATELODGE";
+use super::source::{Given, PREFIX, Source, Table};
 
 /// A key that is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,56 +76,16 @@ impl fmt::Display for Mistakes {
     }
 }
 
-/// Where a configuration comes from.
-#[derive(Clone, Default)]
-pub(super) struct Source {
-    file: Option<PathBuf>,
-    environment: Map<String, String>,
-}
-
-impl Source {
-    /// Of the environment, what is ours; a plain name gives way to the whole one.
-    pub(super) fn new(
-        file: Option<&Path>,
-        environment: impl IntoIterator<Item = (String, String)>,
-    ) -> Self {
-        let environment: BTreeMap<_, _> = environment.into_iter().collect();
-        let ours = environment
-            .iter()
-            .filter(|(name, _)| name.starts_with("GATELODGE_"));
-        let mut ours: Map<String, String> = ours
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        for (plain, name) in [
-            ("DATABASE_URL", "GATELODGE_DATABASE__URL"),
-            ("REDIS_URL", "GATELODGE_REDIS__URL"),
-        ] {
-            if let Some(value) = environment.get(plain) {
-                ours.entry(name.to_owned()).or_insert_with(|| value.clone());
-            }
-        }
-        let default = Path::new(DEFAULT_FILE);
-        let file = file.or_else(|| default.exists().then_some(default));
-        Self {
-            file: file.map(Path::to_path_buf),
-            environment: ours,
-        }
-    }
-
-    /// That one variable, and nothing else.
-    pub(super) fn of_variable(name: &str, value: String) -> Self {
-        Self {
-            file: None,
-            environment: Map::from([(name.to_owned(), value)]),
-        }
-    }
-}
-
 #[derive(Default)]
 pub(super) struct Reader {
     source: Source,
-    given: BTreeMap<String, Given>,
+    /// What nobody has asked for yet.
+    given: Table,
     known: Vec<Known>,
+    /// The keys that somebody has asked for and that were given.
+    found: BTreeSet<String>,
+    /// Those of them whose value is unknown, since it is none that they take.
+    misread: BTreeSet<String>,
     mistakes: Mistakes,
 }
 
@@ -138,35 +94,29 @@ pub(super) struct Reader {
 enum Visibility {
     Shown,
     Secret,
+    /// The path of a file that holds one.
+    SecretFile,
 }
 
-enum Given {
-    Text(String),
-    List(Vec<String>),
-    Tables(Vec<Map<String, Value>>),
+impl Visibility {
+    /// What leads nowhere may be the secret itself, set where its file belongs.
+    fn told(self, text: &str) -> String {
+        match self {
+            Self::Shown => format!("is {text:?}"),
+            Self::SecretFile if Path::new(text).exists() => format!("is {text:?}"),
+            Self::Secret | Self::SecretFile => "is not usable".to_owned(),
+        }
+    }
 }
 
 impl Reader {
     pub(super) fn open(source: Source) -> Result<Self, Mistakes> {
-        let file = source.file.as_deref();
-        let file = file.map(|path| File::from(path).format(FileFormat::Toml));
-        let environment = Environment::with_prefix(PREFIX)
-            .prefix_separator("_")
-            .separator("__")
-            .source(Some(source.environment.clone()));
-        let layers = Config::builder()
-            .add_source(Vec::from_iter(file))
-            .add_source(environment)
-            .build();
-        let tree = layers
-            .and_then(|layers| layers.collect())
-            .map_err(|error| Mistakes(vec![without_source(&error.to_string())]))?;
-        let mut reader = Self {
+        let given = source.read().map_err(|error| Mistakes(vec![error]))?;
+        Ok(Self {
             source,
+            given,
             ..Self::default()
-        };
-        reader.flatten("", tree);
-        Ok(reader)
+        })
     }
 
     pub(super) const fn source(&self) -> &Source {
@@ -179,28 +129,24 @@ impl Reader {
         self.given.retain(|key, _| belongs(key));
     }
 
-    fn flatten(&mut self, prefix: &str, table: Map<String, Value>) {
-        for (name, value) in table {
-            let key = if prefix.is_empty() {
-                name
-            } else {
-                format!("{prefix}.{name}")
-            };
-            match value.kind {
-                ValueKind::Table(table) => self.flatten(&key, table),
-                ValueKind::Array(values) => {
-                    self.given.insert(key, given_array(&values));
-                }
-                ValueKind::Nil => {}
-                kind => {
-                    self.given.insert(key, Given::Text(kind.to_string()));
-                }
-            }
-        }
-    }
-
     pub(super) fn mistake(&mut self, key: &str, what: &str) {
         self.mistakes.0.push(format!("{key} {what}"));
+    }
+
+    /// A mistake that leaves open what the key is.
+    fn misread(&mut self, key: &str, what: &str) {
+        self.misread.insert(key.to_owned());
+        self.mistake(key, what);
+    }
+
+    /// Whether it is known what these are, so that they can be held against each other.
+    pub(super) fn knows(&self, keys: &[&str]) -> bool {
+        !keys.iter().any(|key| self.misread.contains(*key))
+    }
+
+    /// Whether a key that was asked for was given, be it right or wrong.
+    pub(super) fn is_given(&self, key: &str) -> bool {
+        self.found.contains(key)
     }
 
     pub(super) fn finish(mut self) -> Result<(), Mistakes> {
@@ -261,6 +207,18 @@ impl Reader {
         self.parsed(key, &text, Visibility::Shown, parse)
     }
 
+    /// The path of a file that holds secrets and may be left out, read by `parse`.
+    pub(super) fn optional_file<T>(
+        &mut self,
+        key: &'static str,
+        about: &'static str,
+        parse: fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        self.know(key, None, about, Form::Value);
+        let path = self.text(key)?;
+        self.parsed(key, &path, Visibility::SecretFile, parse)
+    }
+
     /// A list, empty if left out: an array in the file, commas in a variable.
     pub(super) fn list<T>(
         &mut self,
@@ -277,28 +235,31 @@ impl Reader {
     }
 
     /// Tables of one kind, which only a file can have. Each is read like a
-    /// configuration of its own; `read` gives `None` for one with mistakes.
+    /// configuration of its own.
     pub(super) fn tables<T>(
         &mut self,
         key: &'static str,
         about: &'static str,
-        read: fn(&mut Self) -> Option<T>,
+        read: fn(&mut Self) -> T,
     ) -> Vec<T> {
         self.know(key, None, about, Form::Tables);
         let tables = match self.given.remove(key) {
             Some(Given::Tables(tables)) => tables,
             Some(Given::Text(_) | Given::List(_)) => {
-                self.mistake(key, &format!("is no table; it takes [[{key}]] in the file"));
+                self.misread(key, &format!("is no table; it takes [[{key}]] in the file"));
                 Vec::new()
             }
             None => Vec::new(),
         };
         let mut items = Vec::new();
         for (table, number) in tables.into_iter().zip(1..) {
-            let mut reader = Self::default();
-            reader.flatten("", table);
-            reader.refuse_empty();
-            items.extend(read(&mut reader));
+            let mut reader = Self {
+                given: table,
+                ..Self::default()
+            };
+            let empty = reader.empty();
+            items.push(read(&mut reader));
+            reader.refuse(&empty);
             if let Err(Mistakes(mistakes)) = reader.finish() {
                 for mistake in mistakes {
                     self.mistake(key, &format!("{number}: {mistake}"));
@@ -317,10 +278,10 @@ impl Reader {
         parse: fn(&str) -> Result<T, String>,
     ) -> Option<T> {
         self.know(key, default, about, Form::Secret);
-        let text = self
-            .secret_text(key)
-            .or_else(|| default.map(str::to_owned))?;
-        self.parsed(key, &text, Visibility::Secret, parse)
+        let (in_file, own) = (self.secret_file(key), self.text(key));
+        let mut parsed = |text: String| self.parsed(key, &text, Visibility::Secret, parse);
+        let (in_file, own) = (in_file.and_then(&mut parsed), own.and_then(&mut parsed));
+        in_file.or(own).or_else(|| parse(default?).ok())
     }
 
     /// A list of secrets, like [`Reader::secret`].
@@ -331,20 +292,18 @@ impl Reader {
         parse: fn(&str) -> Result<T, String>,
     ) -> Vec<T> {
         self.know(key, None, about, Form::SecretList);
-        let items = match self.secret_file(key) {
-            Some(text) => {
-                let items = split(&text);
-                if items.is_empty() {
-                    self.mistake(&format!("{key}_file"), "is an empty file");
-                }
-                items
-            }
-            None => self.items(key),
+        let in_file = self.secret_file(key).map(|text| split(&text));
+        if in_file.as_ref().is_some_and(Vec::is_empty) {
+            self.misread_file(key, "is an empty file");
+        }
+        let own = self.items(key);
+        let mut parsed = |items: Vec<String>| {
+            let items = items.iter();
+            let parsed = items.filter_map(|item| self.parsed(key, item, Visibility::Secret, parse));
+            parsed.collect::<Vec<_>>()
         };
-        items
-            .iter()
-            .filter_map(|item| self.parsed(key, item, Visibility::Secret, parse))
-            .collect()
+        let own = parsed(own);
+        in_file.map_or(own, parsed)
     }
 
     /// A value of a table that must be there.
@@ -353,48 +312,51 @@ impl Reader {
         key: &'static str,
         parse: fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        if self.given.contains_key(key) {
-            return self.optional(key, "", parse);
+        let given = self.optional(key, "", parse);
+        if given.is_none() && self.knows(&[key]) {
+            let right = parse("").err().unwrap_or_default();
+            self.misread(key, &format!("is missing; it takes {right}"));
         }
-        let right = parse("").err().unwrap_or_default();
-        self.mistake(key, &format!("is missing; it takes {right}"));
-        None
+        given
     }
 
-    /// In a table, what is empty is not left out: it may have been meant to be less.
-    fn refuse_empty(&mut self) {
+    fn empty(&self) -> Vec<String> {
         let is_empty = |given: &Given| match given {
             Given::Text(text) => text.is_empty(),
             Given::List(items) => items.is_empty(),
             Given::Tables(_) => false,
         };
         let empty = self.given.iter().filter(|(_, given)| is_empty(given));
-        let keys: Vec<String> = empty.map(|(key, _)| key.clone()).collect();
-        for key in keys {
-            self.mistake(&key, "is empty; leave it out if any will do");
-        }
+        empty.map(|(key, _)| key.clone()).collect()
     }
 
-    fn secret_text(&mut self, key: &str) -> Option<String> {
-        self.secret_file(key).or_else(|| self.text(key))
+    /// In a table, what is empty is not left out: it may have been meant to be less.
+    fn refuse(&mut self, empty: &[String]) {
+        for key in empty {
+            if self.knows(&[key]) {
+                self.misread(key, "is empty; leave it out if any will do");
+            }
+        }
     }
 
     fn secret_file(&mut self, key: &str) -> Option<String> {
         let path = self.text(&format!("{key}_file"))?;
-        if self.given.remove(key).is_some() {
-            self.mistake(key, &format!("and {key}_file are both set; leave one out"));
+        if self.given.contains_key(key) {
+            self.misread(key, &format!("and {key}_file are both set; leave one out"));
         }
+        self.found.insert(key.to_owned());
         read_file(Path::new(&path))
             .map(|text| text.trim().to_owned())
-            .map_err(|error| self.mistake(&format!("{key}_file"), &format!("is {path:?}: {error}")))
+            .map_err(|error| {
+                let wrong = Visibility::SecretFile.told(&path);
+                self.misread_file(key, &format!("{wrong}: {error}"));
+            })
             .ok()
     }
 
-    /// Whether a value, or the file that a secret is to be read from, is given.
-    pub(super) fn is_given(&self, key: &str) -> bool {
-        let is_empty = |given: &Given| matches!(given, Given::Text(text) if text.is_empty());
-        let given = self.given.get(key).is_some_and(|given| !is_empty(given));
-        given || self.file_of(key).is_some()
+    fn misread_file(&mut self, key: &str, what: &str) {
+        self.misread.insert(key.to_owned());
+        self.mistake(&format!("{key}_file"), what);
     }
 
     /// The file that a secret is to be read from, if it is to be.
@@ -405,23 +367,32 @@ impl Reader {
         }
     }
 
+    /// What is there; an empty text is nothing.
+    fn take(&mut self, key: &str) -> Option<Given> {
+        let given = self.given.remove(key)?;
+        if matches!(&given, Given::Text(text) if text.is_empty()) {
+            return None;
+        }
+        self.found.insert(key.to_owned());
+        Some(given)
+    }
+
     fn text(&mut self, key: &str) -> Option<String> {
-        match self.given.remove(key)? {
-            Given::Text(text) if text.is_empty() => None,
+        match self.take(key)? {
             Given::Text(text) => Some(text),
             Given::List(_) | Given::Tables(_) => {
-                self.mistake(key, "is a list; it takes one value");
+                self.misread(key, "is a list; it takes one value");
                 None
             }
         }
     }
 
     fn items(&mut self, key: &str) -> Vec<String> {
-        match self.given.remove(key) {
+        match self.take(key) {
             Some(Given::Text(text)) => split(&text),
             Some(Given::List(items)) => items,
             Some(Given::Tables(_)) => {
-                self.mistake(key, "is a table; it takes a list of values");
+                self.misread(key, "is a table; it takes a list of values");
                 Vec::new()
             }
             None => Vec::new(),
@@ -437,32 +408,11 @@ impl Reader {
     ) -> Option<T> {
         parse(text)
             .map_err(|right| {
-                let wrong = match visibility {
-                    Visibility::Shown => format!("is {text:?}"),
-                    Visibility::Secret => "is not usable".to_owned(),
-                };
-                self.mistake(key, &format!("{wrong}; it takes {right}"));
+                let wrong = visibility.told(text);
+                self.misread(key, &format!("{wrong}; it takes {right}"));
             })
             .ok()
     }
-}
-
-/// Tables, or else texts, which what is no text is shown as.
-fn given_array(values: &[Value]) -> Given {
-    let tables = values.iter().map(|value| match &value.kind {
-        ValueKind::Table(table) => Some(table.clone()),
-        _ => None,
-    });
-    match tables.collect::<Option<Vec<_>>>() {
-        Some(tables) if !tables.is_empty() => Given::Tables(tables),
-        _ => Given::List(values.iter().map(|value| value.kind.to_string()).collect()),
-    }
-}
-
-/// TOML's errors show the line they complain of, which may hold a secret.
-fn without_source(error: &str) -> String {
-    let lines = error.lines().filter(|line| !line.contains('|'));
-    lines.collect::<Vec<_>>().join(" ")
 }
 
 fn split(text: &str) -> Vec<String> {
@@ -477,19 +427,19 @@ fn split(text: &str) -> Vec<String> {
 pub(super) const NOT_PEM: &str =
     "it is not PEM: -----BEGIN and -----END stand on lines of their own";
 
-/// A file that is one, and no longer than any secret: whoever waits for a pipe, or reads a
+/// A file that is one, and no longer than any that is meant: whoever waits for a pipe, or reads a
 /// device, does not come to an end.
 pub(super) fn read_file(path: &Path) -> io::Result<String> {
     let about = std::fs::metadata(path)?;
     if !about.is_file() || about.len() > LONGEST_FILE {
-        let wrong = "is no file, or longer than 64 KiB";
+        let wrong = "is no file, or longer than 1 MiB";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, wrong));
     }
     std::fs::read_to_string(path)
 }
 
-/// In bytes: room for hundreds of keys.
-const LONGEST_FILE: u64 = 64 * 1024;
+/// In bytes: room for all whom the public trusts.
+const LONGEST_FILE: u64 = 1024 * 1024;
 
 /// Ten years: more is a mistake.
 const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);

@@ -1,13 +1,13 @@
 //! `redis.*`: the hot store, if there is one.
 
-use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use url::Url;
 
-use super::reader::{NOT_PEM, Reader, duration};
+use super::reader::{NOT_PEM, Reader, duration, read_file};
 
 #[derive(Clone)]
 pub struct Redis {
@@ -65,10 +65,9 @@ impl Redis {
         if self.url.is_some() { "Redis" } else { "none" }
     }
 
-    /// Whether certificates are given that nothing is held against.
-    pub(super) fn has_idle_ca(&self) -> bool {
-        let has_tls = |url: &String| url.starts_with("rediss");
-        self.ca.is_some() && !self.url.as_ref().is_some_and(has_tls)
+    pub(super) fn has_tls(&self) -> bool {
+        let url = self.url.as_ref();
+        url.is_some_and(|url| url.starts_with("rediss"))
     }
 }
 
@@ -111,14 +110,14 @@ fn certificates(path: &str) -> Result<Vec<u8>, String> {
     let right = |wrong: &dyn std::fmt::Display| {
         format!("the path of a file with certificates in PEM ({wrong})")
     };
-    let pem = fs::read(path).map_err(|error| right(&error))?;
-    let mut found = CertificateDer::pem_slice_iter(&pem).peekable();
+    let pem = read_file(Path::new(path)).map_err(|error| right(&error))?;
+    let mut found = CertificateDer::pem_slice_iter(pem.as_bytes()).peekable();
     if found.peek().is_none() {
         return Err(right(&"there is none in this one"));
     }
     match found.find_map(Result::err) {
         Some(_) => Err(right(&NOT_PEM)),
-        None => Ok(pem),
+        None => Ok(pem.into_bytes()),
     }
 }
 

@@ -6,7 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::reader::{Mistakes, Reader, Source};
+use super::reader::{Mistakes, Reader};
+use super::source::Source;
 use crate::domain::keys::SecretKey;
 
 #[derive(Clone)]

@@ -98,16 +98,22 @@ impl Session {
                 "is longer than 5s, for which a revocation is promised to hold",
             );
         }
-        if session.poll_interval * 2 > session.lease {
+        if from.knows(&["session.poll_interval", "session.lease"])
+            && session.poll_interval * 2 > session.lease
+        {
             from.mistake(
                 "session.poll_interval",
                 "is more than half of session.lease",
             );
         }
-        if session.idle_timeout > session.lifetime {
+        if from.knows(&["session.idle_timeout", "session.lifetime"])
+            && session.idle_timeout > session.lifetime
+        {
             from.mistake("session.idle_timeout", "is longer than session.lifetime");
         }
-        if session.remember_idle_timeout > session.remember_lifetime {
+        if from.knows(&["session.remember_idle_timeout", "session.remember_lifetime"])
+            && session.remember_idle_timeout > session.remember_lifetime
+        {
             from.mistake(
                 "session.remember_idle_timeout",
                 "is longer than session.remember_lifetime",

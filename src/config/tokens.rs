@@ -34,6 +34,13 @@ pub struct KeyFiles {
     rs256: Option<PathBuf>,
 }
 
+/// A template, and what is known of it before all of it is right.
+struct Draft {
+    name: Option<TemplateName>,
+    algorithm: Algorithm,
+    whole: Option<Template>,
+}
+
 const TEMPLATES: &str = "tokens.templates";
 const ES256_FILE: &str = "tokens.es256_keys_file";
 const RS256_FILE: &str = "tokens.rs256_keys_file";
@@ -56,50 +63,47 @@ impl Tokens {
             es256: from.file_of("tokens.es256_keys"),
             rs256: from.file_of("tokens.rs256_keys"),
         };
-        let es256 = from.optional(
+        let es256 = from.optional_file(
             ES256_FILE,
             "A file of private keys on the curve P-256, PKCS#8 in PEM: the first signs the JWTs \
              of templates with ES256, all are published. Can be changed while the service runs",
             |path| keys_in(Path::new(path), Algorithm::Es256),
         );
-        let rs256 = from.optional(
+        let rs256 = from.optional_file(
             RS256_FILE,
             "The same with RSA keys of 2048 to 4096 bits, for RS256",
             |path| keys_in(Path::new(path), Algorithm::Rs256),
         );
-        let tokens = Self {
+        look_at_the_whole(&templates, from);
+        Self {
             issuer,
-            templates,
+            templates: templates.into_iter().filter_map(|it| it.whole).collect(),
             files,
             keys: PemKeys {
                 es256: es256.unwrap_or_default(),
                 rs256: rs256.unwrap_or_default(),
             },
-        };
-        tokens.look_at_the_whole(from);
-        tokens
+        }
     }
+}
 
-    fn look_at_the_whole(&self, from: &mut Reader) {
-        let mut names = HashSet::new();
-        for Template {
-            name, algorithm, ..
-        } in &self.templates
-        {
-            let name = name.as_str();
-            if !names.insert(name) {
-                from.mistake(TEMPLATES, &format!("has two of the name {name:?}"));
-            }
-            let (is_there, file) = match algorithm {
-                Algorithm::Es256 => (self.files.es256.is_some(), ES256_FILE),
-                Algorithm::Rs256 => (self.files.rs256.is_some(), RS256_FILE),
-                Algorithm::EdDsa | Algorithm::Hs256 => continue,
-            };
-            if !is_there {
-                let algorithm = algorithm.as_str();
-                let wrong = format!("has {name:?}, whose algorithm is {algorithm}: set {file}");
-                from.mistake(TEMPLATES, &wrong);
-            }
+fn look_at_the_whole(templates: &[Draft], from: &mut Reader) {
+    let mut names = HashSet::new();
+    for name in templates.iter().filter_map(|it| it.name.as_ref()) {
+        let name = name.as_str();
+        if !names.insert(name) {
+            from.mistake(TEMPLATES, &format!("has two of the name {name:?}"));
+        }
+    }
+    for (algorithm, file) in [
+        (Algorithm::Es256, ES256_FILE),
+        (Algorithm::Rs256, RS256_FILE),
+    ] {
+        let is_needed = templates.iter().any(|it| it.algorithm == algorithm);
+        if is_needed && !from.is_given(file) {
+            let algorithm = algorithm.as_str();
+            let wrong = format!("is missing; {TEMPLATES} has one whose algorithm is {algorithm}");
+            from.mistake(file, &wrong);
         }
     }
 }
@@ -133,30 +137,40 @@ fn keys_in(path: &Path, algorithm: Algorithm) -> Result<Vec<Arc<SigningKey>>, St
         format!("the path of a file of private keys, PKCS#8 in PEM ({wrong})")
     };
     let pem = Zeroizing::new(read_file(path).map_err(|error| right(&error))?);
-    let mut keys = Vec::new();
+    let (mut keys, mut wrong) = (Vec::new(), Vec::new());
     for (key, number) in PrivateKeyDer::pem_slice_iter(pem.as_bytes()).zip(1..) {
         let key = key.map_err(|_| right(&NOT_PEM))?;
-        let PrivateKeyDer::Pkcs8(der) = &key else {
-            return Err(right(&format!(
-                "key {number} is not PKCS#8: `openssl pkcs8 -topk8 -nocrypt` makes it so"
-            )));
-        };
-        let der = der.secret_pkcs8_der();
-        let key = SigningKey::from_pkcs8(algorithm, der, &entropy::source());
-        let key = key.map_err(|invalid| right(&format!("key {number} must be {invalid}")));
-        keys.push(Arc::new(key?));
-    }
-    if keys.is_empty() {
-        return Err(right(&"there is none in this one"));
+        match signing_key(&key, algorithm) {
+            Ok(key) => keys.push(Arc::new(key)),
+            Err(what) => wrong.push(format!("key {number} {what}")),
+        }
     }
     let kids: HashSet<_> = keys.iter().map(|key| key.public().kid()).collect();
     if kids.len() < keys.len() {
-        return Err(right(&"one of them is there twice"));
+        wrong.push("one of them is there twice".to_owned());
     }
-    Ok(keys)
+    if keys.is_empty() && wrong.is_empty() {
+        wrong.push("there is none in this one".to_owned());
+    }
+    if wrong.is_empty() {
+        Ok(keys)
+    } else {
+        Err(right(&wrong.join("; ")))
+    }
 }
 
-fn template(from: &mut Reader) -> Option<Template> {
+/// Says what is wrong.
+fn signing_key(key: &PrivateKeyDer<'_>, algorithm: Algorithm) -> Result<SigningKey, String> {
+    let PrivateKeyDer::Pkcs8(der) = key else {
+        let mend = "`openssl pkcs8 -topk8 -nocrypt` makes it so";
+        return Err(format!("is not PKCS#8: {mend}"));
+    };
+    let der = der.secret_pkcs8_der();
+    SigningKey::from_pkcs8(algorithm, der, &entropy::source())
+        .map_err(|invalid| format!("must be {invalid}"))
+}
+
+fn template(from: &mut Reader) -> Draft {
     let name = from.required("name", |text| {
         TemplateName::parse(text).map_err(|right| right.to_string())
     });
@@ -166,13 +180,19 @@ fn template(from: &mut Reader) -> Option<Template> {
     let lifetime = from.value("lifetime", "5m", "", lifetime);
     let algorithm = from.value("algorithm", "EdDSA", "", algorithm);
     let additions = from.list("claims", "", addition);
-    Some(Template {
-        name: name?,
-        audience: audience?,
+    let whole = name.clone().zip(audience);
+    let whole = whole.map(|(name, audience)| Template {
+        name,
+        audience,
         lifetime,
         algorithm,
         additions,
-    })
+    });
+    Draft {
+        name,
+        algorithm,
+        whole,
+    }
 }
 
 fn lifetime(text: &str) -> Result<Duration, String> {

@@ -135,7 +135,7 @@ async fn keys_that_cannot_be_used_change_nothing_until_they_are_right() {
     for (content, mistake) in [
         (
             None,
-            "secrets.keys_file is \\\"keys\\\": No such file".to_owned(),
+            "secrets.keys_file is not usable: No such file".to_owned(),
         ),
         (
             Some(String::new()),

@@ -3,7 +3,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::http::body::{Fields, Query, given};
+use crate::http::body::{Fields, Query, not_null};
 use crate::http::gate::{self, CurrentSession};
 use crate::http::problem::{Kind, Problem};
 use crate::http::representation::WhoamiBody;
@@ -14,7 +14,7 @@ use crate::http::services::Services;
 #[into_params(parameter_in = Query)]
 pub struct Parameters {
     /// The name of one of `tokens.templates`: the answer then has a JWT of that kind.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "not_null")]
     #[param(required = false, value_type = String)]
     tokenize_as: Option<String>,
 }
