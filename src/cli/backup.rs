@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
-use indicatif::BinaryBytes;
 
 use super::consent::{Answer, Consent};
 use super::print::print;
-use super::progress::{Progress, Voice};
+use super::progress::{Progress, Voice, size};
 use crate::config::Settings;
 use crate::startup::{self, Existing};
 
@@ -89,6 +88,6 @@ impl Restore {
 }
 
 fn how_far(copied: startup::Copied) -> String {
-    let (done, whole) = (BinaryBytes(copied.done), BinaryBytes(copied.whole));
+    let (done, whole) = (size(copied.done), size(copied.whole));
     format!("copied {done} of about {whole}")
 }

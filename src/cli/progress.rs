@@ -4,7 +4,7 @@
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
 
 /// How often there is a line where nobody sees a bar.
 const PACE: Duration = Duration::from_secs(5);
@@ -73,6 +73,11 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// In the unit that suits it.
+pub(super) fn size(bytes: u64) -> String {
+    BinaryBytes(bytes).to_string()
 }
 
 /// Says something on standard error. That nobody listens is no failure.
