@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use clap::Args;
 
+use super::consent::{Answer, Consent};
 use super::print::print;
-use super::progress::{Answer, Progress, Voice, ask, is_attended};
+use super::progress::{Progress, Voice, size};
 use crate::config::Settings;
 use crate::startup::{self, Existing};
 
@@ -26,9 +27,8 @@ pub(super) struct Backup {
 pub(super) struct Restore {
     /// What `gatelodge backup` has written
     file: PathBuf,
-    /// Do not ask. Who is not at a terminal is not asked
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 impl Backup {
@@ -46,7 +46,7 @@ impl Backup {
         };
         let mut progress = Progress::begin(voice, None);
         let told = |copied: startup::Copied| {
-            progress.tell(0, || megabytes("copied", copied));
+            progress.tell(0, || how_far(copied));
         };
         startup::back_up(&settings, &self.file, existing, told).await?;
         drop(progress);
@@ -70,12 +70,12 @@ impl Restore {
             self.file.display(),
             database.display()
         );
-        if !self.yes && is_attended() && ask(&question)? == Answer::No {
+        if self.consent.ask(&question)? == Answer::No {
             return print("restored nothing");
         }
         let mut progress = Progress::begin(voice, None);
         let told = |copied: startup::Copied| {
-            progress.tell(0, || megabytes("copied", copied));
+            progress.tell(0, || how_far(copied));
         };
         let aside = startup::restore(&settings, &self.file, told).await?;
         drop(progress);
@@ -90,10 +90,7 @@ impl Restore {
     }
 }
 
-fn megabytes(done: &str, copied: startup::Copied) -> String {
-    format!(
-        "{done} {} of about {} MiB",
-        copied.done >> 20,
-        copied.whole >> 20
-    )
+fn how_far(copied: startup::Copied) -> String {
+    let (done, whole) = (size(copied.done), size(copied.whole));
+    format!("copied {done} of about {whole}")
 }

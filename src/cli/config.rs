@@ -3,8 +3,9 @@
 use clap::Subcommand;
 
 use super::print::{print, print_json};
-use super::reference;
+use super::{doctor, reference};
 use crate::config::{Settings, env_example, reference_page};
+use crate::domain::finding::State;
 use crate::http::{openapi, problems_page};
 use crate::telemetry::metrics;
 
@@ -16,7 +17,7 @@ pub(super) enum Command {
     Reference,
     /// Print the variables that are read, as a file to copy to .env
     Env,
-    /// Print the API's description, in `OpenAPI`
+    /// Print the API's description, in OpenAPI
     Openapi,
     /// Print what GET /metrics tells, in Markdown
     Metrics,
@@ -33,8 +34,16 @@ pub(super) fn run(
 ) -> anyhow::Result<()> {
     match command {
         Command::Check => {
-            settings()?;
-            print("the configuration is right")
+            let mut doubts = settings()?.examine();
+            doubts.retain(|finding| finding.state != State::Ok);
+            print("the configuration is right")?;
+            if doubts.is_empty() {
+                return Ok(());
+            }
+            print(&format!(
+                "it may still not be what is meant:\n{}",
+                doctor::lines(&doubts)
+            ))
         }
         Command::Reference => print(reference_page().trim_end()),
         Command::Env => print(env_example().trim_end()),

@@ -35,7 +35,7 @@ impl Doctor {
         if self.json {
             print_json(&json!({ "findings": findings }))?;
         } else {
-            print(&findings.iter().map(line).collect::<Vec<_>>().join("\n"))?;
+            print(&lines(&findings))?;
         }
         let failures = findings.iter().filter(|one| one.state == State::Fail);
         match failures.count() {
@@ -44,6 +44,12 @@ impl Doctor {
             count => bail!("{count} things are to be mended"),
         }
     }
+}
+
+/// As people read them.
+pub(super) fn lines(findings: &[Finding]) -> String {
+    let lines: Vec<_> = findings.iter().map(line).collect();
+    lines.join("\n")
 }
 
 fn line(finding: &Finding) -> String {

@@ -21,8 +21,8 @@ const UNSETTLED: Duration = Duration::from_secs(10);
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Print events as JSON, one a line, the oldest first: those that all that is given
-    /// holds for
+    /// Print events as JSON, one a line, the oldest first: those matching all the given
+    /// filters
     ///
     /// Each line is an event as the API shows it. To go on where an export has ended,
     /// give the id of its last line to --after. So that nothing is passed over then,
@@ -34,7 +34,7 @@ pub(super) enum Command {
 #[derive(Args)]
 pub(super) struct Export {
     /// After the event of this id
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = event_id)]
     after: Option<EventId>,
     /// From a time of RFC 3339 on
     #[arg(long, value_parser = Timestamp::parse, value_name = "TIME")]
@@ -51,6 +51,10 @@ pub(super) struct Export {
     /// Whom it concerned, by e-mail address or id
     #[arg(long)]
     subject: Option<String>,
+}
+
+fn event_id(text: &str) -> Result<EventId, &'static str> {
+    text.parse().map_err(|_| "must be an event's id (UUID)")
 }
 
 pub(super) async fn run(command: Command, operator: &Operator) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 
 mod backup;
 mod config;
+mod consent;
 mod doctor;
 mod effect;
 mod events;
@@ -31,9 +32,13 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::accounts::Earlier;
 use crate::config::{Mistakes, Settings};
 use crate::domain::audit::{Actor, Source};
+use crate::domain::cause;
 use crate::startup::{self, Operator};
 use print::print;
 use progress::{Progress, Voice};
+
+/// Where help names what every command takes.
+const GLOBAL: &str = "Global options";
 
 /// Sessions you can revoke, as fast as a JWT.
 ///
@@ -49,10 +54,10 @@ use progress::{Progress, Voice};
 )]
 struct Cli {
     /// The configuration file [default: gatelodge.toml, if there is one]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = GLOBAL)]
     config: Option<PathBuf>,
     /// Tell nothing of the progress of long work
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = GLOBAL)]
     quiet: bool,
     #[command(subcommand)]
     command: Option<Command>,
@@ -144,7 +149,7 @@ pub fn run() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "gatelodge: {error:#}");
+            let _ = writeln!(io::stderr(), "gatelodge: {}", cause::chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

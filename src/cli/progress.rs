@@ -1,10 +1,10 @@
 //! How far long work has come: a bar on a terminal, elsewhere a line now and then, both
 //! on standard error.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
 
 /// How often there is a line where nobody sees a bar.
 const PACE: Duration = Duration::from_secs(5);
@@ -75,29 +75,9 @@ impl Drop for Progress {
     }
 }
 
-/// Whether somebody can be asked.
-pub(super) fn is_attended() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(super) enum Answer {
-    Yes,
-    No,
-}
-
-/// Asks whoever is at the terminal; what is not plainly yes is no.
-pub(super) fn ask(question: &str) -> anyhow::Result<Answer> {
-    let mut terminal = io::stderr();
-    write!(terminal, "{question} [y/N] ")?;
-    terminal.flush()?;
-    let mut line = String::new();
-    io::stdin().read_line(&mut line)?;
-    Ok(match line.trim() {
-        "y" | "Y" | "yes" => Answer::Yes,
-        _ => Answer::No,
-    })
+/// In the unit that suits it.
+pub(super) fn size(bytes: u64) -> String {
+    BinaryBytes(bytes).to_string()
 }
 
 /// Says something on standard error. That nobody listens is no failure.

@@ -11,6 +11,7 @@ use crate::telemetry;
 pub(super) async fn serve(settings: Settings) -> anyhow::Result<()> {
     let traces = telemetry::start(&settings);
     let public_url = settings.server.public_url.clone();
+    let listening = settings.server.examine_address();
     let (ledger, hot_store) = (settings.database.system(), settings.redis.system());
     // It may wait long for another instance's migration.
     let application = tokio::select! {
@@ -39,8 +40,12 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<()> {
              (`gatelodge setup-link` prints a new link)"
         ))?;
     }
-    if address.ip().is_loopback() && !public_url.is_loopback() {
-        tracing::warn!(%address, public_url = public_url.origin(), "only this machine reaches the address bound");
+    if let Some(mend) = listening.mend {
+        tracing::warn!(
+            found = listening.found,
+            mend,
+            "server.bind is hardly what is meant"
+        );
     }
     if let Err(error) = supervisor::tell_it_is_ready() {
         tracing::warn!(%error, "nobody at NOTIFY_SOCKET could be told that the service is ready");

@@ -4,8 +4,9 @@ use anyhow::ensure;
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::json;
 
+use super::consent::{Answer, Consent};
 use super::print::{print, print_json, print_table};
-use super::progress::{Answer, Progress, Voice, ask, is_attended};
+use super::progress::{Progress, Voice};
 use super::{effect, users};
 use crate::domain::audit::{Act, Actor, Source};
 use crate::domain::id::{SessionId, UserId};
@@ -18,7 +19,7 @@ use crate::http::SessionView;
 use crate::sessions::{Revoked, Swept};
 use crate::startup::Operator;
 
-/// What names more than one user's sessions.
+/// What can name more than one user's sessions.
 const MANY: [&str; 6] = [
     "everyone",
     "ip",
@@ -30,10 +31,10 @@ const MANY: [&str; 6] = [
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// List sessions in use, the newest first: those that all that is given holds for
+    /// List sessions in use, the newest first: those matching all the given filters
     List(List),
-    /// End sessions, on every instance within a second: one, everyone's, or those that all
-    /// that is given holds for
+    /// End sessions, on every instance within a second: one, everyone's, or those matching
+    /// all the given filters
     Revoke(Revoke),
 }
 
@@ -46,7 +47,7 @@ pub(super) struct List {
     json: bool,
 }
 
-/// Sessions that all that is given holds for.
+/// Which sessions: those matching all of it.
 #[derive(Args)]
 struct Filter {
     /// Of one user, by e-mail address or id
@@ -73,11 +74,10 @@ struct Filter {
 #[derive(Args)]
 #[command(
     group = ArgGroup::new("target").required(true).multiple(true).args(["id", "user"]).args(MANY),
-    group = ArgGroup::new("many").multiple(true).args(MANY),
 )]
 pub(super) struct Revoke {
     /// One session
-    #[arg(long, conflicts_with_all = ["user"].iter().chain(&MANY))]
+    #[arg(long, value_parser = session_id, conflicts_with_all = ["user"].iter().chain(&MANY))]
     id: Option<SessionId>,
     /// All there are
     #[arg(long, conflicts_with_all = ["user"].iter().chain(&MANY[1..]))]
@@ -87,12 +87,15 @@ pub(super) struct Revoke {
     /// Only say what would be ended
     #[arg(long)]
     dry_run: bool,
-    /// End the sessions of a filter without asking. Who is not at a terminal is not asked
-    #[arg(long)]
-    yes: bool,
-    /// For the audit log; with --everyone or a filter of more than a user
-    #[arg(long, value_parser = Line::parse, requires = "many")]
+    #[command(flatten)]
+    consent: Consent,
+    /// For the audit log; not of one session
+    #[arg(long, value_parser = Line::parse, conflicts_with = "id")]
     reason: Option<Line>,
+}
+
+fn session_id(text: &str) -> Result<SessionId, &'static str> {
+    text.parse().map_err(|_| "must be a session's id (UUID)")
 }
 
 impl Filter {
@@ -162,17 +165,16 @@ async fn revoke(asked: Revoke, operator: &Operator, voice: Voice) -> anyhow::Res
         user: filter.user,
         ..SessionFilter::default()
     };
-    match (asked.id, Selection::of(filter.clone()), filter.user) {
+    let answer = match (asked.id, Selection::of(filter.clone()), filter.user) {
         (Some(id), _, _) => revoke_one(id, &asked, operator).await?,
-        (None, Some(_), Some(user)) if filter == of_a_user => {
-            revoke_all_of(user, &asked, operator).await?;
+        (None, Some(_), Some(user)) if filter == of_a_user && asked.reason.is_none() => {
+            revoke_all_of(user, &asked, operator).await?
         }
-        (None, Some(selection), _) => {
-            if revoke_matching(selection, &asked, operator, voice).await? == Answer::No {
-                return print("ended nothing");
-            }
-        }
+        (None, Some(selection), _) => revoke_matching(selection, &asked, operator, voice).await?,
         (None, None, _) => revoke_everyone(&asked, operator).await?,
+    };
+    if answer == Answer::No {
+        return print("ended nothing");
     }
     if asked.dry_run {
         return Ok(());
@@ -180,7 +182,7 @@ async fn revoke(asked: Revoke, operator: &Operator, voice: Voice) -> anyhow::Res
     effect::wait(operator).await
 }
 
-async fn revoke_one(id: SessionId, asked: &Revoke, operator: &Operator) -> anyhow::Result<()> {
+async fn revoke_one(id: SessionId, asked: &Revoke, operator: &Operator) -> anyhow::Result<Answer> {
     let sessions = &operator.sessions;
     let is_there = if asked.dry_run {
         sessions.find(id).await?.is_some()
@@ -188,11 +190,16 @@ async fn revoke_one(id: SessionId, asked: &Revoke, operator: &Operator) -> anyho
         sessions.revoke_anyones(id, act(operator)).await? == Revoked::Done
     };
     ensure!(is_there, "there is no session {id}, or not any more");
-    asked.tell("1 session")
+    asked.tell("1 session")?;
+    Ok(Answer::Yes)
 }
 
 /// All of a user's sessions end at once, however many there are.
-async fn revoke_all_of(user: UserId, asked: &Revoke, operator: &Operator) -> anyhow::Result<()> {
+async fn revoke_all_of(
+    user: UserId,
+    asked: &Revoke,
+    operator: &Operator,
+) -> anyhow::Result<Answer> {
     let sessions = &operator.sessions;
     let of_user = Selection::of(SessionFilter {
         user: Some(user),
@@ -203,7 +210,8 @@ async fn revoke_all_of(user: UserId, asked: &Revoke, operator: &Operator) -> any
         _ => sessions.revoke_all(user, act(operator)).await?,
     };
     let whom = asked.filter.user.as_deref().unwrap_or_default();
-    asked.tell(&format!("{} of {whom}", counted(count)))
+    asked.tell(&format!("{} of {whom}", counted(count)))?;
+    Ok(Answer::Yes)
 }
 
 async fn revoke_matching(
@@ -219,11 +227,9 @@ async fn revoke_matching(
         return Ok(Answer::Yes);
     }
     let whole = sessions.count_matching(&selection).await?;
-    if whole > 0 && !asked.yes && is_attended() {
-        let question = format!("End {} ({})?", counted(whole), selection.filter());
-        if ask(&question)? == Answer::No {
-            return Ok(Answer::No);
-        }
+    let question = format!("End {} ({})?", counted(whole), selection.filter());
+    if whole > 0 && asked.consent.ask(&question)? == Answer::No {
+        return Ok(Answer::No);
     }
     let mut progress = Progress::begin(voice, whole.try_into().ok());
     let told = move |swept: Swept| {
@@ -236,12 +242,16 @@ async fn revoke_matching(
     Ok(Answer::Yes)
 }
 
-async fn revoke_everyone(asked: &Revoke, operator: &Operator) -> anyhow::Result<()> {
+async fn revoke_everyone(asked: &Revoke, operator: &Operator) -> anyhow::Result<Answer> {
     if !asked.dry_run {
+        if asked.consent.ask("End everyone's sessions?")? == Answer::No {
+            return Ok(Answer::No);
+        }
         let (sessions, reason) = (&operator.sessions, asked.reason.clone());
         sessions.revoke_everyone(reason, act(operator)).await?;
     }
-    asked.tell("everyone's sessions")
+    asked.tell("everyone's sessions")?;
+    Ok(Answer::Yes)
 }
 
 impl Revoke {

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::consent::{Answer, Consent};
 use super::print::{print, print_json, print_table};
 use super::progress::Voice;
 use super::{effect, import, password};
@@ -27,9 +28,9 @@ pub(super) enum Command {
     /// Create many users, from a CSV file or JSON lines of another system
     ///
     /// The columns are email, name, role (user or admin), status (active or locked),
-    /// `password_hash` and `created_at` (RFC 3339). email and name are required. Who has no
-    /// `password_hash` sets a password by a link (`users password-link`). Hashes are taken
-    /// as `users create --password-hash` takes them.
+    /// `password_hash` and `created_at` (RFC 3339). email and name are required. Users
+    /// without a `password_hash` set one through a link (`users password-link`). Hashes are
+    /// taken as `users create --password-hash` takes them.
     ///
     /// Users who are there already, by e-mail address, are left as they are. So an import
     /// that was interrupted is run again as it was, and goes on. It needs no other memory.
@@ -60,7 +61,12 @@ pub(super) enum Command {
     /// Print a link by which a user sets a new password, once, within an hour
     PasswordLink(Whom),
     /// Delete a user, and end their sessions
-    Delete(Whom),
+    Delete {
+        #[command(flatten)]
+        whom: Whom,
+        #[command(flatten)]
+        consent: Consent,
+    },
 }
 
 #[derive(Args)]
@@ -125,8 +131,15 @@ pub(super) async fn run(command: Command, operator: &Operator, voice: Voice) -> 
             let link = accounts.issue_password_link(user.id, act).await?;
             print_link(operator, &link)
         }
-        Command::Delete(whom) => {
+        Command::Delete { whom, consent } => {
             let user = find(operator, &whom.user).await?;
+            let question = format!(
+                "Delete {} ({}) and end their sessions?",
+                user.email, user.id
+            );
+            if consent.ask(&question)? == Answer::No {
+                return print("deleted nobody");
+            }
             let user = accounts.delete_user(user.id, act).await?;
             done(&user, "is deleted")?;
             effect::wait(operator).await

@@ -27,7 +27,7 @@ impl Settings {
     /// How it would serve people.
     #[must_use]
     pub fn examine(&self) -> Vec<Finding> {
-        let mut findings = vec![address(&self.server), proxies(&self.server)];
+        let mut findings = vec![self.server.examine_address(), proxies(&self.server)];
         if !self.database.is_sqlite() {
             findings.push(encryption("ledger: TLS", &self.database.url, LEDGER_TLS));
         }
@@ -38,17 +38,40 @@ impl Settings {
     }
 }
 
-fn address(server: &Server) -> Finding {
-    let (bind, url) = (server.bind, server.public_url.origin());
-    if bind.ip().is_loopback() && !server.public_url.is_loopback() {
-        return Finding::warn(
-            ADDRESS,
-            format!("only this machine reaches {bind}, and browsers are to come to {url}"),
-            "right if the proxy is on this machine; else bind an address that the proxy reaches, \
-             such as 0.0.0.0:8080",
-        );
+impl Server {
+    /// Whether browsers come to where it listens, or a proxy that is named.
+    #[must_use]
+    pub fn examine_address(&self) -> Finding {
+        let (bind, url) = (self.bind, self.public_url.origin());
+        let is_local = self.public_url.is_loopback();
+        if self.trusts_this_machine() {
+            return Finding::ok(ADDRESS, format!("{bind}, for a proxy of {url}"));
+        }
+        if bind.ip().is_loopback() && !is_local {
+            return Finding::warn(
+                ADDRESS,
+                format!("only this machine reaches {bind}, and browsers are to come to {url}"),
+                "if the proxy is on this machine, name it in server.trusted_proxies; else bind \
+                 an address that the proxy reaches, such as 0.0.0.0:8080",
+            );
+        }
+        // Port 0 is one of the system's choice.
+        let port = self.public_url.url().port_or_known_default();
+        if is_local && bind.port() != 0 && port != Some(bind.port()) {
+            return Finding::warn(
+                ADDRESS,
+                format!("it listens on {bind}, and browsers and links are to come to {url}"),
+                "give server.public_url the same port, unless something passes on what comes there",
+            );
+        }
+        Finding::ok(ADDRESS, format!("{bind}, for {url}"))
     }
-    Finding::ok(ADDRESS, format!("{bind}, for {url}"))
+
+    /// Whether a proxy on this machine is believed.
+    fn trusts_this_machine(&self) -> bool {
+        let mut trusted = self.trusted_proxies.iter();
+        trusted.any(|network| network.addr().is_loopback())
+    }
 }
 
 fn proxies(server: &Server) -> Finding {

@@ -1,6 +1,11 @@
 //! `log.*`: what is logged, and how it looks.
 
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
 use super::reader::Reader;
+
+const LEVELS: &str = "error, warn, info, debug, trace, or a filter such as info,sqlx=debug";
 
 #[derive(Clone)]
 pub struct Log {
@@ -19,19 +24,13 @@ pub enum Format {
 impl Log {
     pub(super) fn read(from: &mut Reader) -> Self {
         Self {
-            level: from.value(
-                "log.level",
-                "info",
-                "error, warn, info, debug, trace, or a filter such as info,sqlx=debug",
-                |text| {
-                    tracing_subscriber::EnvFilter::try_new(text)
-                        .map(|_| text.to_owned())
-                        .map_err(|_| {
-                            "error, warn, info, debug, trace, or a filter such as info,sqlx=debug"
-                                .to_owned()
-                        })
-                },
-            ),
+            level: from.value("log.level", "info", LEVELS, |text| {
+                if is_filter(text) {
+                    Ok(text.to_owned())
+                } else {
+                    Err(LEVELS.to_owned())
+                }
+            }),
             format: from.optional(
                 "log.format",
                 "text or json. Unset: text on a terminal, JSON elsewhere",
@@ -43,4 +42,14 @@ impl Log {
             ),
         }
     }
+}
+
+/// The library takes a word alone that is no level for a target, of which everything is to
+/// be heard, and of everything else nothing.
+fn is_filter(text: &str) -> bool {
+    let has_level = |directive: &str| {
+        let level = directive.rsplit('=').next().unwrap_or_default();
+        !level.is_empty() && level.parse::<LevelFilter>().is_ok()
+    };
+    text.split(',').all(has_level) && EnvFilter::try_new(text).is_ok()
 }

@@ -23,8 +23,8 @@ const ENV_INTRODUCTION: &str = "\
 # Gatelodge reads these variables from the environment and from a file `.env`
 # in the folder it is started in. A value after = is the default; a variable
 # with none is unset by default. Secrets can be given by the path of a file
-# instead: add _FILE to the variable's name (GATELODGE_DATABASE__URL_FILE for
-# DATABASE_URL). Durations: 250ms, 30s, 15m, 24h, 30d. Lists: a,b,c.
+# instead: add _FILE to the variable's name (DATABASE_URL_FILE).
+# Durations: 250ms, 30s, 15m, 24h, 30d. Lists: a,b,c.
 ";
 
 const PAGE_INTRODUCTION: &str = "\
@@ -35,7 +35,8 @@ environment, with a file `.env` in the folder of the start below it. In the file
 `server.bind` is `bind` in the table `[server]`, and a list is an array; in a
 variable, the items of a list have commas between them. Durations have a unit:
 `250ms`, `30s`, `15m`, `24h`, `30d`. A secret can be given by the path of a file
-that holds it: `secrets.keys_file`, or `GATELODGE_SECRETS__KEYS_FILE`.
+that holds it: `secrets.keys_file`, or `GATELODGE_SECRETS__KEYS_FILE`; so can
+`database.url` and `redis.url`, by `DATABASE_URL_FILE` and `REDIS_URL_FILE`.
 
 A key that is not listed here is a mistake, as is a value that cannot be right.
 `gatelodge config check` tells all mistakes at once.

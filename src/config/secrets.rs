@@ -12,7 +12,7 @@ use crate::domain::keys::SecretKey;
 
 #[derive(Clone)]
 pub struct Secrets {
-    /// The first signs and seals, all verify.
+    /// The first key signs and encrypts; every key verifies.
     pub keys: Vec<SecretKey>,
     /// Where they were read, if not in the environment.
     pub file: Option<PathBuf>,
@@ -25,8 +25,8 @@ impl Secrets {
         let keys: Vec<_> = from.secret_list(
             "secrets.keys",
             "Required with PostgreSQL: `gatelodge keys generate` prints one. The \
-             first signs and seals, all verify. In a file, they can be changed while the \
-             service runs. Embedded, a key is generated into data/",
+             first key signs and encrypts; every key verifies. In a file, they can be changed \
+             while the service runs. Embedded, a key is generated into data/",
             secret_key,
         );
         if !SecretKey::are_distinct(&keys) {

@@ -39,7 +39,9 @@ impl Source {
             .collect();
         for (plain, name) in [
             ("DATABASE_URL", "GATELODGE_DATABASE__URL"),
+            ("DATABASE_URL_FILE", "GATELODGE_DATABASE__URL_FILE"),
             ("REDIS_URL", "GATELODGE_REDIS__URL"),
+            ("REDIS_URL_FILE", "GATELODGE_REDIS__URL_FILE"),
         ] {
             if let Some(value) = environment.get(plain) {
                 ours.entry(name.to_owned()).or_insert_with(|| value.clone());

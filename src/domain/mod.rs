@@ -6,6 +6,7 @@ pub mod access;
 pub mod attempt;
 pub mod audit;
 pub mod belief;
+pub mod cause;
 pub mod client;
 pub mod credential;
 pub mod device;

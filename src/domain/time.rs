@@ -79,7 +79,9 @@ impl Sub<Duration> for Timestamp {
     }
 }
 
-fn millis(duration: Duration) -> i64 {
+/// As a number, which a log shows as one.
+#[must_use]
+pub fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 

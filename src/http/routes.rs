@@ -34,6 +34,11 @@ pub(super) fn is_check(path: &str) -> bool {
     path == "/api/sessions/whoami" || path.starts_with("/api/authz/")
 }
 
+/// Whether it is what browsers ask for with every page.
+pub(super) fn is_asset(path: &str) -> bool {
+    path.starts_with("/assets/")
+}
+
 impl Services {
     /// Adds the API under `/api`, `/health` and `/.well-known`, the pages, and what
     /// [`Services::attach`] adds.

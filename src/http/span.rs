@@ -1,7 +1,7 @@
 //! One span and one line of log per request, with its route and nothing else of what
 //! the client wrote: secrets get into paths, too (ASVS 16.2.5). A check is asked at every
 //! request of the apps behind this service, which have logs of their own: ours is for
-//! whoever debugs.
+//! whoever debugs, as is that of what browsers ask for with every page.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ use tracing_actix_web::RootSpanBuilder;
 use super::client::{address_of, id_of, is_of_trusted_proxy};
 use super::gate::CurrentSession;
 use super::headers::X_REQUEST_ID;
-use super::routes::is_check;
+use super::routes::{is_asset, is_check};
 use super::services::Services;
 use crate::domain::id::RequestId;
 use crate::telemetry::request::Request;
@@ -57,7 +57,7 @@ impl RootSpanBuilder for RequestSpan {
         {
             request.extensions_mut().insert(id);
         }
-        let span = if is_check(request.path()) {
+        let span = if is_check(request.path()) || is_asset(request.path()) {
             span!(Level::DEBUG)
         } else {
             // There is no line that does not say of which request it is.
@@ -100,7 +100,7 @@ impl RootSpanBuilder for RequestSpan {
             }
         }
         span.in_scope(|| {
-            if is_of_check(&span) {
+            if is_for_debugging(&span) {
                 tracing::debug!("answered");
             } else {
                 tracing::info!("answered");
@@ -124,16 +124,16 @@ fn text<'a>(request: &'a ServiceRequest, name: &HeaderName) -> Option<&'a str> {
     request.headers().get(name)?.to_str().ok()
 }
 
-fn is_of_check(span: &Span) -> bool {
+fn is_for_debugging(span: &Span) -> bool {
     span.metadata()
         .is_some_and(|of| *of.level() == Level::DEBUG)
 }
 
-/// Whether the log shows the span with each of its lines: a check's it may leave to who
-/// follows traces, or to nobody.
+/// Whether the log shows the span with each of its lines: one for debugging it may leave
+/// to who follows traces, or to nobody.
 fn is_seen(span: &Span) -> bool {
     let is_debugging = || tracing::event_enabled!(Level::DEBUG);
-    !span.is_disabled() && (!is_of_check(span) || is_debugging())
+    !span.is_disabled() && (!is_for_debugging(span) || is_debugging())
 }
 
 /// What lines and spans are to name, inside the request's span.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::clocks::{uptime, wall_time};
-use crate::domain::time::{TOLERATED_SKEW, Timestamp, Uptime};
+use crate::domain::time::{TOLERATED_SKEW, Timestamp, Uptime, millis};
 
 /// An answer takes now more time, now less. The clock does not go back for so many
 /// milliseconds: what is issued later would seem to have been issued before.
@@ -58,8 +58,9 @@ impl Clock {
     /// Moves this clock and its clones ahead of the ledger's for good: how a
     /// test lets time pass.
     pub fn advance(&self, duration: Duration) {
-        let millis = duration.as_millis().try_into().unwrap_or(i64::MAX);
-        self.0.advanced.fetch_add(millis, Ordering::Relaxed);
+        self.0
+            .advanced
+            .fetch_add(millis(duration), Ordering::Relaxed);
     }
 
     /// Sets the clock to what the ledger's showed at `asked_at`.
@@ -74,7 +75,7 @@ impl Clock {
         let is_skewed = skew > TOLERATED_SKEW;
         if self.0.is_skewed.swap(is_skewed, Ordering::Relaxed) != is_skewed {
             tracing::warn!(
-                skew_ms = skew.as_millis(),
+                skew_ms = millis(skew),
                 tolerated = !is_skewed,
                 "this machine's clock against the ledger's"
             );

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::{OTHER_FILES, keys, redis};
 use crate::accounts::time_of_one_hash;
 use crate::config::Settings;
+use crate::domain::cause;
 use crate::domain::finding::Finding;
 use crate::domain::id::InstanceId;
 use crate::domain::instance::Registered;
@@ -138,7 +139,7 @@ async fn ledger(settings: &Settings) -> Vec<Finding> {
         Err(error) => {
             return vec![Finding::fail(
                 ABOUT,
-                format!("{error:#}"),
+                cause::chain(error.as_ref()),
                 "start the database, or mend database.url",
             )];
         }
@@ -205,6 +206,9 @@ fn judge_instances(
         let reported = one.report.map(|report| report.reached.number);
         heard_of.get(&one.instance).copied().max(reported)
     };
+    if registered.is_empty() {
+        return Finding::ok(ABOUT, "none");
+    }
     // Who is alone has nobody to tell.
     if let [one] = registered
         && !one.is_struck_off
@@ -218,14 +222,14 @@ fn judge_instances(
     if others.is_empty() {
         return Finding::ok(
             ABOUT,
-            format!("{count}, all at {head} of the revocation log"),
+            format!("{count}, and all know the revocation log as far as it goes, {head}"),
         );
     }
     let others: Vec<_> = others.iter().map(|one| one.instance.to_string()).collect();
     Finding::warn(
         ABOUT,
         format!(
-            "{count} at {head} of the revocation log, and not or not yet: {}",
+            "{count} know the revocation log as far as it goes, {head}; not, or not yet: {}",
             others.join(", ")
         ),
         "if that stays so, they are cut off or frozen, or have other secrets.keys; who crashed is \
@@ -245,7 +249,8 @@ async fn hot_store(settings: &Settings) -> Vec<Finding> {
             )];
         }
         Err(error) => {
-            return vec![Finding::fail(ABOUT, format!("{error:#}"), "mend redis.url")];
+            let found = cause::chain(error.as_ref());
+            return vec![Finding::fail(ABOUT, found, "mend redis.url")];
         }
     };
     let (prefix, clock) = (&settings.redis.key_prefix, Clock::new());

@@ -171,7 +171,7 @@ fn tell_ring(reading: &Reading) {
         Ok(fingerprints) => tracing::info!(
             count = fingerprints.len(),
             fingerprints = fingerprints.join(", "),
-            "keys: the first signs and seals, all verify"
+            "keys: the first key signs and encrypts; every key verifies"
         ),
         Err(mistakes) => tracing::error!("the keys stay as they were: {mistakes}"),
     }

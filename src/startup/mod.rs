@@ -365,7 +365,7 @@ fn require_database(settings: &Settings) -> anyhow::Result<()> {
         ensure!(
             file.exists(),
             "there is no database {}: name it by database.url, or run the command in the folder \
-             that the service runs in (`gatelodge migrate` makes a new one)",
+             that the service runs in. To begin with a new one, run `gatelodge migrate` first",
             file.display()
         );
     }

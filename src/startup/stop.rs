@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 
 use super::port::Port;
+use crate::domain::time::millis;
 use crate::http::Ending;
 
 /// In which way.
@@ -122,9 +123,9 @@ pub(super) async fn stopped(
     let stop = signals.next().await;
     let answered = async {
         ending.announce();
-        if stop == Stop::Drain {
+        if stop == Stop::Drain && !grace.drain.is_zero() {
             tracing::info!(
-                for_ms = grace.drain.as_millis(),
+                for_ms = millis(grace.drain),
                 "drains: answers, and is not ready"
             );
             sleep(grace.drain).await;

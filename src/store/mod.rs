@@ -8,6 +8,7 @@ pub mod redis;
 
 use std::sync::Arc;
 
+use crate::domain::cause;
 use crate::telemetry::metrics::{POOL_CONNECTIONS, POOL_SIZE, POOL_WAITING, Pool, Reading, Use};
 
 /// How often an examination measures a round trip.
@@ -17,7 +18,7 @@ const ROUND_TRIPS: u32 = 5;
 /// that something is absent: absent is `None`. Its text, with all causes, is for
 /// the operator.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the {store} is unavailable: {cause:#}")]
+#[error("the {store} is unavailable: {}", cause::chain(.cause.as_ref().as_ref()))]
 pub struct Unavailable {
     store: &'static str,
     cause: Arc<anyhow::Error>,

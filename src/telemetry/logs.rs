@@ -19,11 +19,12 @@ use crate::config::{Format, Log};
 
 /// Lines on standard error.
 pub(super) fn layer(log: &Log) -> Listener {
-    // actix speaks of its workers, and of every scanner that sends no HTTP; ureq of each
-    // batch of spans. Whoever wants to hear it names it in the filter. Steps are for
+    // actix speaks of its workers, and of every scanner that sends no HTTP; PostgreSQL of
+    // each table that is there; ureq of each batch of spans. Whoever wants to hear it names it in the filter. Steps are for
     // traces alone: a line's span is the request.
     let filter = format!(
-        "actix_server=warn,actix_http=off,ureq=warn,ureq_proto=warn,{},{STEPS}=off",
+        "actix_server=warn,actix_http=off,sqlx::postgres::notice=warn,ureq=warn,ureq_proto=warn,\
+         {},{STEPS}=off",
         log.level
     );
     let filter = EnvFilter::try_new(filter).unwrap_or_default();

@@ -239,6 +239,9 @@ async fn a_database_that_is_damaged_is_replaced_and_kept() {
     for file in ["gatelodge.db", "gatelodge.db-wal"] {
         fs::write(place.path("data").join(file), b"no database any more").unwrap();
     }
+    let cause = "file is not a database";
+    let refused = place.refuses(&["users", "list"]);
+    assert_eq!(refused.matches(cause).count(), 1, "{refused}");
     place.says(&["restore", "backup.db"]);
     assert_eq!(place.emails(), ["ada@example.com"]);
     let kept = place.files().into_iter().find(|name| {
@@ -300,7 +303,7 @@ async fn a_backup_takes_the_place_of_nothing_unless_it_is_told_to() {
     assert_eq!(place.emails(), ["ada@example.com"]);
     let nowhere = place.refuses(&["backup", "nowhere/backup.db"]);
     assert!(
-        nowhere.contains("cannot open nowhere/backup.db"),
+        nowhere.contains("cannot write nowhere/backup.db: No such file"),
         "{nowhere}"
     );
     let left = fs::read_dir(place.0.path()).unwrap();

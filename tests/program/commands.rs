@@ -323,6 +323,13 @@ async fn the_sessions_of_a_filter_are_ended(#[values(Embedded, Scaled)] stack: S
     let events = root.get(path).await.json();
     assert_eq!(events["events"][0]["reason"], "drill");
 
+    let mut eve = beside.app.registered("eve@example.com").await;
+    let of_eve = ["--user", "eve@example.com", "--reason", "stolen"];
+    assert_eq!(revoke(&of_eve), "ended 1 session");
+    is_refused_in_time(&mut eve).await;
+    let events = root.get(path).await.json();
+    assert_eq!(events["events"][0]["reason"], "stolen");
+
     let mut ada = beside.app.logged_in("ada@example.com").await;
     let id = ada.session_id().await;
     for misuse in [
@@ -334,6 +341,21 @@ async fn the_sessions_of_a_filter_are_ended(#[values(Embedded, Scaled)] stack: S
     ] {
         let output = beside.run(&[&["sessions", "revoke"], misuse].concat());
         assert_eq!(output.status.code(), Some(2), "{misuse:?}");
+    }
+    for (command, right) in [
+        (
+            &["sessions", "revoke", "--id", "123"][..],
+            "must be a session's id (UUID)",
+        ),
+        (
+            &["events", "export", "--after", "123"],
+            "must be an event's id (UUID)",
+        ),
+    ] {
+        let misused = beside.run(command);
+        assert_eq!(misused.status.code(), Some(2));
+        let told = String::from_utf8(misused.stderr).unwrap();
+        assert!(told.contains(right), "{told}");
     }
     let never = [
         "--issued-before",
@@ -465,14 +487,7 @@ async fn misuse_ends_nobodys_session() {
         ],
         &["sessions", "revoke", "--id", "*"],
         &["sessions", "revoke", "everyone"],
-        &[
-            "sessions",
-            "revoke",
-            "--user",
-            "ada@example.com",
-            "--reason",
-            "because",
-        ],
+        &["sessions", "revoke", "--reason", "because"],
         &["users", "set-role", "ada@example.com", "king"],
         &["users", "create", "--email", "x", "--name", "X"],
         &[
@@ -624,6 +639,13 @@ fn help_teaches() {
     ] {
         assert!(all.contains(&format!("\n  {command}")), "{command}: {all}");
     }
+    for command in [&["--help"][..], &["users", "create", "--help"]] {
+        let text = help(command);
+        let (own, global) = text.split_once("\nGlobal options:\n").unwrap();
+        for option in ["--config", "--quiet"] {
+            assert!(global.contains(option) && !own.contains(&format!(" {option}")));
+        }
+    }
     assert!(help(&["users", "create", "--help"]).contains("standard input"));
     assert!(help(&["sessions", "revoke", "--help"]).contains("--everyone"));
 }
@@ -636,6 +658,7 @@ fn a_command_in_the_wrong_folder_makes_no_database() {
         lost.contains("there is no database data/gatelodge.db"),
         "{lost}"
     );
+    assert!(lost.contains("run `gatelodge migrate` first"), "{lost}");
     assert!(!folder.path().join("data").exists());
     said(run(folder.path(), &["migrate"]));
     assert!(said(run(folder.path(), &["users", "list"])).starts_with("ID"));

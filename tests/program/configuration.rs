@@ -847,3 +847,87 @@ fn a_file_of_keys_whose_lines_were_joined_is_told_without_a_byte_of_it() {
         );
     }
 }
+
+/// A word that is no level would silence everything else.
+#[test]
+fn a_log_level_is_one_of_the_levels() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |level: &str| {
+        let mut check = command(folder.path());
+        check.env("GATELODGE_LOG__LEVEL", level);
+        outcome(check.args(["config", "check"])).stderr
+    };
+    for right in [
+        "info",
+        "WARN",
+        "off",
+        "info,sqlx=debug",
+        "gatelodge::http=trace",
+    ] {
+        assert_eq!(check(right), b"", "{right}");
+    }
+    for wrong in [
+        "inof",
+        "info,sqlx",
+        "info,sqlx=debgu",
+        "info,sqlx=",
+        "info,",
+        "=info",
+    ] {
+        let error = String::from_utf8(check(wrong)).unwrap();
+        let told = format!("log.level is {wrong:?}; it takes error, warn, info");
+        assert!(error.contains(&told), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn the_urls_of_stores_can_be_given_by_file_under_their_plain_names() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("url"),
+        "postgres://u:hunter2@127.0.0.1:1/x\n",
+    )
+    .unwrap();
+    std::fs::write(folder.path().join("redis"), "redis://localhost\n").unwrap();
+    let told = |variables: &[(&str, &str)]| {
+        let mut check = command(folder.path());
+        check.envs(variables.iter().copied());
+        let error = outcome(check.args(["config", "check"])).stderr;
+        let error = String::from_utf8(error).unwrap();
+        assert!(!error.contains("hunter2"), "{error}");
+        error
+    };
+    let keys = generate_key();
+    let keys = ("GATELODGE_SECRETS__KEYS", keys.as_str());
+    let both = [("DATABASE_URL_FILE", "url"), ("REDIS_URL_FILE", "redis")];
+    assert_eq!(told(&[both[0], both[1], keys]), "");
+    let missing = told(&both);
+    assert!(missing.contains("secrets.keys is missing"), "{missing}");
+    let embedded = told(&both[1..]);
+    assert!(embedded.contains("redis.url is set, but"), "{embedded}");
+    let nowhere = told(&[("DATABASE_URL_FILE", "nowhere"), keys]);
+    assert!(
+        nowhere.contains("database.url_file is not usable: No such file"),
+        "{nowhere}"
+    );
+    let twice = told(&[both[0], ("DATABASE_URL", "sqlite://x.db"), keys]);
+    assert!(twice.contains("are both set; leave one out"), "{twice}");
+    let whole = ("GATELODGE_DATABASE__URL_FILE", "url");
+    assert_eq!(told(&[("DATABASE_URL_FILE", "nowhere"), whole, keys]), "");
+}
+
+#[test]
+fn a_file_of_keys_that_is_not_there_is_told_of_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut check = command(folder.path());
+    check
+        .env("DATABASE_URL", "postgres://localhost/x")
+        .env("GATELODGE_SECRETS__KEYS_FILE", "nowhere");
+    let error = outcome(check.args(["config", "check"])).stderr;
+    let error = String::from_utf8(error).unwrap();
+    assert!(
+        error.contains("secrets.keys_file is not usable: No such file"),
+        "{error}"
+    );
+    assert_eq!(error.lines().count(), 2, "{error}");
+}

@@ -64,6 +64,7 @@ async fn an_embedded_instance_that_is_right_is_found_so_running_or_not() {
     let examine = || Report::of(&run(folder.path(), &["doctor", "--json"]));
     let report = examine();
     report.is("configuration", "ok", "right");
+    report.is("server.bind", "ok", "127.0.0.1:0");
     report.is(
         "ledger",
         "ok",
@@ -166,6 +167,14 @@ async fn every_mistake_in_the_configuration_is_told_and_what_is_hardly_meant() {
     proxies("10.0.0.0/7").is("server.trusted_proxies", "warn", "much of the Internet");
     proxies("10.0.0.0/8").is("server.trusted_proxies", "ok", "10.0.0.0/8");
     examine(&[public]).is("server.trusted_proxies", "warn", "none, though https");
+    proxies("127.0.0.1").is("server.bind", "ok", "127.0.0.1:0, for a proxy");
+    let bind = |address| examine(&[("GATELODGE_SERVER__BIND", address)]);
+    bind("0.0.0.0:8080").is("server.bind", "ok", "0.0.0.0:8080");
+    bind("127.0.0.1:9000").is(
+        "server.bind",
+        "warn",
+        "browsers and links are to come to http://localhost:8080",
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,8 +200,10 @@ async fn what_is_set_wrong_in_postgresql_is_found() {
     alone.is("redis: clock", "ok", "0.0 s");
     alone.is("instances", "ok", "1");
     let mut other = beside.app.another_instance().await;
-    examine().is("instances", "ok", "2, all at ");
+    examine().is("instances", "ok", "2, and all know the revocation log");
+    let room = "database.max_connections and 1 more";
     examine().is("ledger: connections", "ok", "2 × 6 at most, of ");
+    examine().is("ledger: connections", "ok", room);
     other.stop().await;
 
     let (_, name) = beside.app.database_url().rsplit_once('/').unwrap();
@@ -276,7 +287,7 @@ async fn what_is_set_wrong_in_redis_is_found_without_its_password() {
     let set = async |name: &str, value: &str| {
         redis.command(&["CONFIG", "SET", name, value]).await;
     };
-    examine().is("redis: persistence", "ok", "none is needed");
+    examine().is("redis: persistence", "ok", "appendonly is off");
     set("maxmemory", "64mb").await;
     examine().is("redis: memory", "warn", "noeviction at 64 MiB");
     set("maxmemory-policy", "allkeys-lru").await;
@@ -356,6 +367,8 @@ async fn who_answers_nowhere_is_told_of_without_passwords() {
         .args(["doctor", "--json"]);
     let report = Report::of(&outcome(&mut command));
     report.is("ledger", "fail", "onnection refused");
+    let said = report.text.matches("onnection refused").count();
+    assert_eq!(said, 1, "{}", report.text);
     report.is("redis", "ok", "none: what an instance does not remember");
     assert!(!report.text.contains("hunter2"), "{}", report.text);
 }

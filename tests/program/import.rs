@@ -192,6 +192,11 @@ async fn what_is_no_list_of_users_creates_nobody() {
             headless.as_str(),
             "the first line does not name columns",
         ),
+        (
+            "i.csv",
+            "email,name,email\nada@example.com,Ada,bob@example.com\n",
+            "email is given twice",
+        ),
         ("d.csv", endless.as_str(), "a row is longer than 256 KiB"),
         ("e.txt", start, "say --format csv or --format jsonl"),
     ] {
@@ -213,6 +218,10 @@ async fn what_is_no_list_of_users_creates_nobody() {
         ),
         ("{\"secret@example.com\": \"\"}", "a key is no column"),
         ("{\"email\": 1, \"name\": \"Ada\"}", "email must be a text"),
+        (
+            "{\"email\": \"ada@example.com\", \"name\": \"Ada\", \"email\": null}",
+            "email is given twice",
+        ),
     ] {
         let refused = beside.import("f.jsonl", line, &[]);
         assert_eq!(tally(&refused), "created 0, there already 0, refused 1");
@@ -228,6 +237,77 @@ async fn what_is_no_list_of_users_creates_nobody() {
     assert!(stderr(&refused).contains("line 2: this is not UTF-8"));
     assert!(stderr(&refused).contains("line 3: there are 3 values under 2 columns"));
     assert_eq!(beside.emails(), [ADMIN]);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_of_the_future_is_refused_and_a_byte_order_mark_costs_no_row(
+    #[values("csv", "jsonl")] format: &str,
+) {
+    let beside = Beside::a_service(Embedded).await;
+    let users = [
+        ("ada@example.com", "2019-05-06T07:08:09Z"),
+        ("bob@example.com", "9999-12-31T23:59:59Z"),
+    ];
+    let (content, line) = if format == "csv" {
+        let rows = users.map(|(email, at)| format!("{email},Name,{at}\n"));
+        (format!("email,name,created_at\n{}", rows.concat()), 3)
+    } else {
+        let user =
+            |(email, at)| json!({ "email": email, "name": "Name", "created_at": at }).to_string();
+        (users.map(user).join("\n"), 2)
+    };
+    let name = format!("users.{format}");
+    let refused = beside.import(&name, &format!("\u{feff}{content}"), &[]);
+    assert_eq!(tally(&refused), "created 1, there already 0, refused 1");
+    let reason = format!("line {line}: created_at is in the future");
+    assert!(stderr(&refused).contains(&reason), "{}", stderr(&refused));
+    assert_eq!(beside.emails(), [ADMIN, "ada@example.com"]);
+}
+
+/// Or the second of the two would be lost unseen.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_is_in_a_file_twice_is_refused_the_second_time_in_a_dry_run_too(
+    #[values("csv", "jsonl")] format: &str,
+) {
+    let beside = Beside::a_service(Embedded).await;
+    // As many as are imported at once, so that the other is among the next.
+    let mut users: Vec<_> = (0..500)
+        .map(|n| (format!("user{n}@example.com"), "User"))
+        .collect();
+    users.push(("User0@Example.com".to_owned(), "Another"));
+    let (content, before) = if format == "csv" {
+        let rows = users
+            .iter()
+            .map(|(email, name)| format!("{email},{name}\n"));
+        (format!("email,name\n{}", rows.collect::<String>()), 1)
+    } else {
+        let lines = users
+            .iter()
+            .map(|(email, name)| json!({ "email": email, "name": name }).to_string());
+        (lines.collect::<Vec<_>>().join("\n"), 0)
+    };
+    let twice = format!(
+        "line {}: email is that of line {}, too",
+        501 + before,
+        1 + before
+    );
+    let name = format!("users.{format}");
+    let would = beside.import(&name, &content, &["--dry-run"]);
+    let report = format!("refused.{format}");
+    let did = beside.import(&name, &content, &["--report", &report]);
+    assert_eq!(
+        tally(&would),
+        "would have created 500, there already 0, would have refused 1"
+    );
+    assert_eq!(tally(&did), "created 500, there already 0, refused 1");
+    for output in [would, did] {
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(&twice), "{}", stderr(&output));
+    }
+    let report = fs::read_to_string(beside.folder.path().join(report)).unwrap();
+    assert!(report.contains("Another"), "{report}");
 }
 
 fn rows(count: usize) -> String {

@@ -3,13 +3,15 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::time::Duration;
 
 use gatelodge::config::secret_key;
 use gatelodge::startup::generate_key;
 
 use super::{Program, command};
-use crate::support::app::PASSWORD;
-use crate::support::{Browser, eventually};
+use crate::support::app::{PASSWORD, TestDatabase};
+use crate::support::servers::OwnRedis;
+use crate::support::{Browser, eventually, within};
 
 /// Where the keys are.
 #[derive(Clone, Copy, Debug)]
@@ -193,4 +195,26 @@ async fn a_hang_up_has_the_keys_read_at_once_and_ends_nothing() {
     program.signal("HUP");
     has(&program, &[&new, old.trim()]).await;
     assert_eq!(ada.whoami().await.status, 200);
+}
+
+#[tokio::test]
+async fn an_instance_with_other_keys_is_told_of_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (database, redis) = (TestDatabase::create().await, OwnRedis::start());
+    let start = |keys: String| {
+        let mut command = command(folder.path());
+        command
+            .env("DATABASE_URL", &database.url)
+            .env("REDIS_URL", redis.url())
+            .env("GATELODGE_SESSION__LEASE", "2s")
+            .env("GATELODGE_SECRETS__KEYS", keys);
+        Program::run(command)
+    };
+    let (first, second) = (start(generate_key()), start(generate_key()));
+    within(Duration::from_secs(30), "the cause is told", async || {
+        [&first, &second]
+            .iter()
+            .any(|one| one.log().contains("have other secrets.keys"))
+    })
+    .await;
 }

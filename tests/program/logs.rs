@@ -261,7 +261,6 @@ async fn the_answer_the_log_and_the_audit_log_name_a_request_alike() {
         stranger.submit("/login", &[("email", "x")]).await,
         stranger.log_in("root@example.com", "wrong").await,
         stranger.get("/api/admin/users").await,
-        stranger.get("/assets/gatelodge.css").await,
         stranger.put("/api/login", &json!({})).await,
     ];
     eventually("all is told", async || {
@@ -273,10 +272,19 @@ async fn the_answer_the_log_and_the_audit_log_name_a_request_alike() {
         })
     })
     .await;
-    // Of a check there is no line.
+    // Of a check there is no line, and none of what browsers ask for with every page.
     assert_ne!(id(&stranger.whoami().await), id(&stranger.whoami().await));
-    let asked = stranger.get("/api/authz/auth-request").await;
-    assert_eq!(id(&asked).len(), 36);
+    for path in ["/api/authz/auth-request", "/assets/gatelodge.css"] {
+        let asked = stranger.get(path).await;
+        assert_eq!(id(&asked).len(), 36);
+        assert!(!program.log().contains(path));
+    }
+    let last = stranger.page("/login").await;
+    eventually("the next page is told of", async || {
+        program.log().contains(&id(&last))
+    })
+    .await;
+    assert!(!program.log().contains("/assets/"), "{}", program.log());
 }
 
 /// Anybody else could have theirs looked up as somebody else's.
@@ -396,6 +404,36 @@ async fn the_start_and_the_stop_are_a_line_each() {
         stopped.len() == 1 && stopped[0]["instance"] == started["instance"]
     })
     .await;
+    assert!(
+        !program.log().contains("drains"),
+        "nobody else would answer"
+    );
+}
+
+#[tokio::test]
+async fn what_takes_milliseconds_is_told_in_numbers_and_tables_that_are_there_are_no_news() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = TestDatabase::create().await;
+    let mut command = command(folder.path());
+    command
+        .env("DATABASE_URL", &database.url)
+        .env("GATELODGE_SERVER__SHUTDOWN_GRACE", "2s")
+        .env("GATELODGE_SECRETS__KEYS", generate_key());
+    let mut program = Program::run(command);
+    program.signal("TERM");
+    assert!(program.ends_within(Duration::from_secs(10)).await.success());
+    let all = lines(&program);
+    let field = |message: &str, field: &str| {
+        let line = all.iter().find(|line| line["message"] == message);
+        line.unwrap()[field].clone()
+    };
+    assert!(field("the schema is changed", "took_ms").is_u64());
+    assert_eq!(field("drains: answers, and is not ready", "for_ms"), 500);
+    assert!(
+        !program.log().contains("already exists"),
+        "{}",
+        program.log()
+    );
 }
 
 /// ASVS 16.3.4.

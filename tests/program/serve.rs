@@ -4,11 +4,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rstest::rstest;
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::{Program, command, outcome, run};
 use crate::support::app::PASSWORD;
 use crate::support::eventually;
+use crate::support::servers::free_port;
 
 #[tokio::test]
 async fn who_was_logged_in_is_so_after_kill_9() {
@@ -215,4 +217,46 @@ async fn a_check_touches_no_disk() {
         assert_eq!(ada.whoami().await.status, 200);
     }
     assert_eq!(disk_io(&program), before);
+}
+
+/// Behind a proxy that is named, on the same machine, it is what every page recommends.
+#[rstest]
+#[case("https://auth.example.com", "127.0.0.1", None)]
+#[case(
+    "https://auth.example.com",
+    "192.0.2.1",
+    Some("only this machine reaches")
+)]
+#[case("http://localhost:1", "192.0.2.1", Some("come to http://localhost:1"))]
+#[case("http://localhost:1", "127.0.0.1", None)]
+#[tokio::test]
+async fn an_address_to_which_nobody_comes_is_told_of(
+    #[case] public_url: &str,
+    #[case] proxies: &str,
+    #[case] told: Option<&str>,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = [
+        (
+            "GATELODGE_SERVER__BIND",
+            format!("127.0.0.1:{}", free_port()),
+        ),
+        ("GATELODGE_SERVER__PUBLIC_URL", public_url.to_owned()),
+        ("GATELODGE_SERVER__TRUSTED_PROXIES", proxies.to_owned()),
+    ];
+    let mut check = command(folder.path());
+    let checked = outcome(check.envs(environment.clone()).args(["config", "check"]));
+    let checked = String::from_utf8(checked.stdout).unwrap();
+    let mut serve = command(folder.path());
+    serve.envs(environment);
+    let program = Program::run(serve);
+    let started = eventually("it serves", async || program.log().contains("started"));
+    started.await;
+    program.signal("INT");
+    eventually("it has ended", async || program.log().contains("stopped")).await;
+    let log = program.log();
+    assert_eq!(log.contains("\"WARN\""), told.is_some(), "{log}");
+    assert_eq!(checked.contains("warn"), told.is_some(), "{checked}");
+    let told = told.unwrap_or_default();
+    assert!(log.contains(told) && checked.contains(told), "{log}");
 }

@@ -10,6 +10,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use super::commands::Beside;
 use crate::support::Stack::Embedded;
+use crate::support::app::PASSWORD;
 
 /// Runs a command at a terminal of its own, where somebody types that; gives its exit
 /// status and what was on the screen.
@@ -74,6 +75,49 @@ async fn who_ends_the_sessions_of_a_filter_at_a_terminal_is_asked() {
     let (_, screen) = at_a_terminal(beside.command(&unasked), "");
     assert!(
         screen.contains("ended 1 session") && !screen.contains("[y/N]"),
+        "{screen}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_ends_all_sessions_or_deletes_a_user_at_a_terminal_is_asked() {
+    let beside = Beside::a_service(Embedded).await;
+    let mut ada = beside.app.registered("ada@example.com").await;
+    let everyone = &["sessions", "revoke", "--everyone"][..];
+    let delete = &["users", "delete", "ada@example.com"][..];
+    for (command, question, kept, done) in [
+        (
+            everyone,
+            "End everyone's sessions? [y/N]",
+            "ended nothing",
+            "ended everyone's sessions",
+        ),
+        (
+            delete,
+            "and end their sessions? [y/N]",
+            "deleted nobody",
+            "is deleted",
+        ),
+    ] {
+        let (status, screen) = at_a_terminal(beside.command(command), "n\n");
+        assert!(
+            screen.contains(question) && screen.contains(kept),
+            "{screen}"
+        );
+        assert_eq!(status, Some(0));
+        assert_eq!(ada.whoami().await.status, 200);
+        let (_, screen) = at_a_terminal(beside.command(command), "y\n");
+        assert!(screen.contains(done), "{screen}");
+        super::commands::is_refused_in_time(&mut ada).await;
+        ada = beside.app.browser();
+        // The account outlives the first of them.
+        ada.log_in("ada@example.com", PASSWORD).await;
+    }
+    let _bob = beside.app.registered("bob@example.com").await;
+    let unasked = ["users", "delete", "bob@example.com", "--yes"];
+    let (_, screen) = at_a_terminal(beside.command(&unasked), "");
+    assert!(
+        screen.contains("is deleted") && !screen.contains("[y/N]"),
         "{screen}"
     );
 }

@@ -4,6 +4,8 @@ mod refused;
 mod row;
 mod source;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,8 @@ use super::print::print;
 use super::progress::{Progress, Voice};
 use crate::accounts::{Imported, ImportedUser};
 use crate::domain::audit::{Actor, Source};
+use crate::domain::email::Email;
+use crate::domain::time::Timestamp;
 use crate::startup::{self, Operator};
 use refused::{Refused, Report};
 use source::{Input, Row};
@@ -111,6 +115,32 @@ impl Batch {
     }
 }
 
+/// In which line each address was named first.
+#[derive(Default)]
+struct Named(HashMap<Email, u64>);
+
+impl Named {
+    /// Of two users of one address, which is meant is not known: the first is taken, and
+    /// the second is not passed over unseen.
+    fn add(&mut self, user: Box<ImportedUser>, line: u64) -> Result<Box<ImportedUser>, String> {
+        match self.0.entry(user.account.email.clone()) {
+            Entry::Occupied(first) => Err(format!("email is that of line {}, too", first.get())),
+            Entry::Vacant(free) => {
+                free.insert(line);
+                Ok(user)
+            }
+        }
+    }
+}
+
+/// One of a later day would stand before all others in lists.
+fn of_the_past(user: Box<ImportedUser>, now: Timestamp) -> Result<Box<ImportedUser>, String> {
+    match user.created_at {
+        Some(at) if at > now => Err(format!("created_at is in the future: it is {now} now")),
+        _ => Ok(user),
+    }
+}
+
 /// What has become of all that was read so far.
 #[derive(Default)]
 struct Tally {
@@ -148,10 +178,14 @@ pub(super) async fn run(asked: Import, operator: &Operator, voice: Voice) -> any
     let mut report = report
         .map(|path| Report::create(path, format))
         .transpose()?;
+    let now = operator
+        .sessions
+        .act(Actor::Operator, Source::default())
+        .at;
     let mut tally = Tally::default();
     let progress = Progress::begin(voice, length);
     let done = import(
-        read(input),
+        read(input, now),
         &asked,
         operator,
         progress,
@@ -222,30 +256,36 @@ async fn import(
 
 /// Reads on a thread of its own, some batches ahead: a terminal or a pipe may be silent
 /// for long, and whoever waits for it must be able to stop.
-fn read(input: Input) -> mpsc::Receiver<anyhow::Result<Batch>> {
+fn read(input: Input, now: Timestamp) -> mpsc::Receiver<anyhow::Result<Batch>> {
     let (sender, batches) = mpsc::channel(2);
     thread::spawn(move || {
         // Nobody listens any more: it has ended.
-        let _ = send(input, &sender);
+        let _ = send(input, now, &sender);
     });
     batches
 }
 
 fn send(
     mut input: Input,
+    now: Timestamp,
     to: &mpsc::Sender<anyhow::Result<Batch>>,
 ) -> Result<(), mpsc::error::SendError<anyhow::Result<Batch>>> {
-    let mut batch = Batch::default();
+    let (mut batch, mut named) = (Batch::default(), Named::default());
     while let Some(row) = input.next() {
         match row {
             Err(error) => {
                 to.blocking_send(Ok(batch.complete()))?;
                 return to.blocking_send(Err(error));
             }
-            Ok(Row { line, user }) => {
-                match user {
+            Ok(Row { line, values, user }) => {
+                let user = user.and_then(|user| of_the_past(user, now));
+                match user.and_then(|user| named.add(user, line)) {
                     Ok(user) => batch.users.push(*user),
-                    Err(refused) => batch.refused.push(refused),
+                    Err(reason) => batch.refused.push(Refused {
+                        line,
+                        reason,
+                        values,
+                    }),
                 }
                 (batch.line, batch.bytes) = (line, input.bytes());
             }

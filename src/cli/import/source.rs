@@ -1,22 +1,28 @@
 //! Reading rows, one after the other, however long the input is.
 
+use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Read};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use csv::{ByteRecord, StringRecord};
-use serde_json::{Map, Value};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::Format;
-use super::refused::Refused;
 use super::row::{Column, Values};
 use crate::accounts::ImportedUser;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Longer than any row can rightly be.
 const LONGEST: u64 = 256 * 1024;
 
 pub(super) struct Row {
     pub(super) line: u64,
-    pub(super) user: Result<Box<ImportedUser>, Refused>,
+    pub(super) values: Values,
+    /// Or why there is none.
+    pub(super) user: Result<Box<ImportedUser>, String>,
 }
 
 pub(super) enum Input {
@@ -70,6 +76,9 @@ impl Input {
                     .map(|name| Column::parse(name.trim(), "the first line does not name columns"));
                 let columns: Result<Vec<_>, _> = columns.collect();
                 let columns = columns.map_err(anyhow::Error::msg)?;
+                if let Some(name) = given_twice(&columns) {
+                    bail!("the first line names the columns, and {name} is given twice");
+                }
                 for required in [Column::Email, Column::Name] {
                     let name = required.as_str();
                     ensure!(
@@ -113,8 +122,12 @@ impl Input {
                     return Ok(None);
                 }
                 *line += 1;
+                let mut text = text.as_slice();
+                if *line == 1 {
+                    text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+                }
                 if !text.trim_ascii().is_empty() {
-                    let (values, wrong) = of_json(&text);
+                    let (values, wrong) = of_json(text);
                     return Ok(Some(Row::of(*line, values, wrong)));
                 }
             },
@@ -133,14 +146,7 @@ impl Iterator for Input {
 impl Row {
     fn of(line: u64, values: Values, wrong: Result<(), String>) -> Self {
         let user = wrong.and_then(|()| values.parse()).map(Box::new);
-        Self {
-            line,
-            user: user.map_err(|reason| Refused {
-                line,
-                reason,
-                values,
-            }),
-        }
+        Self { line, values, user }
     }
 }
 
@@ -163,16 +169,60 @@ fn of_record(record: ByteRecord, columns: &[Column]) -> (Values, Result<(), Stri
 fn of_json(text: &[u8]) -> (Values, Result<(), String>) {
     let (mut values, mut wrong) = (Values::default(), Ok(()));
     // The error itself may show what is there.
-    let Ok(object) = serde_json::from_slice::<Map<String, Value>>(text) else {
+    let Ok(Members(members)) = serde_json::from_slice(text) else {
         return (values, Err("this is no JSON object".to_owned()));
     };
-    for (name, value) in object {
-        match (Column::parse(&name, "a key is no column"), value) {
+    let mut columns = Vec::with_capacity(members.len());
+    for (name, value) in members {
+        let column = Column::parse(&name, "a key is no column");
+        columns.extend(column.as_ref().ok());
+        match (column, value) {
             (Err(unknown), _) => wrong = Err(unknown),
             (Ok(_), Value::Null) | (Ok(Column::Line), _) => {}
             (Ok(column), Value::String(value)) => values.put(column, value),
             (Ok(column), _) => wrong = Err(format!("{} must be a text", column.as_str())),
         }
     }
+    if let Some(name) = given_twice(&columns) {
+        wrong = Err(format!("{name} is given twice"));
+    }
     (values, wrong)
+}
+
+fn given_twice(columns: &[Column]) -> Option<&'static str> {
+    let mut rest = columns;
+    while let Some((column, others)) = rest.split_first() {
+        if others.contains(column) {
+            return Some(column.as_str());
+        }
+        rest = others;
+    }
+    None
+}
+
+/// Of an object, all there are: a map would keep one of two of a name.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        from.deserialize_map(Object)
+    }
 }

@@ -141,7 +141,7 @@ async fn call_the_roll(
     }
     let missed = shared.missed();
     if let Some(first) = missed.first() {
-        tracing::warn!(instance = %first, number = missed.len(), "instances are missed");
+        tracing::warn!(instance = %first, number = missed.len(), "instances are missed: they have ended, are cut off, or have other secrets.keys");
         reader.strike_off(&missed).await?;
     }
     shared.ledger_answers(asked_at);

@@ -62,7 +62,8 @@ impl Ledger {
             to,
             &format!("{:016x}", u64::from_ne_bytes(entropy::random())),
         );
-        sqlite::create_private(&unfinished)?;
+        let cannot_write = || format!("cannot write {}", to.display());
+        sqlite::create_private(&unfinished).with_context(cannot_write)?;
         let written = async {
             copy_into(database, &unfinished, &mut told).await?;
             verify(&unfinished).await?;
@@ -76,7 +77,7 @@ impl Ledger {
         };
         let written = written.await;
         remove(&unfinished)?;
-        written.with_context(|| format!("cannot write {}", to.display()))
+        written.with_context(cannot_write)
     }
 
     /// Puts a backup in the place of the SQLite database at `url`; says where that one is

@@ -6,6 +6,7 @@ use rustix::fs::statvfs;
 use sqlx::{Connection as _, FromRow, PgConnection};
 
 use super::{Ledger, bounded, postgres, sqlite};
+use crate::domain::cause;
 use crate::domain::finding::Finding;
 use crate::domain::time::Timestamp;
 use crate::store::ROUND_TRIPS;
@@ -56,10 +57,16 @@ impl Ledger {
         }
         match self.check_schema().await {
             Ok(()) => Finding::ok(ABOUT, "up to date"),
-            Err(error) if expected.migrates => {
-                Finding::warn(ABOUT, format!("{error:#}"), "the next start does it")
-            }
-            Err(error) => Finding::fail(ABOUT, format!("{error:#}"), "run `gatelodge migrate`"),
+            Err(error) if expected.migrates => Finding::warn(
+                ABOUT,
+                cause::chain(error.as_ref()),
+                "the next start does it",
+            ),
+            Err(error) => Finding::fail(
+                ABOUT,
+                cause::chain(error.as_ref()),
+                "run `gatelodge migrate`",
+            ),
         }
     }
 }
@@ -266,8 +273,10 @@ impl Server {
             instances * each,
             i64::from(self.connections - self.reserved),
         );
-        let found =
-            format!("{instances} × {each} at most, of {there}: instances times connections");
+        let found = format!(
+            "{instances} × {each} at most, of {there}: each instance takes \
+             database.max_connections and {BESIDE_THE_POOL} more"
+        );
         if needed > there {
             return Finding::warn(
                 ABOUT,

@@ -35,6 +35,7 @@ use std::time::{Duration, Instant};
 use crate::domain::digest::TokenDigest;
 use crate::domain::password::PasswordHash;
 use crate::domain::revocation::Appended;
+use crate::domain::time::millis;
 use crate::domain::user::User;
 use crate::telemetry::metrics::{self, Failure, STORE_DURATION, STORE_ERRORS};
 
@@ -127,7 +128,7 @@ impl Ledger {
             tracing::info!(
                 migration = applied.version,
                 description = applied.description,
-                took_ms = applied.took.as_millis(),
+                took_ms = millis(applied.took),
                 "the schema is changed"
             );
         })

@@ -1,6 +1,7 @@
 //! SQLite: one file, one writer at a time, and many readers beside it (WAL).
 
 use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ impl Database {
             // A commit that was answered survives a loss of power.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(DEADLINE);
-        create_private(options.get_filename())?;
+        open_private(options.get_filename())?;
         let _alone = alone(options.get_filename()).await?;
         let pool = |connections| {
             SqlitePoolOptions::new()
@@ -161,7 +162,7 @@ impl Database {
 /// Held until it is dropped, so that no other process serves from the database.
 pub(super) fn claim(database: &Path) -> anyhow::Result<File> {
     let path = database.with_extension("lock");
-    let lock = create_private(&path)?;
+    let lock = open_private(&path)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => anyhow::bail!(
@@ -178,20 +179,23 @@ pub(super) fn claim(database: &Path) -> anyhow::Result<File> {
 /// dropped.
 async fn alone(database: &Path) -> anyhow::Result<File> {
     let path = database.with_extension("setup");
-    let lock = create_private(&path)?;
+    let lock = open_private(&path)?;
     tokio::task::spawn_blocking(move || lock.lock().map(|()| lock))
         .await?
         .with_context(|| format!("cannot lock {}", path.display()))
 }
 
+fn open_private(path: &Path) -> anyhow::Result<File> {
+    create_private(path).with_context(|| format!("cannot open {}", path.display()))
+}
+
 /// SQLite gives its other files the mode of this one. It holds password hashes.
-pub(super) fn create_private(path: &Path) -> anyhow::Result<File> {
+pub(super) fn create_private(path: &Path) -> io::Result<File> {
     let mut file = File::options();
     file.write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
     file.open(path)
-        .with_context(|| format!("cannot open {}", path.display()))
 }
 
 /// What [`claim`] and [`alone`] lock.

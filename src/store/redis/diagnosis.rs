@@ -242,7 +242,10 @@ impl Log {
     fn judge(&self) -> Finding {
         const ABOUT: &str = "redis: persistence";
         match self {
-            Self::None => Finding::ok(ABOUT, "no log of its own; none is needed"),
+            Self::None => Finding::ok(
+                ABOUT,
+                "appendonly is off, and need not be on: what it holds are copies",
+            ),
             Self::Hidden => Finding::unknown(
                 ABOUT,
                 "it has a log of its own, and does not say how it is written",

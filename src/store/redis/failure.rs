@@ -6,6 +6,7 @@ use deadpool_redis::PoolError;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 use tokio::time::error::Elapsed;
 
+use crate::domain::cause;
 use crate::telemetry::metrics;
 
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +15,7 @@ pub(super) enum Failure {
     TimedOut(#[from] Elapsed),
     #[error("no connection")]
     Pool(#[from] PoolError),
-    #[error("no connection: {0:#}")]
+    #[error("no connection: {}", cause::chain(.0.as_ref().as_ref()))]
     Unreachable(Arc<anyhow::Error>),
     #[error("a command failed")]
     Command(#[from] RedisError),
