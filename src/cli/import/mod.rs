@@ -178,10 +178,7 @@ pub(super) async fn run(asked: Import, operator: &Operator, voice: Voice) -> any
     let mut report = report
         .map(|path| Report::create(path, format))
         .transpose()?;
-    let now = operator
-        .sessions
-        .act(Actor::Operator, Source::default())
-        .at;
+    let now = operator.sessions.act(Actor::Operator, Source::default()).at;
     let mut tally = Tally::default();
     let progress = Progress::begin(voice, length);
     let done = import(
