@@ -297,7 +297,15 @@ async fn a_backup_takes_the_place_of_nothing_unless_it_is_told_to() {
     assert_eq!(fs::read(place.path("backup.db")).unwrap(), b"another");
     fs::remove_file(place.path("backup.db")).unwrap();
     place.says(&["backup", "backup.db"]);
-    place.says(&["users", "create", "ada@example.com", "--name", "Ada"]);
+    place.says(&[
+        "users",
+        "create",
+        "--invite",
+        "--email",
+        "ada@example.com",
+        "--name",
+        "Ada",
+    ]);
     place.says(&["backup", "--force", "backup.db"]);
     place.says(&["restore", "backup.db"]);
     assert_eq!(place.emails(), ["ada@example.com"]);

@@ -235,7 +235,7 @@ async fn a_database_of_another_program_is_not_said_to_be_mended_by_the_next_star
         .await
         .unwrap();
     let url = format!(
-        "{}?options=-c%20search_path%3Danother%2Cpublic",
+        "{}?options=-c%20search_path%3Danother",
         beside.app.database_url()
     );
     let examine = || {
