@@ -281,7 +281,8 @@ fn cost_to_listener(beats: &[Beat]) -> (f64, f64) {
                 mark: Mark([0; 16]),
             };
             let view = View::starting_at(head, 1000);
-            roster.enrol(&[], true, at, at);
+            let asked = roster.ask(at);
+            roster.enrol(&[], true, asked, at);
             let mine = roster.beat(view.stands_at(), false, at);
             roster.hear(&mine, at);
             for other in 0..instances {

@@ -67,6 +67,18 @@ fn turn(contender: &Contender<'_>, time: Duration) -> Result<(f64, f64)> {
 }
 
 impl Rounds {
+    /// Of the same contenders.
+    pub fn append(&mut self, other: Self) {
+        for (own, more) in [
+            (&mut self.cpu, other.cpu),
+            (&mut self.per_second, other.per_second),
+        ] {
+            for (own, more) in own.iter_mut().zip(more) {
+                own.extend(more);
+            }
+        }
+    }
+
     pub fn cpu(&self, of: usize) -> f64 {
         median(self.cpu[of].clone())
     }

@@ -40,10 +40,7 @@ pub(super) fn run(
             if doubts.is_empty() {
                 return Ok(());
             }
-            print(&format!(
-                "it may still not be what is meant:\n{}",
-                doctor::lines(&doubts)
-            ))
+            print(&format!("warnings:\n{}", doctor::lines(&doubts)))
         }
         Command::Reference => print(reference_page().trim_end()),
         Command::Env => print(env_example().trim_end()),

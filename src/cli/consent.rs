@@ -6,7 +6,7 @@ use clap::Args;
 
 #[derive(Args)]
 pub(super) struct Consent {
-    /// Do not ask (never asked without a terminal)
+    /// Do not ask for confirmation (without a terminal, nobody is asked)
     #[arg(long)]
     yes: bool,
 }

@@ -44,7 +44,7 @@ pub(super) async fn serve(settings: Settings) -> anyhow::Result<()> {
         tracing::warn!(
             found = listening.found,
             mend,
-            "server.bind is hardly what is meant"
+            "server.bind and server.public_url do not fit"
         );
     }
     if let Err(error) = supervisor::tell_it_is_ready() {

@@ -167,7 +167,7 @@ async fn revoke(asked: Revoke, operator: &Operator, voice: Voice) -> anyhow::Res
     };
     let answer = match (asked.id, Selection::of(filter.clone()), filter.user) {
         (Some(id), _, _) => revoke_one(id, &asked, operator).await?,
-        (None, Some(_), Some(user)) if filter == of_a_user && asked.reason.is_none() => {
+        (None, Some(_), Some(user)) if filter == of_a_user => {
             revoke_all_of(user, &asked, operator).await?
         }
         (None, Some(selection), _) => revoke_matching(selection, &asked, operator, voice).await?,
@@ -207,7 +207,10 @@ async fn revoke_all_of(
     });
     let count = match of_user {
         Some(selection) if asked.dry_run => sessions.count_matching(&selection).await?,
-        _ => sessions.revoke_all(user, act(operator)).await?,
+        _ => {
+            let reason = asked.reason.clone();
+            sessions.revoke_all(user, reason, act(operator)).await?
+        }
     };
     let whom = asked.filter.user.as_deref().unwrap_or_default();
     asked.tell(&format!("{} of {whom}", counted(count)))?;

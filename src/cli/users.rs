@@ -33,7 +33,7 @@ pub(super) enum Command {
     /// taken as `users create --password-hash` takes them.
     ///
     /// Users who are there already, by e-mail address, are left as they are. So an import
-    /// that was interrupted is run again as it was, and goes on. It needs no other memory.
+    /// that was interrupted is run again as it was, and goes on. It keeps the addresses of the file in memory.
     Import(import::Import),
     /// List users, the newest first
     List {

@@ -1,5 +1,7 @@
 //! What can be seen in a configuration that is right, and may still not be meant.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use ipnet::IpNet;
 
 use super::{Server, Settings};
@@ -69,8 +71,12 @@ impl Server {
 
     /// Whether a proxy on this machine is believed.
     fn trusts_this_machine(&self) -> bool {
+        let this_machine = [
+            IpAddr::from(Ipv4Addr::LOCALHOST),
+            Ipv6Addr::LOCALHOST.into(),
+        ];
         let mut trusted = self.trusted_proxies.iter();
-        trusted.any(|network| network.addr().is_loopback())
+        trusted.any(|network| this_machine.iter().any(|address| network.contains(address)))
     }
 }
 

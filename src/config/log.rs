@@ -47,9 +47,8 @@ impl Log {
 /// The library takes a word alone that is no level for a target, of which everything is to
 /// be heard, and of everything else nothing.
 fn is_filter(text: &str) -> bool {
-    let has_level = |directive: &str| {
-        let level = directive.rsplit('=').next().unwrap_or_default();
-        !level.is_empty() && level.parse::<LevelFilter>().is_ok()
+    let is_meant = |part: &str| {
+        part.parse::<LevelFilter>().is_ok() || part.contains(['=', '[']) && !part.ends_with('=')
     };
-    text.split(',').all(has_level) && EnvFilter::try_new(text).is_ok()
+    text.split(',').all(is_meant) && EnvFilter::try_new(text).is_ok()
 }

@@ -341,7 +341,7 @@ impl Reader {
 
     fn secret_file(&mut self, key: &str) -> Option<String> {
         let path = self.text(&format!("{key}_file"))?;
-        if self.given.contains_key(key) {
+        if self.given.get(key).is_some_and(|given| !given.is_nothing()) {
             self.misread(key, &format!("and {key}_file are both set; leave one out"));
         }
         self.found.insert(key.to_owned());
@@ -370,7 +370,7 @@ impl Reader {
     /// What is there; an empty text is nothing.
     fn take(&mut self, key: &str) -> Option<Given> {
         let given = self.given.remove(key)?;
-        if matches!(&given, Given::Text(text) if text.is_empty()) {
+        if given.is_nothing() {
             return None;
         }
         self.found.insert(key.to_owned());

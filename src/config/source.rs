@@ -24,6 +24,13 @@ pub(super) enum Given {
     Tables(Vec<Table>),
 }
 
+impl Given {
+    /// As a variable that is there and empty.
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(self, Self::Text(text) if text.is_empty())
+    }
+}
+
 impl Source {
     /// Of the environment, what is ours; a plain name gives way to the whole one.
     pub(super) fn new(
@@ -37,14 +44,18 @@ impl Source {
         let mut ours: Map<String, String> = ours
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        for (plain, name) in [
+        for (plain, whole) in [
             ("DATABASE_URL", "GATELODGE_DATABASE__URL"),
-            ("DATABASE_URL_FILE", "GATELODGE_DATABASE__URL_FILE"),
             ("REDIS_URL", "GATELODGE_REDIS__URL"),
-            ("REDIS_URL_FILE", "GATELODGE_REDIS__URL_FILE"),
         ] {
-            if let Some(value) = environment.get(plain) {
-                ours.entry(name.to_owned()).or_insert_with(|| value.clone());
+            let directly_and_by_file =
+                [plain, whole].map(|name| [name.to_owned(), format!("{name}_FILE")]);
+            let [plain, whole] = directly_and_by_file;
+            if !whole.iter().any(|name| ours.contains_key(name)) {
+                for (plain, whole) in plain.iter().zip(whole) {
+                    let value = environment.get(plain).cloned();
+                    ours.extend(value.map(|value| (whole, value)));
+                }
             }
         }
         let default = Path::new(DEFAULT_FILE);

@@ -30,6 +30,17 @@ pub struct Roster {
     others: HashMap<InstanceId, Other>,
 }
 
+/// The ledger was asked then.
+#[derive(Debug)]
+pub struct Asked(Uptime);
+
+impl Asked {
+    #[must_use]
+    pub const fn at(&self) -> Uptime {
+        self.0
+    }
+}
+
 struct Other {
     number: BeatNumber,
     last_push: BeatNumber,
@@ -193,10 +204,12 @@ impl Roster {
         self.spoken_of = self.spoken_of.max(number);
     }
 
-    /// The ledger is asked now.
-    pub fn ask(&mut self) {
+    /// The ledger is asked, from now on.
+    #[must_use]
+    pub fn ask(&mut self, at: Uptime) -> Asked {
         let before = self.spoken_of_before.max(self.spoken_of);
         (self.spoken_of_before, self.spoken_of) = (before, LogNumber::default());
+        Asked(at)
     }
 
     /// Beats may have been missed: until the ledger is asked the next time, nobody
@@ -214,15 +227,14 @@ impl Roster {
         }
     }
 
-    /// Takes in who is registered, as the ledger says now, which was asked at `asked_at`
-    /// ([`ask`](Self::ask)) and whose whole log the view has taken in: what was spoken of
-    /// before is in it, or of a log that was set back. `has_heard_all`: from before that,
-    /// all beats have been heard.
+    /// Takes in who is registered, as the ledger has said since it was asked, and the view
+    /// has taken in its whole log: what was spoken of before is in it, or of a log that was
+    /// set back. `has_heard_all`: from before that, all beats have been heard.
     pub fn enrol(
         &mut self,
         registered: &[Registered],
         has_heard_all: bool,
-        asked_at: Uptime,
+        Asked(asked_at): Asked,
         now: Uptime,
     ) {
         self.has_heard_all = has_heard_all;
@@ -370,10 +382,15 @@ mod tests {
         }
     }
 
+    fn enrol(ada: &mut Roster, registered: &[Registered], asked_at: Uptime, now: Uptime) {
+        let asked = ada.ask(asked_at);
+        ada.enrol(registered, true, asked, now);
+    }
+
     /// Ada, who knows of Bob.
     fn roster() -> Roster {
         let mut ada = Roster::new(id(ADA));
-        ada.enrol(&[enrolled(ADA), enrolled(BOB)], true, at(0), at(0));
+        enrol(&mut ada, &[enrolled(ADA), enrolled(BOB)], at(0), at(0));
         ada
     }
 
@@ -426,11 +443,11 @@ mod tests {
         let mine = ada.beat(position(0), false, at(100));
         ada.hear(&mine, at(100));
         assert_eq!(ada.proven(&view), None, "the ledger was not asked");
-        ada.enrol(&[enrolled(ADA)], true, at(110), at(110));
+        enrol(&mut ada, &[enrolled(ADA)], at(110), at(110));
         assert_eq!(ada.proven(&view), Some(at(100)), "alone");
         ada.miss();
         assert_eq!(ada.proven(&view), None);
-        ada.enrol(&[enrolled(ADA)], true, at(120), at(120));
+        enrol(&mut ada, &[enrolled(ADA)], at(120), at(120));
         ada.hear(&bobs(1, 0, None), at(130));
         assert_eq!(ada.proven(&view), None, "one whom the ledger did not name");
     }
@@ -467,7 +484,7 @@ mod tests {
             is_struck_off: true,
             ..enrolled(BOB)
         };
-        ada.enrol(&[enrolled(ADA), struck_off], true, at(1), at(1));
+        enrol(&mut ada, &[enrolled(ADA), struck_off], at(1), at(1));
         assert!(!ada.admits(&push(BOB, 9)));
     }
 
@@ -494,9 +511,9 @@ mod tests {
         let mine = ada.beat(position(0), false, at(100));
         ada.hear(&mine, at(100));
         ada.hear(&bobs(1, 0, None), at(130));
-        ada.enrol(&[enrolled(ADA)], true, at(120), at(120));
+        enrol(&mut ada, &[enrolled(ADA)], at(120), at(120));
         assert_eq!(ada.proven(&view), None);
-        ada.enrol(&[enrolled(ADA)], true, at(9000), at(9000));
+        enrol(&mut ada, &[enrolled(ADA)], at(9000), at(9000));
         assert_eq!(ada.proven(&view), Some(at(100)));
     }
 
@@ -512,18 +529,17 @@ mod tests {
         ada.begin_anew();
         ada.hear_of(LogNumber::new(7));
         assert!(!is_proven(&mut ada, 1, 100));
-        ada.ask();
-        // While the ledger is asked, or if it does not answer.
-        assert!(!is_proven(&mut ada, 2, 200));
-        ada.ask();
-        assert!(!is_proven(&mut ada, 3, 300));
+        let _ = ada.ask(at(150));
+        assert!(!is_proven(&mut ada, 2, 200), "it does not answer");
+        let asked = ada.ask(at(250));
+        assert!(!is_proven(&mut ada, 3, 300), "it has not answered yet");
         let both = [enrolled(ADA), enrolled(BOB)];
-        ada.enrol(&both, true, at(250), at(310));
+        ada.enrol(&both, true, asked, at(310));
         assert!(is_proven(&mut ada, 4, 400));
 
-        ada.ask();
+        let asked = ada.ask(at(450));
         ada.hear_of(LogNumber::new(7));
-        ada.enrol(&both, true, at(450), at(460));
+        ada.enrol(&both, true, asked, at(460));
         assert!(
             !is_proven(&mut ada, 5, 500),
             "it may be younger than the answer"
@@ -546,7 +562,7 @@ mod tests {
             ..enrolled(BOB)
         };
         assert_eq!(ada.silent(at(1000)), [id(BOB)]);
-        ada.enrol(&[enrolled(ADA), struck_off], true, at(2000), at(2000));
+        enrol(&mut ada, &[enrolled(ADA), struck_off], at(2000), at(2000));
         assert_eq!(ada.silent(at(3000)), []);
         assert_eq!(pending(&ada, 9, 6999), [id(BOB)]);
         assert_eq!(pending(&ada, 9, 7000), []);
@@ -556,7 +572,12 @@ mod tests {
         assert_eq!(pending(&ada, 9, 7500), []);
 
         // Back, and off the register with a farewell.
-        ada.enrol(&[enrolled(ADA), enrolled(BOB)], true, at(3000), at(3000));
+        enrol(
+            &mut ada,
+            &[enrolled(ADA), enrolled(BOB)],
+            at(3000),
+            at(3000),
+        );
         assert_eq!(pending(&ada, 9, 7999), [id(BOB)]);
         let farewell = Beat {
             is_last: true,
@@ -577,13 +598,13 @@ mod tests {
             }),
             ..enrolled(BOB)
         };
-        ada.enrol(&[report(1, true)], true, at(2000), at(2000));
+        enrol(&mut ada, &[report(1, true)], at(2000), at(2000));
         assert_eq!(ada.pending(LogNumber::new(3), &view, at(0)), []);
         assert_eq!(ada.silent(at(1000)), []);
         assert!(ada.somebody_is_deaf());
-        ada.enrol(&[report(1, true)], true, at(3000), at(3000));
+        enrol(&mut ada, &[report(1, true)], at(3000), at(3000));
         assert!(!ada.somebody_is_deaf(), "it was said before");
-        ada.enrol(&[report(2, false)], true, at(4000), at(4000));
+        enrol(&mut ada, &[report(2, false)], at(4000), at(4000));
         assert!(!ada.somebody_is_deaf());
     }
 }

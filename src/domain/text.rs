@@ -8,7 +8,8 @@ use unicode_normalization::char::is_combining_mark;
 
 /// Controls, separators of lines and paragraphs, and characters that reorder,
 /// hide, tag or are nothing (Unicode TR 36). Those that make up emoji and scripts
-/// (joiners, variation selectors) are not among them.
+/// (joiners, variation selectors) are not among them; the tags that make flags of parts of
+/// countries are, since they can hide a whole text.
 #[must_use]
 pub fn is_deceptive(c: char) -> bool {
     c.is_control()

@@ -132,6 +132,12 @@ impl UserName {
         one_line(text, MAX_NAME_LENGTH).map(|name| Self(name.into()))
     }
 
+    /// As it was accepted once, perhaps under other rules.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Self {
+        Self(text.into())
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

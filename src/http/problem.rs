@@ -141,9 +141,11 @@ impl Problem {
         &self.errors
     }
 
-    /// When to try again, if that can be said.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        self.retry_after.or(self.kind.retry_after())
+    /// In how many seconds to try again, if that can be said. Rounded up: a moment too
+    /// soon would be in vain.
+    pub(super) fn retry_after(&self) -> Option<u128> {
+        let after = self.retry_after.or(self.kind.retry_after())?;
+        Some(after.as_millis().div_ceil(1000))
     }
 }
 
@@ -219,9 +221,7 @@ impl ResponseError for Problem {
             };
             response.insert_header((WWW_AUTHENTICATE, challenge));
         }
-        if let Some(after) = self.retry_after() {
-            // Rounded up: a moment too soon would be in vain.
-            let seconds = after.as_millis().div_ceil(1000);
+        if let Some(seconds) = self.retry_after() {
             response.insert_header((RETRY_AFTER, seconds.to_string()));
         }
         let mut response = response.body(self.document());

@@ -154,11 +154,13 @@ impl Sessions {
     pub async fn revoke_all(
         self: &Arc<Self>,
         user: UserId,
+        reason: Option<Line>,
         act: Act,
     ) -> Result<usize, Unavailable> {
         let this = Arc::clone(self);
         self.uncut(async move {
-            let (count, committed) = this.ledger.revoke_all_sessions(user, act).await?;
+            let revoked = this.ledger.revoke_all_sessions(user, reason, act);
+            let (count, committed) = revoked.await?;
             this.publish(committed).await;
             Ok(count)
         })

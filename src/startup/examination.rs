@@ -222,14 +222,14 @@ fn judge_instances(
     if others.is_empty() {
         return Finding::ok(
             ABOUT,
-            format!("{count}, and all know the revocation log as far as it goes, {head}"),
+            format!("{count}, and all have read the revocation log up to {head}"),
         );
     }
     let others: Vec<_> = others.iter().map(|one| one.instance.to_string()).collect();
     Finding::warn(
         ABOUT,
         format!(
-            "{count} know the revocation log as far as it goes, {head}; not, or not yet: {}",
+            "{count} have read the revocation log up to {head}; not, or not yet: {}",
             others.join(", ")
         ),
         "if that stays so, they are cut off or frozen, or have other secrets.keys; who crashed is \

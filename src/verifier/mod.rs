@@ -26,7 +26,7 @@
 //!
 //! Knows nothing of sessions but what a JWT and the log say.
 
-mod feed;
+mod follower;
 mod keys;
 mod knowledge;
 mod sse;
@@ -51,13 +51,13 @@ use crate::clocks::{uptime, wall_time};
 use crate::domain::jwt::{self, Algorithm, Expected, SessionClaims, VerifyingKeys};
 use crate::domain::time::{Timestamp, Uptime};
 
-use feed::Follower;
+use follower::Follower;
 use keys::Keeper;
 use knowledge::{Broken, Knowledge};
 use waiting::{Concerned, Waiting};
 
 /// How long it may take to connect. What then says nothing is given up after
-/// [`feed::SILENCE`].
+/// [`follower::SILENCE`].
 const CONNECT: Duration = Duration::from_secs(2);
 
 /// Whose JWTs are verified, for whom, and how.
@@ -364,8 +364,8 @@ fn agent(ca: Option<&[u8]>) -> Result<Agent, Unusable> {
         .proxy(None)
         .max_idle_connections(0)
         .timeout_connect(Some(CONNECT))
-        .timeout_per_read(Some(feed::SILENCE))
-        .timeout_per_write(Some(feed::SILENCE))
+        .timeout_per_read(Some(follower::SILENCE))
+        .timeout_per_write(Some(follower::SILENCE))
         .user_agent(concat!("gatelodge-verifier/", env!("CARGO_PKG_VERSION")))
         .build();
     Ok(agent.new_agent())

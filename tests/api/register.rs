@@ -1,5 +1,6 @@
 use rstest::rstest;
 use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
 
 use crate::support::Stack::{self, Embedded, Scaled};
 use crate::support::TestApp;
@@ -136,6 +137,25 @@ async fn a_name_can_be_seen_and_hides_nothing() {
         let answer = app.browser().post("/api/register", &body).await;
         assert_eq!(answer.json()["user"]["name"], name);
     }
+}
+
+#[tokio::test]
+async fn a_name_that_was_accepted_under_other_rules_stays() {
+    let app = TestApp::spawn(Scaled).await;
+    app.registered("ada@example.com").await;
+    let mut ledger = PgConnection::connect(app.database_url()).await.unwrap();
+    sqlx::query("update users set name = $1")
+        .bind("\u{2800}")
+        .execute(&mut ledger)
+        .await
+        .unwrap();
+    let mut ada = app.logged_in("ada@example.com").await;
+    // From the ledger, and from the copy in Redis.
+    for _ in 0..3 {
+        assert_eq!(ada.whoami().await.json()["user"]["name"], "\u{2800}");
+    }
+    let users = app.admin().await.get("/api/admin/users").await;
+    assert_eq!(users.status, 200);
 }
 
 #[tokio::test]

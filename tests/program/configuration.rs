@@ -913,7 +913,13 @@ fn the_urls_of_stores_can_be_given_by_file_under_their_plain_names() {
     let twice = told(&[both[0], ("DATABASE_URL", "sqlite://x.db"), keys]);
     assert!(twice.contains("are both set; leave one out"), "{twice}");
     let whole = ("GATELODGE_DATABASE__URL_FILE", "url");
-    assert_eq!(told(&[("DATABASE_URL_FILE", "nowhere"), whole, keys]), "");
+    for plain in [
+        ("DATABASE_URL_FILE", "nowhere"),
+        ("DATABASE_URL", "sqlite://x.db"),
+    ] {
+        assert_eq!(told(&[plain, whole, keys]), "", "{plain:?} gives way");
+    }
+    assert_eq!(told(&[both[0], ("DATABASE_URL", ""), keys]), "");
 }
 
 #[test]

@@ -289,7 +289,7 @@ async fn an_address_that_is_in_a_file_twice_is_refused_the_second_time_in_a_dry_
         (lines.collect::<Vec<_>>().join("\n"), 0)
     };
     let twice = format!(
-        "line {}: email is that of line {}, too",
+        "line {}: the e-mail address is already in line {}",
         501 + before,
         1 + before
     );

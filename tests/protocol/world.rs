@@ -10,7 +10,7 @@ use gatelodge::domain::email::Email;
 use gatelodge::domain::id::{InstanceId, SessionId, UserId};
 use gatelodge::domain::instance::{Beat, Push, Registered};
 use gatelodge::domain::revocation::{Appended, Entry, Head, LogNumber, Mark, Revocation, Vouched};
-use gatelodge::domain::roster::Roster;
+use gatelodge::domain::roster::{Asked, Roster};
 use gatelodge::domain::session::{Draft, Lifetime, Record, Session};
 use gatelodge::domain::time::{Timestamp, Uptime};
 use gatelodge::domain::user::{Role, Status, User, UserName};
@@ -131,7 +131,7 @@ struct Instance {
 
 /// What a poll saw that has not come back yet.
 struct Poll {
-    asked_at: Uptime,
+    asked: Asked,
     length: usize,
     roll: Vec<(InstanceId, Option<Uptime>)>,
 }
@@ -504,9 +504,9 @@ impl World {
         }
         let roll = self.instances.iter();
         let roll = roll.map(|one| (one.id, one.struck_off_at)).collect();
-        self.instances[at].roster.ask();
+        let asked = self.instances[at].roster.ask(self.now);
         self.instances[at].poll = Some(Poll {
-            asked_at: self.now,
+            asked,
             length: self.log.len(),
             roll,
         });
@@ -538,13 +538,14 @@ impl World {
             instance.struck_off_at = None;
             return;
         }
+        let asked_at = poll.asked.at();
         let has_heard_all = instance
             .listens_since
-            .is_some_and(|since| since <= poll.asked_at);
+            .is_some_and(|since| since <= asked_at);
         instance
             .roster
-            .enrol(&registered, has_heard_all, poll.asked_at, now);
-        instance.belief.confirm(poll.asked_at);
+            .enrol(&registered, has_heard_all, poll.asked, now);
+        instance.belief.confirm(asked_at);
     }
 
     fn wait(&mut self, at: usize) {

@@ -10,7 +10,7 @@ use crate::http::Client;
 use crate::load::Target;
 use crate::process::{OTHERS, Process, SERVER};
 use crate::report::{Figure, Results, shown};
-use crate::rounds::{Contender, rounds};
+use crate::rounds::{Contender, Rounds, rounds};
 use crate::stand::{Stand, build_service, cookie, root};
 use crate::support::servers::free_port;
 
@@ -19,11 +19,21 @@ nginx with the shipped file, in front of an app that answers nothing; beside it 
 nginx whose `auth_request` goes to an empty handler, and to one that looks at nothing but
 names a user, whose headers nginx reads and the app is sent. nginx, the app and who is asked
 have one worker each and share core 0; the load (50 connections kept alive, 1000 cookies in
-turn), Redis and PostgreSQL share core 1. Fifteen rounds; medians.";
+turn), Redis and PostgreSQL share core 1. All is started five times, for fifteen rounds
+each; medians.";
 
 const GATELODGE: usize = 0;
 const EMPTY: usize = 1;
 const NAMING: usize = 2;
+const NAMES: [&str; 3] = [
+    "nginx, asking Gatelodge",
+    "nginx, asking an empty handler",
+    "nginx, asking a handler that names a user unseen",
+];
+
+/// Where a process has its memory makes it faster or slower than another of the same
+/// program, for as long as it lives.
+const STARTS: usize = 5;
 
 pub fn run() -> Result<Results> {
     build_service()?;
@@ -31,50 +41,13 @@ pub fn run() -> Result<Results> {
     let stand = Stand::start()?;
     let users = stand.logged_in(COOKIES)?;
     let cookies: Vec<_> = users.iter().map(|issued| cookie(&issued.token)).collect();
-    let settings = [
-        ("GATELODGE_SERVER__WORKERS", "1"),
-        ("GATELODGE_SERVER__TRUSTED_PROXIES", "127.0.0.1"),
-    ];
-    let service = stand.service(SERVER, &settings)?;
-    let (app, _) = stand.baseline("floor", 0, &[])?;
-    let (empty, _) = stand.baseline("floor", 0, &[])?;
-    let (naming, _) = stand.baseline("identity", 0, &[])?;
-    let folder = stand.folder.path();
-    let asking_gatelodge = nginx(
-        folder,
-        "gatelodge",
-        &service,
-        "/api/authz/auth-request",
-        &app,
-    )?;
-    let asking_empty = nginx(folder, "empty", &empty, PATH, &app)?;
-    let asking_naming = nginx(folder, "naming", &naming, PATH, &app)?;
-
-    let contender = |name, nginx| Contender {
-        name,
-        process: nginx,
-        target: Target {
-            address: nginx.address,
-            path: PATH,
-            cookies: cookies.clone(),
-            expected: 200,
-        },
-    };
-    let contenders = [
-        contender("nginx, asking Gatelodge", &asking_gatelodge),
-        contender("nginx, asking an empty handler", &asking_empty),
-        contender(
-            "nginx, asking a handler that names a user unseen",
-            &asking_naming,
-        ),
-    ];
-    let mut stranger = Client::connect(asking_gatelodge.address)?;
-    let refused = stranger.get(PATH, "a=b")?;
-    ensure!(refused.status == 401, "nobody is asked: {}", refused.text());
-    let rounds = rounds(&contenders)?;
+    let mut rounds = started_anew(&stand, &cookies)?;
+    for _ in 1..STARTS {
+        rounds.append(started_anew(&stand, &cookies)?);
+    }
     let per_second = |index: usize| {
         let speed = shown(rounds.per_second(index), " requests/s");
-        Figure::plain(contenders[index].name, speed)
+        Figure::plain(NAMES[index], speed)
     };
     Ok(Results {
         comparison: None,
@@ -99,6 +72,39 @@ pub fn run() -> Result<Results> {
             ),
         ],
     })
+}
+
+/// Rounds with processes of which none was there before.
+fn started_anew(stand: &Stand, cookies: &[String]) -> Result<Rounds> {
+    let settings = [
+        ("GATELODGE_SERVER__WORKERS", "1"),
+        ("GATELODGE_SERVER__TRUSTED_PROXIES", "127.0.0.1"),
+    ];
+    let service = stand.service(SERVER, &settings)?;
+    let (app, _) = stand.baseline("floor", 0, &[])?;
+    let (empty, _) = stand.baseline("floor", 0, &[])?;
+    let (naming, _) = stand.baseline("identity", 0, &[])?;
+    let folder = tempfile::tempdir()?;
+    let nginx = |name, asked, path| nginx(folder.path(), name, asked, path, &app);
+    let in_front = [
+        nginx("gatelodge", &service, "/api/authz/auth-request")?,
+        nginx("empty", &empty, PATH)?,
+        nginx("naming", &naming, PATH)?,
+    ];
+    let mut stranger = Client::connect(in_front[GATELODGE].address)?;
+    let refused = stranger.get(PATH, "a=b")?;
+    ensure!(refused.status == 401, "nobody is asked: {}", refused.text());
+    let contenders = NAMES.iter().zip(&in_front).map(|(name, nginx)| Contender {
+        name,
+        process: nginx,
+        target: Target {
+            address: nginx.address,
+            path: PATH,
+            cookies: cookies.to_vec(),
+            expected: 200,
+        },
+    });
+    rounds(&contenders.collect::<Vec<_>>())
 }
 
 /// nginx with the shipped file, but for TLS, names and addresses.

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
@@ -124,7 +125,10 @@ impl Named {
     /// the second is not passed over unseen.
     fn add(&mut self, user: Box<ImportedUser>, line: u64) -> Result<Box<ImportedUser>, String> {
         match self.0.entry(user.account.email.clone()) {
-            Entry::Occupied(first) => Err(format!("email is that of line {}, too", first.get())),
+            Entry::Occupied(first) => Err(format!(
+                "the e-mail address is already in line {}",
+                first.get()
+            )),
             Entry::Vacant(free) => {
                 free.insert(line);
                 Ok(user)
@@ -178,7 +182,8 @@ pub(super) async fn run(asked: Import, operator: &Operator, voice: Voice) -> any
     let mut report = report
         .map(|path| Report::create(path, format))
         .transpose()?;
-    let now = operator.sessions.act(Actor::Operator, Source::default()).at;
+    let sessions = Arc::clone(&operator.sessions);
+    let now = move || sessions.act(Actor::Operator, Source::default()).at;
     let mut tally = Tally::default();
     let progress = Progress::begin(voice, length);
     let done = import(
@@ -253,7 +258,10 @@ async fn import(
 
 /// Reads on a thread of its own, some batches ahead: a terminal or a pipe may be silent
 /// for long, and whoever waits for it must be able to stop.
-fn read(input: Input, now: Timestamp) -> mpsc::Receiver<anyhow::Result<Batch>> {
+fn read(
+    input: Input,
+    now: impl Fn() -> Timestamp + Send + 'static,
+) -> mpsc::Receiver<anyhow::Result<Batch>> {
     let (sender, batches) = mpsc::channel(2);
     thread::spawn(move || {
         // Nobody listens any more: it has ended.
@@ -264,7 +272,7 @@ fn read(input: Input, now: Timestamp) -> mpsc::Receiver<anyhow::Result<Batch>> {
 
 fn send(
     mut input: Input,
-    now: Timestamp,
+    now: impl Fn() -> Timestamp,
     to: &mpsc::Sender<anyhow::Result<Batch>>,
 ) -> Result<(), mpsc::error::SendError<anyhow::Result<Batch>>> {
     let (mut batch, mut named) = (Batch::default(), Named::default());
@@ -275,7 +283,7 @@ fn send(
                 return to.blocking_send(Err(error));
             }
             Ok(Row { line, values, user }) => {
-                let user = user.and_then(|user| of_the_past(user, now));
+                let user = user.and_then(|user| of_the_past(user, now()));
                 match user.and_then(|user| named.add(user, line)) {
                     Ok(user) => batch.users.push(*user),
                     Err(reason) => batch.refused.push(Refused {

@@ -1,4 +1,4 @@
-//! Reading rows, one after the other, however long the input is.
+//! Reading rows, one after the other.
 
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader, Read};

@@ -39,7 +39,7 @@ pub async fn revoke_sessions(
     let (sessions, by) = (&services.sessions, current.record());
     let act = act_of(&request, &services, by.session.user_id);
     let revoked = if parameters.include_current {
-        sessions.revoke_all(by.session.user_id, act).await?
+        sessions.revoke_all(by.session.user_id, None, act).await?
     } else {
         let others = sessions.revoke_others(by, act).await?;
         others.ok_or(Kind::Unauthenticated)?

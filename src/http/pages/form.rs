@@ -1,7 +1,5 @@
 //! A form that comes back to who has sent it.
 
-use std::time::Duration;
-
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError as _};
 use askama::Template;
@@ -143,9 +141,8 @@ fn in_our_words(error: &FieldError) -> FieldError {
     mistake(&error.field, message)
 }
 
-fn too_many_attempts(retry_after: Option<Duration>) -> String {
-    let seconds = retry_after.unwrap_or_default().as_secs();
-    let when = match seconds.div_ceil(60) {
+fn too_many_attempts(retry_after: Option<u128>) -> String {
+    let when = match retry_after.unwrap_or_default().div_ceil(60) {
         0 | 1 => "a minute".to_owned(),
         minutes => format!("{minutes} minutes"),
     };

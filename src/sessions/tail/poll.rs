@@ -15,6 +15,7 @@ use crate::clocks::uptime;
 use crate::domain::belief::Belief;
 use crate::domain::instance::{InstanceId, Report};
 use crate::domain::revocation::LogNumber;
+use crate::domain::roster::Asked;
 use crate::domain::time::Uptime;
 use crate::domain::view::View;
 use crate::store::Unavailable;
@@ -75,10 +76,10 @@ pub(super) async fn poll(
         Some(reader) => reader,
         None => ledger.log_reader().await?,
     };
-    let (known, appended, asked_at) = (shared.head(), shared.own_appended(), uptime());
-    shared.roster().ask();
+    let (known, appended) = (shared.head(), shared.own_appended());
+    let asked = shared.roster().ask(uptime());
     let page = connected.read(Some(known.number)).await?.of_a_writer()?;
-    shared.clock.follow(page.now, asked_at);
+    shared.clock.follow(page.now, asked.at());
     if page.known_mark != Some(known.mark) {
         set_back::begin_anew(shared, &mut connected, ledger, page.head).await?;
         *reader = Some(connected);
@@ -91,7 +92,7 @@ pub(super) async fn poll(
     if shared.advance(&page.entries).is_err() {
         return Err(Unavailable::task(anyhow!("the revocation log has a gap")));
     }
-    shared.measure_arrivals(known.number, &page, asked_at);
+    shared.measure_arrivals(known.number, &page, asked.at());
     if !page.entries.is_empty() {
         shared.beat_now.notify_one();
     }
@@ -104,7 +105,7 @@ pub(super) async fn poll(
         if shared.reached() == page.head.number {
             shared.change(View::confirm);
         }
-        call_the_roll(shared, &mut connected, asked_at).await?
+        call_the_roll(shared, &mut connected, asked).await?
     };
     *reader = Some(connected);
     Ok(polled)
@@ -114,7 +115,7 @@ pub(super) async fn poll(
 async fn call_the_roll(
     shared: &Shared,
     reader: &mut LogReader,
-    asked_at: Uptime,
+    asked: Asked,
 ) -> Result<Polled, Unavailable> {
     let registered = reader.registered().await?;
     let own = shared.roster().own();
@@ -132,10 +133,11 @@ async fn call_the_roll(
     if shared.belief().ledger_is_silent() {
         shared.roster().forgive(uptime());
     }
+    let asked_at = asked.at();
     let has_heard_all = shared.listens_since(asked_at);
     shared
         .roster()
-        .enrol(&registered, has_heard_all, asked_at, uptime());
+        .enrol(&registered, has_heard_all, asked, uptime());
     if let Some(report) = shared.report() {
         reader.report(own, report).await?;
     }

@@ -128,7 +128,7 @@ impl<'a> Version2<'a> {
                 user_agent,
             },
             email: Email::parse(self.email).ok()?,
-            name: UserName::parse(self.name).ok()?,
+            name: UserName::from_stored(self.name),
             role: if self.is_admin {
                 Role::Admin
             } else {

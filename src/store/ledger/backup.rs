@@ -1,6 +1,7 @@
 //! Copies of a SQLite ledger: taken beside a service that uses it, and put back when
 //! none does. PostgreSQL has tools of its own.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -20,6 +21,9 @@ use crate::entropy;
 /// How often it is told how far a copy is.
 const PACE: Duration = Duration::from_millis(200);
 const CHUNK: usize = 1 << 20;
+
+/// What follows the database's name in that of what a restore has replaced.
+const BEFORE: &str = ".before-";
 
 /// What the names of a SQLite database's files end in.
 const PARTS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
@@ -68,6 +72,9 @@ impl Ledger {
             copy_into(database, &unfinished, &mut told).await?;
             verify(&unfinished).await?;
             File::open(&unfinished)?.sync_all()?;
+            // It has taken a while.
+            require_apart(to, database.file(), secrets)?;
+            require_free(to, existing).await?;
             match existing {
                 Existing::Replaced => fs::rename(&unfinished, to)?,
                 // Unlike a move, a link does not take the place of a file.
@@ -134,6 +141,7 @@ fn require_apart(to: &Path, database: &Path, secrets: &[PathBuf]) -> anyhow::Res
             parts_of(&prepared_for(database)),
             "what a restore prepares",
         ))
+        .chain(named(set_aside(database), "what a restore has replaced"))
         .chain(named(secrets.to_vec(), "a file of keys and secrets"));
     for (file, what) in taken {
         ensure!(
@@ -295,7 +303,7 @@ async fn newest_migration(file: &Path) -> anyhow::Result<i64> {
 /// In one step. The database that was there stays beside it.
 async fn place(prepared: &Path, database: &Path, act: Act) -> anyhow::Result<Option<PathBuf>> {
     let aside = if database.exists() {
-        let name = format!(".before-{}", act.at.to_string().replace(':', ""));
+        let name = format!("{BEFORE}{}", act.at.to_string().replace(':', ""));
         let aside = beside(database, &name);
         settle(database, &aside).await?;
         fs::hard_link(database, &aside).context("cannot keep the present database")?;
@@ -342,6 +350,22 @@ fn beside(file: &Path, suffix: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// Databases that were replaced by a restore, each perhaps the only one of its kind.
+fn set_aside(database: &Path) -> Vec<PathBuf> {
+    let name = beside(database, BEFORE);
+    let begins_so = |file: &PathBuf| {
+        let [file, name] = [file, &name].map(|path| path.file_name().map(OsStr::as_encoded_bytes));
+        file.zip(name)
+            .is_some_and(|(file, name)| file.starts_with(name))
+    };
+    let there = fs::read_dir(folder_of(database)).into_iter().flatten();
+    there
+        .flatten()
+        .map(|file| file.path())
+        .filter(begins_so)
+        .collect()
 }
 
 /// The files that a SQLite database consists of, or may.

@@ -77,7 +77,7 @@ column!(Email as String, |email| email.as_str().to_owned(), |text| {
 column!(
     UserName as String,
     |name| name.as_str().to_owned(),
-    |text| Ok(Self::parse(&text)?)
+    |text| Ok(Self::from_stored(&text))
 );
 column!(
     PasswordHash as String,

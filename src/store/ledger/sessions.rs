@@ -320,6 +320,7 @@ impl Ledger {
     pub async fn revoke_all_sessions(
         &self,
         user: UserId,
+        reason: Option<Line>,
         act: Act,
     ) -> Result<(usize, Committed), Unavailable> {
         self.bounded(async {
@@ -328,6 +329,7 @@ impl Ledger {
             let mut ending = Ending::default();
             let count = ending.all_but(&mut tx, user, None, act.at).await?;
             let event = act.did(Action::AllSessionsRevoked, user, None);
+            let event = event.because(reason);
             statements::log::insert_event(tx.link(), &event).await?;
             Ok((count, ending.commit(tx).await?))
         })

@@ -100,7 +100,7 @@ async fn everyone_ends_who_was_born_before(#[values(Postgres, Sqlite)] backend: 
     assert!(is_alive(&ledger, &after).await);
     let listed = ledger.list_sessions(user, NOW).await.unwrap();
     assert_eq!(listed.len(), 1);
-    let (count, _) = ledger.revoke_all_sessions(user, act()).await.unwrap();
+    let (count, _) = ledger.revoke_all_sessions(user, None, act()).await.unwrap();
     assert_eq!(count, 1);
     everyone(&ledger).await;
     assert!(!is_alive(&ledger, &after).await);

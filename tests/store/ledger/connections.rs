@@ -227,7 +227,7 @@ async fn a_call_that_is_cancelled_is_undone_and_leaves_its_place_to_the_next() {
     let mut other = PgConnection::connect(&place.database).await.unwrap();
     let mut lock = other.begin().await.unwrap();
     sqlx::query(LOCK).execute(&mut *lock).await.unwrap();
-    let waits = place.ledger.revoke_all_sessions(place.user, act());
+    let waits = place.ledger.revoke_all_sessions(place.user, None, act());
     tokio::time::timeout(DEADLINE / 10, waits)
         .await
         .unwrap_err();

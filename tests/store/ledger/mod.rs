@@ -310,7 +310,7 @@ async fn every_end_is_in_the_log_with_its_number(#[values(Postgres, Sqlite)] bac
         .unwrap()
         .unwrap();
     assert!(renamed.ended.is_empty());
-    let (count, all) = ledger.revoke_all_sessions(user, act()).await.unwrap();
+    let (count, all) = ledger.revoke_all_sessions(user, None, act()).await.unwrap();
     assert_eq!(count, 1);
 
     let page = log(&ledger).await;

@@ -25,6 +25,6 @@ pub async fn revoke_user_sessions(
 ) -> Result<HttpResponse, Problem> {
     let user = services.accounts.user(user).await?;
     let act = act_of(&request, &services, admin.user().id);
-    let revoked = services.sessions.revoke_all(user.id, act).await?;
+    let revoked = services.sessions.revoke_all(user.id, None, act).await?;
     Ok(HttpResponse::Ok().json(RevokedBody { revoked }))
 }

@@ -68,7 +68,7 @@ pub async fn preview(
     services: Data<Services>,
     Query(chosen): Query<Chosen>,
 ) -> Result<HttpResponse, Problem> {
-    let whose = chosen.whose(&services).await?;
+    let whose = chosen.whose(&services).await;
     let body = chosen.as_body(true);
     let counted = body.revoke(&request, &services, &admin).await;
     match counted.map(|counted| counted.matched) {
@@ -115,7 +115,7 @@ pub async fn end_sessions(
         // Everyone's, the one that asked included.
         Ok(None) => see_other("/login"),
         Err(problem) => {
-            let whose = chosen.whose(&services).await?;
+            let whose = chosen.whose(&services).await;
             again(problem, |mistakes| EndForm {
                 viewer: admin.into(),
                 mistakes,
@@ -128,12 +128,11 @@ pub async fn end_sessions(
 }
 
 impl Chosen {
-    async fn whose(&self, services: &Services) -> Result<Option<Email>, Problem> {
-        let Some(Ok(id)) = self.user_id.as_deref().map(str::parse::<UserId>) else {
-            return Ok(None);
-        };
-        let mut found = services.accounts.users_among([id]).await?;
-        Ok(found.remove(&id).map(|user| user.email))
+    /// The address is only shown: what can be done without it goes on.
+    async fn whose(&self, services: &Services) -> Option<Email> {
+        let id: UserId = self.user_id.as_deref()?.parse().ok()?;
+        let mut found = services.accounts.users_among([id]).await.ok()?;
+        found.remove(&id).map(|user| user.email)
     }
 
     fn as_body(&self, dry_run: bool) -> Body {

@@ -37,10 +37,8 @@ pub async fn get_events(
 ) -> Result<HttpResponse, Problem> {
     let (actor, subject) = (given.actor.clone(), given.subject.clone());
     let nobody = name_by_id(&services, [&mut given.actor, &mut given.subject]).await?;
-    let (found, mistakes) = match nobody {
-        None => listed(given.list(&services).await)?,
-        Some(_) => (nothing(), Mistakes::default()),
-    };
+    let (found, mistakes) = listed(given.list(&services).await)?;
+    let found = if nobody.is_some() { nothing() } else { found };
     let people = found
         .items
         .iter()

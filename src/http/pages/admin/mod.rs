@@ -36,7 +36,10 @@ async fn name_by_id<const N: usize>(
         };
         match services.accounts.user_by_email(&email).await {
             Ok(user) => *whom = Some(user.id.to_string()),
-            Err(accounts::Error::NotFound) => return Ok(Some(email)),
+            Err(accounts::Error::NotFound) => {
+                *whom = None;
+                return Ok(Some(email));
+            }
             Err(error) => return Err(error.into()),
         }
     }

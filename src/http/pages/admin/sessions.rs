@@ -70,13 +70,11 @@ pub async fn get_sessions(
     let (mut given, viewer) = (in_utc(given), Viewer::from(admin));
     let whose = given.user_id.clone();
     let nobody = name_by_id(&services, [&mut given.user_id]).await?;
-    let (found, mistakes) = match nobody {
-        None => listed(given.list(&services).await)?,
-        Some(_) => (nothing(), Mistakes::default()),
-    };
+    let (found, mistakes) = listed(given.list(&services).await)?;
+    let found = if nobody.is_some() { nothing() } else { found };
     let users = found.items.iter().map(|session| session.user_id);
     let filter = filter(&given);
-    let is_all = filter.iter().all(|(_, value)| value.is_none());
+    let is_of_some = nobody.is_none() && filter.iter().any(|(_, value)| value.is_some());
     let shown = SessionsPage {
         notice,
         mistakes,
@@ -84,7 +82,7 @@ pub async fn get_sessions(
         nobody,
         places: Place::all(&found.items, &viewer),
         people: People::look_up(&services, users).await?,
-        end: (!is_all).then(|| link("/admin/sessions/end", filter)),
+        end: is_of_some.then(|| link("/admin/sessions/end", filter)),
         next: next_page("/admin/sessions", filter, found.next),
         given: &given,
         viewer: &viewer,

@@ -185,7 +185,7 @@ pub async fn end_sessions(
 ) -> Result<HttpResponse, Problem> {
     let act = act_of(&request, &services, admin.user().id);
     let user = services.accounts.user(user).await?.id;
-    services.sessions.revoke_all(user, act).await?;
+    services.sessions.revoke_all(user, None, act).await?;
     Done::AllEnded.told_at(&address(user))
 }
 
