@@ -44,11 +44,15 @@ impl Log {
     }
 }
 
-/// The library takes a word alone that is no level for a target, of which everything is to
-/// be heard, and of everything else nothing.
+/// The library takes a word that is no level for a target, of which everything is to be
+/// heard, and of everything else nothing. What names spans is left to it.
 fn is_filter(text: &str) -> bool {
-    let is_meant = |part: &str| {
-        part.parse::<LevelFilter>().is_ok() || part.contains(['=', '[']) && !part.ends_with('=')
+    let has_level = |part: &str| {
+        let level = part.rsplit('=').next().unwrap_or_default();
+        !level.is_empty() && level.parse::<LevelFilter>().is_ok()
     };
-    text.split(',').all(is_meant) && EnvFilter::try_new(text).is_ok()
+    let names_spans = |part: &str| part.contains('[');
+    text.split(',')
+        .all(|part| has_level(part) || names_spans(part))
+        && EnvFilter::try_new(text).is_ok()
 }

@@ -81,7 +81,7 @@ async fn the_service_runs_in_its_sandbox_starts_again_and_stops() {
 
     machine.says("systemctl reload gatelodge");
     eventually("the keys are read again", async || {
-        log(&machine).matches("keys: the first signs").count() == 2
+        log(&machine).matches("keys: the first key signs").count() == 2
     })
     .await;
     assert_eq!(main_process(&machine), id);

@@ -325,7 +325,7 @@ async fn the_sessions_of_a_filter_are_ended(#[values(Embedded, Scaled)] stack: S
 
     let mut eve = beside.app.registered("eve@example.com").await;
     let of_eve = ["--user", "eve@example.com", "--reason", "stolen"];
-    assert_eq!(revoke(&of_eve), "ended 1 session");
+    assert_eq!(revoke(&of_eve), "ended 1 session of eve@example.com");
     is_refused_in_time(&mut eve).await;
     let path = "/api/admin/events?action=all_sessions_revoked";
     let events = root.get(path).await.json();

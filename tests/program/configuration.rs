@@ -863,6 +863,7 @@ fn a_log_level_is_one_of_the_levels() {
         "off",
         "info,sqlx=debug",
         "gatelodge::http=trace",
+        "info,[request{method=GET}]=debug",
     ] {
         assert_eq!(check(right), b"", "{right}");
     }
