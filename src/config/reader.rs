@@ -202,9 +202,7 @@ impl Reader {
         about: &'static str,
         parse: fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        self.know(key, None, about, Form::Value);
-        let text = self.text(key)?;
-        self.parsed(key, &text, Visibility::Shown, parse)
+        self.optional_as(key, about, Visibility::Shown, parse)
     }
 
     /// The path of a file that holds secrets and may be left out, read by `parse`.
@@ -214,9 +212,19 @@ impl Reader {
         about: &'static str,
         parse: fn(&str) -> Result<T, String>,
     ) -> Option<T> {
+        self.optional_as(key, about, Visibility::SecretFile, parse)
+    }
+
+    fn optional_as<T>(
+        &mut self,
+        key: &'static str,
+        about: &'static str,
+        visibility: Visibility,
+        parse: fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
         self.know(key, None, about, Form::Value);
-        let path = self.text(key)?;
-        self.parsed(key, &path, Visibility::SecretFile, parse)
+        let text = self.text(key)?;
+        self.parsed(key, &text, visibility, parse)
     }
 
     /// A list, empty if left out: an array in the file, commas in a variable.
@@ -322,9 +330,8 @@ impl Reader {
 
     fn empty(&self) -> Vec<String> {
         let is_empty = |given: &Given| match given {
-            Given::Text(text) => text.is_empty(),
             Given::List(items) => items.is_empty(),
-            Given::Tables(_) => false,
+            Given::Text(_) | Given::Tables(_) => given.is_nothing(),
         };
         let empty = self.given.iter().filter(|(_, given)| is_empty(given));
         empty.map(|(key, _)| key.clone()).collect()

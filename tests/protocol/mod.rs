@@ -78,20 +78,30 @@ proptest! {
     }
 }
 
-/// The simulation would prove nothing if it never came to where it matters.
-#[test]
-fn an_instance_cut_off_from_the_ledger_goes_on_while_the_others_vouch_for_it() {
+/// On the first instance, and all have asked the ledger since.
+fn somebody_is_logged_in() -> World {
     let mut world = World::new();
     world.take(&Step::LogIn { at: 0, user: 0 });
-    let check = Step::Check {
-        at: 2,
-        session: 0,
-        copy: 0,
-    };
     for at in 0..world::INSTANCES {
         world.take(&Step::BeginPoll { at });
         world.take(&Step::FinishPoll { at });
     }
+    world
+}
+
+/// Of whoever is logged in first.
+const fn check(at: usize) -> Step {
+    Step::Check {
+        at,
+        session: 0,
+        copy: 0,
+    }
+}
+
+/// The simulation would prove nothing if it never came to where it matters.
+#[test]
+fn an_instance_cut_off_from_the_ledger_goes_on_while_the_others_vouch_for_it() {
+    let (mut world, check) = (somebody_is_logged_in(), check(2));
     world.take(&Step::Ledger {
         at: 2,
         is_up: false,
@@ -123,12 +133,7 @@ fn an_instance_cut_off_from_the_ledger_goes_on_while_the_others_vouch_for_it() {
 /// Its own beats still come back: that alone proves nothing.
 #[test]
 fn an_instance_cut_off_from_the_ledger_does_not_go_on_by_its_own_word() {
-    let mut world = World::new();
-    world.take(&Step::LogIn { at: 0, user: 0 });
-    for at in 0..world::INSTANCES {
-        world.take(&Step::BeginPoll { at });
-        world.take(&Step::FinishPoll { at });
-    }
+    let mut world = somebody_is_logged_in();
     let is_up = false;
     world.take(&Step::Ledger { at: 2, is_up });
     world.take(&Step::BeginPoll { at: 2 });
@@ -142,23 +147,13 @@ fn an_instance_cut_off_from_the_ledger_does_not_go_on_by_its_own_word() {
         world.take(&Step::Pass { millis: 1000 });
         world.take(&Step::Exchange);
     }
-    let check = Step::Check {
-        at: 2,
-        session: 0,
-        copy: 0,
-    };
-    assert_eq!(world.take(&check), None, "nobody can tell");
+    assert_eq!(world.take(&check(2)), None, "nobody can tell");
 }
 
 /// Whoever waits for it has a shorter one.
 #[test]
 fn an_instance_that_is_missed_is_waited_for_until_its_own_lease_is_over() {
-    let mut world = World::new();
-    world.take(&Step::LogIn { at: 0, user: 0 });
-    for at in 0..world::INSTANCES {
-        world.take(&Step::BeginPoll { at });
-        world.take(&Step::FinishPoll { at });
-    }
+    let mut world = somebody_is_logged_in();
     let is_up = false;
     world.take(&Step::Ledger { at: 0, is_up });
     world.take(&Step::Redis { at: 0, is_up });
@@ -169,10 +164,5 @@ fn an_instance_that_is_missed_is_waited_for_until_its_own_lease_is_over() {
     world.take(&Step::Pass { millis: 3500 });
     world.take(&Step::End { at: 2, session: 0 });
     world.take(&Step::Wait { at: 2 });
-    let check = Step::Check {
-        at: 0,
-        session: 0,
-        copy: 0,
-    };
-    assert_eq!(world.take(&check), Some(true), "it has a lease of 5 s");
+    assert_eq!(world.take(&check(0)), Some(true), "it has a lease of 5 s");
 }
