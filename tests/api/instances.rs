@@ -162,13 +162,15 @@ async fn redis_emptied_logs_nobody_out_and_brings_nobody_back() {
     first.empty_redis().await;
     assert_eq!(ada.at(second.address).whoami().await.status, 200);
     thief.whoami().await.assert_refused();
-    let keys = first.redis_keys().await;
-    assert_eq!(
-        keys.len(),
-        1,
-        "the copy is back, and only that of the living"
-    );
+    // No answer waits for it.
+    within(PROMISED, "the copy is back", async || {
+        !first.redis_keys().await.is_empty()
+    })
+    .await;
     assert_eq!(ada.whoami().await.status, 200);
+    thief.whoami().await.assert_refused();
+    let copies = first.redis_keys().await.len();
+    assert_eq!(copies, 1, "the living has one, and nobody else");
 }
 
 #[tokio::test]
