@@ -87,6 +87,11 @@ impl Client {
         self.send("POST", path, about_body, &body)
     }
 
+    /// With these headers, each of which ends its line.
+    pub fn get_with(&mut self, headers: &str, path: &str) -> Result<Answer> {
+        self.send("GET", path, headers, "")
+    }
+
     /// As a browser that has these cookies, without a body.
     pub fn post_as(&mut self, cookies: &str, path: &str) -> Result<Answer> {
         self.send("POST", path, &format!("Cookie: {cookies}\r\n"), "")

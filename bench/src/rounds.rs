@@ -4,13 +4,19 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
+use crate::http::Client;
 use crate::load::{Pace, Target, Until, load};
 use crate::process::Process;
+use crate::report::Cost;
 
 /// Many and short: what else the machine does comes and goes within seconds.
 const ROUNDS: usize = 15;
+/// Where a process has its memory makes it faster or slower than another of the same
+/// program, for as long as it lives.
+const STARTS: usize = 5;
+const ROUNDS_OF_ONE_START: usize = 7;
 const CONNECTIONS: usize = 50;
 const TURN: Duration = Duration::from_millis(700);
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -21,31 +27,73 @@ pub struct Contender<'a> {
     pub target: Target,
 }
 
-/// Figures by contender, in the order given, and by round.
-pub struct Rounds {
-    /// Of the server, in µs per request.
-    cpu: Vec<Vec<f64>>,
-    per_second: Vec<Vec<f64>>,
+/// Figures by contender, in the order given.
+pub struct Rounds(Vec<Figures>);
+
+struct Figures {
+    name: &'static str,
+    /// Of a whole answer.
+    bytes: usize,
+    /// Of the server, in µs per request, by round.
+    cpu: Vec<f64>,
+    per_second: Vec<f64>,
 }
 
+/// Rounds with processes that live through all of them.
 pub fn rounds(contenders: &[Contender<'_>]) -> Result<Rounds> {
-    let count = contenders.len();
-    let mut rounds = Rounds {
-        cpu: vec![Vec::new(); count],
-        per_second: vec![Vec::new(); count],
-    };
-    for contender in contenders {
-        turn(contender, WARM_UP)?;
-    }
-    for round in 0..ROUNDS {
-        for place in 0..count {
-            let index = (round + place) % count;
-            let (cpu, per_second) = turn(&contenders[index], TURN)?;
-            rounds.cpu[index].push(cpu);
-            rounds.per_second[index].push(per_second);
+    so_many(ROUNDS, contenders)
+}
+
+/// Rounds of several starts: each time, `rounds_of_one` starts all processes anew.
+pub fn rounds_of_starts(mut rounds_of_one: impl FnMut() -> Result<Rounds>) -> Result<Rounds> {
+    let mut all = rounds_of_one()?;
+    for _ in 1..STARTS {
+        for (own, more) in all.0.iter_mut().zip(rounds_of_one()?.0) {
+            own.cpu.extend(more.cpu);
+            own.per_second.extend(more.per_second);
         }
     }
-    Ok(rounds)
+    Ok(all)
+}
+
+pub fn rounds_of_one_start(contenders: &[Contender<'_>]) -> Result<Rounds> {
+    so_many(ROUNDS_OF_ONE_START, contenders)
+}
+
+fn so_many(count: usize, contenders: &[Contender<'_>]) -> Result<Rounds> {
+    let first = |contender| {
+        let bytes = answer_length(contender)?;
+        turn(contender, WARM_UP)?;
+        Ok(Figures {
+            name: contender.name,
+            bytes,
+            cpu: Vec::new(),
+            per_second: Vec::new(),
+        })
+    };
+    let mut figures = contenders.iter().map(first).collect::<Result<Vec<_>>>()?;
+    for round in 0..count {
+        for place in 0..contenders.len() {
+            let index = (round + place) % contenders.len();
+            let (cpu, per_second) = turn(&contenders[index], TURN)?;
+            figures[index].cpu.push(cpu);
+            figures[index].per_second.push(per_second);
+        }
+    }
+    Ok(Rounds(figures))
+}
+
+fn answer_length(contender: &Contender<'_>) -> Result<usize> {
+    let Target {
+        address,
+        path,
+        cookies,
+        expected,
+    } = &contender.target;
+    let answer = Client::connect(*address)?.get(path, &cookies[0])?;
+    let (name, text) = (contender.name, answer.text());
+    ensure!(answer.status == *expected, "{name}: {text}");
+    Ok(answer.length())
 }
 
 /// CPU time per request in µs, and requests per second.
@@ -67,36 +115,45 @@ fn turn(contender: &Contender<'_>, time: Duration) -> Result<(f64, f64)> {
 }
 
 impl Rounds {
-    /// Of the same contenders.
-    pub fn append(&mut self, other: Self) {
-        for (own, more) in [
-            (&mut self.cpu, other.cpu),
-            (&mut self.per_second, other.per_second),
-        ] {
-            for (own, more) in own.iter_mut().zip(more) {
-                own.extend(more);
-            }
-        }
+    /// Of each: what it costs, and how many times as much as some others, by their names.
+    pub fn costs(&self, ours: &[usize], to: &[(&str, usize)]) -> Vec<Cost> {
+        let cost = |(index, of): (usize, &Figures)| Cost {
+            name: of.name.to_owned(),
+            is_ours: ours.contains(&index),
+            cpu_us: self.cpu(index),
+            cpu_us_by_round: of.cpu.clone(),
+            per_second: self.per_second(index),
+            bytes: of.bytes,
+            times: to
+                .iter()
+                .map(|(name, other)| ((*name).to_owned(), self.cpu_ratio(index, *other)))
+                .collect(),
+        };
+        self.0.iter().enumerate().map(cost).collect()
+    }
+
+    pub fn bytes(&self, of: usize) -> usize {
+        self.0[of].bytes
     }
 
     pub fn cpu(&self, of: usize) -> f64 {
-        median(self.cpu[of].clone())
+        median(self.0[of].cpu.clone())
     }
 
     pub fn cpu_by_round(&self, of: usize) -> Vec<f64> {
-        self.cpu[of].clone()
+        self.0[of].cpu.clone()
     }
 
     pub fn per_second(&self, of: usize) -> f64 {
-        median(self.per_second[of].clone())
+        median(self.0[of].per_second.clone())
     }
 
     pub fn cpu_ratio(&self, of: usize, to: usize) -> f64 {
-        ratio(&self.cpu[of], &self.cpu[to])
+        ratio(&self.0[of].cpu, &self.0[to].cpu)
     }
 
     pub fn speed_ratio(&self, of: usize, to: usize) -> f64 {
-        ratio(&self.per_second[of], &self.per_second[to])
+        ratio(&self.0[of].per_second, &self.0[to].per_second)
     }
 }
 

@@ -9,10 +9,10 @@ mod denylist;
 mod floor;
 mod gate;
 mod guard;
-mod identity;
 mod jwt;
 mod refresh;
 mod tokens;
+mod unseen;
 
 use std::io::Write as _;
 use std::sync::OnceLock;
@@ -44,7 +44,7 @@ pub async fn serve(name: &str, body_length: usize) -> Result<()> {
     BODY.get_or_init(|| Bytes::from(vec![b'x'; body_length]));
     match name {
         "floor" => floor::serve().await,
-        "identity" => identity::serve().await,
+        "unseen" => unseen::serve().await,
         "gate" => gate::serve(&settings).await,
         "hs256" => tokens::serve(hs256()?, Remedy::None).await,
         "eddsa" => tokens::serve(Issuer::eddsa()?, Remedy::None).await,

@@ -8,14 +8,12 @@ mod trials;
 mod verifying;
 
 use anyhow::Result;
-use gatelodge::sessions::Issued;
 
 use crate::baselines::{COOKIES, PATH, REFRESH};
-use crate::http::Client;
 use crate::load::Target;
 use crate::process::{OTHERS, SERVER};
-use crate::report::{Comparison, Cost, Results, Row};
-use crate::rounds::{Contender, rounds};
+use crate::report::{Comparison, Results, Row};
+use crate::rounds::{Contender, Rounds, rounds_of_one_start, rounds_of_starts};
 use crate::stand::{Stand, WHOAMI, build_service, cookie, identity_length};
 use side::{Kind, Side};
 
@@ -45,7 +43,9 @@ pub fn run() -> Result<Results> {
     OTHERS.keep_to()?;
     let stand = Stand::start()?;
     let users = stand.logged_in(COOKIES)?;
-    let costs = costs(&stand, &users)?;
+    let cookies: Vec<_> = users.iter().map(|issued| cookie(&issued.token)).collect();
+    let rounds = rounds_of_starts(|| started_anew(&stand, &cookies))?;
+    let costs = rounds.costs(&[GATE, WHOAMI_ASKED], &[("JWT", HS256)]);
     let cpu = |of: usize| format!("{:.1} µs", costs[of].cpu_us);
     let (rotation, per_check) = (rotation(&stand)?, "CPU of a check".to_owned());
     let mut rows = vec![Row {
@@ -71,8 +71,8 @@ pub fn run() -> Result<Results> {
     })
 }
 
-fn costs(stand: &Stand, users: &[Issued]) -> Result<Vec<Cost>> {
-    let cookies: Vec<_> = users.iter().map(|issued| cookie(&issued.token)).collect();
+/// Rounds with processes of which none was there before.
+fn started_anew(stand: &Stand, cookies: &[String]) -> Result<Rounds> {
     let service = stand.service(SERVER, &[("GATELODGE_SERVER__WORKERS", "1")])?;
     let body_length = identity_length(&service, &cookies[0])?;
     let baseline = |name| stand.baseline(name, body_length, &[]);
@@ -81,6 +81,7 @@ fn costs(stand: &Stand, users: &[Issued]) -> Result<Vec<Cost>> {
     let (eddsa, eddsa_tokens) = baseline("eddsa")?;
     let (refresh, refreshed) = baseline(Kind::Refresh.baseline())?;
     let (denylist, not_denied) = baseline(Kind::Denylist.baseline())?;
+    let cookies = cookies.to_vec();
     let contenders = [
         ("session, Gatelodge's gate", &gate, PATH, cookies.clone()),
         ("session, asked over HTTP", &service, WHOAMI, cookies),
@@ -99,21 +100,7 @@ fn costs(stand: &Stand, users: &[Issued]) -> Result<Vec<Cost>> {
             expected: 200,
         },
     });
-    let rounds = rounds(&contenders)?;
-    let cost = |(index, contender): (usize, &Contender<'_>)| {
-        let Target { path, cookies, .. } = &contender.target;
-        let mut client = Client::connect(contender.target.address)?;
-        Ok(Cost {
-            name: contender.name.to_owned(),
-            is_ours: index <= WHOAMI_ASKED,
-            cpu_us: rounds.cpu(index),
-            cpu_us_by_round: rounds.cpu_by_round(index),
-            per_second: rounds.per_second(index),
-            bytes: client.get(path, &cookies[0])?.length(),
-            times: vec![("JWT".to_owned(), rounds.cpu_ratio(index, HS256))],
-        })
-    };
-    contenders.iter().enumerate().map(cost).collect()
+    rounds_of_one_start(&contenders)
 }
 
 /// CPU time of the server for a new pair of tokens, in µs.

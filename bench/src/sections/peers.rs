@@ -14,7 +14,7 @@ use crate::baselines::PATH;
 use crate::http::Client;
 use crate::load::Target;
 use crate::process::{COUNT, Cores, OTHERS, Process, SERVER};
-use crate::report::{Cost, Figure, Results, shown};
+use crate::report::{Figure, Results, shown};
 use crate::rounds::{Contender, Rounds, rounds};
 use crate::stand::{Stand, WHOAMI, build_service, cookie, identity_length, root};
 use crate::support::servers::free_port;
@@ -119,29 +119,9 @@ fn checks(prepared: &[&'static str]) -> Result<Results> {
         })
         .collect();
     let rounds = rounds(&contenders)?;
-    let costs = contenders.iter().enumerate().map(|(index, contender)| {
-        let Target {
-            address,
-            path,
-            cookies,
-            ..
-        } = &contender.target;
-        Ok(Cost {
-            name: contender.name.to_owned(),
-            is_ours: contender.name == OURS,
-            cpu_us: rounds.cpu(index),
-            cpu_us_by_round: rounds.cpu_by_round(index),
-            per_second: rounds.per_second(index),
-            bytes: Client::connect(*address)?.get(path, &cookies[0])?.length(),
-            times: vec![
-                ("floor".to_owned(), rounds.cpu_ratio(index, 0)),
-                (OURS.to_owned(), rounds.cpu_ratio(index, 1)),
-            ],
-        })
-    });
     Ok(Results {
         comparison: None,
-        costs: costs.collect::<Result<_>>()?,
+        costs: rounds.costs(&[1], &[("floor", 0), (OURS, 1)]),
         figures: prepared
             .iter()
             .enumerate()
