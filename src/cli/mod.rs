@@ -21,7 +21,7 @@ mod supervisor;
 mod users;
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,8 +30,7 @@ use anyhow::bail;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::accounts::Earlier;
-use crate::config::{Mistakes, Settings};
-use crate::domain::audit::{Actor, Source};
+use crate::config::{Mistakes, Settings, is_variable};
 use crate::domain::cause;
 use crate::startup::{self, Operator};
 use print::print;
@@ -158,19 +157,35 @@ pub fn run() -> ExitCode {
 /// What `.env` in this folder says, and over it the environment.
 fn settings(file: Option<&Path>) -> anyhow::Result<Result<Settings, Mistakes>> {
     let mut environment = BTreeMap::new();
-    if let Ok(file) = dotenvy::from_path_iter(".env") {
-        for (number, variable) in (1..).zip(file) {
-            // The error itself shows the line, which may be a secret.
-            let (name, value) = variable
-                .map_err(|_| anyhow::anyhow!(".env: assignment {number} is not NAME=value"))?;
-            environment.insert(name, value);
+    for (number, variable) in (1..).zip(dotenv()?.into_iter().flatten()) {
+        // The error itself shows the line, which may be a secret.
+        let (name, value) =
+            variable.map_err(|_| anyhow::anyhow!(".env: assignment {number} is not NAME=value"))?;
+        environment.insert(name, value);
+    }
+    for (name, value) in std::env::vars_os() {
+        let Ok(name) = name.into_string() else {
+            continue;
+        };
+        match value.into_string() {
+            Ok(value) => {
+                environment.insert(name, value);
+            }
+            Err(_) if is_variable(&name) => bail!("{name} is not UTF-8"),
+            Err(_) => {}
         }
     }
-    let text = |(name, value): (OsString, OsString)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    };
-    environment.extend(std::env::vars_os().filter_map(text));
     Ok(Settings::load(file, environment))
+}
+
+/// The file, if there is one. Without what is in one that cannot be read, the service would
+/// begin with an empty database.
+fn dotenv() -> anyhow::Result<Option<dotenvy::Iter<File>>> {
+    match dotenvy::from_path_iter(".env") {
+        Ok(file) => Ok(Some(file)),
+        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => bail!(".env cannot be read: {error}"),
+    }
 }
 
 fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
@@ -211,7 +226,7 @@ async fn migrate(settings: Settings, voice: Voice) -> anyhow::Result<()> {
 }
 
 async fn setup_link(operator: &Operator) -> anyhow::Result<()> {
-    let act = operator.sessions.act(Actor::Operator, Source::default());
+    let act = operator.sessions.operators_act();
     let link = operator
         .accounts
         .issue_setup_link(Earlier::Replaced, act)

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::reader::{Reader, duration};
+use super::reader::Reader;
+use super::values::duration;
 
 #[derive(Clone)]
 pub struct Audit {

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::reader::{Reader, count, flag};
+use super::reader::Reader;
+use super::values::{count, flag};
 
 #[derive(Clone)]
 pub struct Database {
@@ -80,6 +82,7 @@ impl Database {
     #[must_use]
     pub fn file(&self) -> Option<PathBuf> {
         let path = self.url.strip_prefix("sqlite://")?;
-        Some(path.split('?').next().unwrap_or_default().into())
+        let path = path.split('?').next().unwrap_or_default();
+        Some(percent_decode_str(path).decode_utf8_lossy().as_ref().into())
     }
 }

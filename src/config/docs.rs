@@ -1,6 +1,7 @@
 //! `docs.*`: the documentation that the service itself shows.
 
-use super::reader::{Reader, flag};
+use super::reader::Reader;
+use super::values::flag;
 
 #[derive(Clone)]
 pub struct Docs {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::reader::{Reader, read_file};
+use super::reader::Reader;
+use super::values::read_file;
 use crate::domain::exchange::{ForeignIssuer, UserClaim};
 use crate::domain::jwt::{Algorithm, Expected, VerifyingKeys};
 use crate::domain::text::is_deceptive;

@@ -26,6 +26,7 @@ mod source;
 mod throttle;
 mod tokens;
 mod traces;
+mod values;
 
 use std::path::{Path, PathBuf};
 
@@ -40,15 +41,17 @@ pub use docs::Docs;
 pub use log::{Format, Log};
 pub use metrics::Metrics;
 pub use password::Password;
-pub use reader::{Form, Known, Mistakes, duration};
+pub use reader::{Form, Known, Mistakes};
 pub use reference::{env_example, reference_page};
 pub use registration::Registration;
 pub use revocations::Revocations;
 pub use secrets::{Secrets, secret_key};
 pub use server::{PublicUrl, Server};
 pub use session::Session;
+pub use source::is_variable;
 pub use tokens::{KeyFiles, Tokens};
 pub use traces::Traces;
+pub use values::duration;
 
 use reader::Reader;
 use source::Source;
@@ -61,19 +64,9 @@ use crate::domain::password::PasswordPolicy;
 /// The file that is read if it exists and no other is named.
 pub const DEFAULT_FILE: &str = "gatelodge.toml";
 
-/// What nobody but the service's user is to read, if it comes from a file.
-const PRIVATE: [&str; 6] = [
-    "secrets.keys",
-    "exchange.secret",
-    "exchange.jwks",
-    "tokens.es256_keys",
-    "tokens.rs256_keys",
-    "revocations.credentials",
-];
-
 #[derive(Clone)]
 pub struct Settings {
-    /// Where that comes from.
+    /// The files named in it that nobody but the service's user is to read.
     pub private_files: Vec<PathBuf>,
     pub server: Server,
     pub database: Database,
@@ -123,8 +116,6 @@ impl Settings {
     }
 
     fn read(from: &mut Reader) -> Self {
-        let private_files = PRIVATE.iter().filter_map(|key| from.file_of(key));
-        let private_files = private_files.collect();
         let server = Server::read(from);
         let database = Database::read(from);
         let redis = Redis::read(from);
@@ -140,7 +131,6 @@ impl Settings {
         let tokens = Tokens::read(from);
         let bootstrap = Bootstrap::read(from, &password.policy(&server.public_url));
         let settings = Self {
-            private_files,
             server,
             database,
             redis,
@@ -161,6 +151,8 @@ impl Settings {
             metrics: Metrics::read(from),
             log: Log::read(from),
             traces: Traces::read(from),
+            // Last: each of the others may have read some.
+            private_files: from.private_files(),
         };
         settings.look_at_the_whole(foreign_issuer.as_deref(), from);
         settings

@@ -1,7 +1,8 @@
 //! `password.*`: what a password must be, and what it costs to verify one.
 
-use super::reader::{Reader, count};
+use super::reader::Reader;
 use super::server::{PublicUrl, cores};
+use super::values::count;
 use crate::domain::password::{Cost, PasswordPolicy};
 
 #[derive(Clone)]

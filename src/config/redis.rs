@@ -7,7 +7,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use url::Url;
 
-use super::reader::{NOT_PEM, Reader, duration, read_file};
+use super::reader::Reader;
+use super::values::{NOT_PEM, duration, read_file};
 
 #[derive(Clone)]
 pub struct Redis {

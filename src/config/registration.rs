@@ -1,6 +1,7 @@
 //! `registration.*`: whether strangers may sign up.
 
-use super::reader::{Reader, flag};
+use super::reader::Reader;
+use super::values::flag;
 
 #[derive(Clone)]
 pub struct Registration {

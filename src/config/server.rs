@@ -8,7 +8,8 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::origin::parse_origin;
-use super::reader::{Reader, count, duration};
+use super::reader::Reader;
+use super::values::{count, duration};
 
 #[derive(Clone)]
 pub struct Server {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::reader::{Reader, count, duration, duration_or_none};
+use super::reader::Reader;
+use super::values::{count, duration, duration_or_none};
 use crate::domain::belief::LONGEST_LEASE;
 
 #[derive(Clone)]

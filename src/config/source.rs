@@ -9,6 +9,19 @@ use super::DEFAULT_FILE;
 
 pub(super) const PREFIX: &str = "GATELODGE";
 
+/// Plain names that everybody knows, and the whole ones.
+const PLAIN: [(&str, &str); 2] = [
+    ("DATABASE_URL", "GATELODGE_DATABASE__URL"),
+    ("REDIS_URL", "GATELODGE_REDIS__URL"),
+];
+
+/// Whether a configuration takes heed of a variable of that name.
+#[must_use]
+pub fn is_variable(name: &str) -> bool {
+    let plain = name.strip_suffix("_FILE").unwrap_or(name);
+    name.starts_with("GATELODGE_") || PLAIN.iter().any(|(known, _)| *known == plain)
+}
+
 #[derive(Clone, Default)]
 pub(super) struct Source {
     file: Option<PathBuf>,
@@ -44,10 +57,7 @@ impl Source {
         let mut ours: Map<String, String> = ours
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        for (plain, whole) in [
-            ("DATABASE_URL", "GATELODGE_DATABASE__URL"),
-            ("REDIS_URL", "GATELODGE_REDIS__URL"),
-        ] {
+        for (plain, whole) in PLAIN {
             let directly_and_by_file =
                 [plain, whole].map(|name| [name.to_owned(), format!("{name}_FILE")]);
             let [plain, whole] = directly_and_by_file;

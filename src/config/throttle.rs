@@ -1,6 +1,7 @@
 //! `throttle.*`: how many wrong passwords are taken.
 
-use super::reader::{Reader, count, duration};
+use super::reader::Reader;
+use super::values::{count, duration};
 use crate::domain::attempt::Limits;
 
 /// More in a row would be too many, whatever the window (NIST SP 800-63B-4, 3.2.2).

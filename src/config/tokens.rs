@@ -10,7 +10,8 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use zeroize::Zeroizing;
 
-use super::reader::{Mistakes, NOT_PEM, Reader, duration, read_file};
+use super::reader::{Mistakes, Reader};
+use super::values::{NOT_PEM, duration, read_file};
 use crate::domain::jwt::{
     Addition, Algorithm, MAX_LIFETIME, MIN_LIFETIME, PemKeys, SigningKey, StringOrUri, Template,
     TemplateName,

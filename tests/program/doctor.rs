@@ -120,8 +120,15 @@ fn files_of_secrets_are_examined_too() {
     let folder = tempfile::tempdir().unwrap();
     let key = r#"{"keys":[{"kty":"oct","k":"aHVudGVyMiBodW50ZXIyIGh1bnRlcjIgaHVudGVyMiE"}]}"#;
     let secret = "hunter2 hunter2 hunter2 hunter2!";
+    let ring = generate_key();
+    let on_postgresql = [
+        ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
+        ("GATELODGE_SECRETS__KEYS", &ring),
+    ];
     for (name, text, variables) in [
-        ("SECRETS__KEYS", &*generate_key(), [].as_slice()),
+        ("SECRETS__KEYS", &*ring, [].as_slice()),
+        ("DATABASE__URL", "sqlite://data/gatelodge.db", &[]),
+        ("REDIS__URL", "redis://:hunter2@127.0.0.1:1", &on_postgresql),
         ("REVOCATIONS__CREDENTIALS", &"a".repeat(64), &[]),
         ("EXCHANGE__SECRET", secret, EXCHANGE),
         ("EXCHANGE__JWKS", key, EXCHANGE),
