@@ -134,9 +134,9 @@ impl From<EntryView> for Entry {
 mod tests {
     use proptest::prelude::*;
     use serde::de::DeserializeOwned;
-    use uuid::Uuid;
 
     use super::*;
+    use crate::domain::revocation::tests::any_revocation;
 
     fn any_head() -> impl Strategy<Value = Head> {
         (any::<u64>(), any::<[u8; 16]>()).prop_map(|(number, mark)| Head {
@@ -147,19 +147,6 @@ mod tests {
 
     fn any_time() -> impl Strategy<Value = Timestamp> {
         (0..253_402_300_800_000_i64).prop_map(Timestamp::from_millis)
-    }
-
-    fn any_revocation() -> impl Strategy<Value = Revocation> {
-        let session = || any::<u128>().prop_map(|id| SessionId::from(Uuid::from_u128(id)));
-        let user = || any::<u128>().prop_map(|id| UserId::from(Uuid::from_u128(id)));
-        prop_oneof![
-            session().prop_map(Revocation::SessionEnded),
-            (user(), proptest::option::of(session()))
-                .prop_map(|(user, spared)| Revocation::UserEnded { user, spared }),
-            user().prop_map(Revocation::UserChanged),
-            Just(Revocation::EveryoneEnded),
-            Just(Revocation::Unknown),
-        ]
     }
 
     fn through_json<T: Serialize + DeserializeOwned>(written: &T) -> T {

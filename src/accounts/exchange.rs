@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use futures_util::future::OptionFuture;
 use zeroize::Zeroizing;
 
 use super::{Accounts, Error};
@@ -72,8 +71,7 @@ impl Accounts {
     async fn issue_for(&self, jwt: &ForeignJwt, request: Exchange) -> Result<Issued, Error> {
         let act = self.sessions.act(Actor::Stranger, request.client.source);
         let (token, draft) = self.sessions.draft(request.client, request.remember_me);
-        let presented = request.presented.map(|digest| self.sessions.opened(digest));
-        let presented = OptionFuture::from(presented).await;
+        let presented = self.sessions.presented(request.presented).await;
         let max_per_user = self.sessions.policy().max_per_user;
         let issue = self
             .ledger

@@ -155,8 +155,7 @@ impl Accounts {
         act: Act,
     ) -> Result<Option<Issued>, Unavailable> {
         let (token, draft) = self.sessions.draft(client, remember_me);
-        let presented = presented.map(|digest| self.sessions.opened(digest));
-        let presented = OptionFuture::from(presented).await;
+        let presented = self.sessions.presented(presented).await;
         let max_per_user = self.sessions.policy().max_per_user;
         let issue = self
             .ledger

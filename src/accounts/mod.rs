@@ -176,9 +176,11 @@ impl Accounts {
         credentials: Option<&Credentials>,
     ) -> Result<Verified, Error> {
         let verified = self.hasher.verify(password, credentials).await;
-        // Given up for lost, and its place taken: what came of it is told to nobody.
-        let is_late = self.sessions.clock().now().since(attempt.reserved_at) >= UNDER_WAY;
-        let verified = if is_late { Err(Busy) } else { verified };
+        // Given up for lost, and its place maybe another's by now: what came of it is told to
+        // nobody.
+        if self.sessions.clock().now().since(attempt.reserved_at) >= UNDER_WAY {
+            return Err(Busy.into());
+        }
         if verified.is_err() {
             self.settle_attempt(attempt, Outcome::Untried).await?;
         }

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use futures_util::future::OptionFuture;
-
 use super::{Accounts, Error, NewAccount};
 use crate::domain::audit::Actor;
 use crate::domain::client::Client;
@@ -58,8 +56,7 @@ impl Accounts {
         let (ledger, sessions) = (self.ledger.clone(), Arc::clone(&self.sessions));
         self.sessions
             .uncut(async move {
-                let presented = presented.map(|digest| sessions.opened(digest));
-                let presented = OptionFuture::from(presented).await;
+                let presented = sessions.presented(presented).await;
                 let new = NewUser {
                     user,
                     password_hash: Some(password_hash),

@@ -100,7 +100,8 @@ impl Accounts {
         Err(Busy.into())
     }
 
-    /// Since when it may, if it does; `None` if that depends on what becomes of others.
+    /// Tries to reserve a place: when it was reserved, or `None` if the last places are taken
+    /// by attempts under way.
     async fn may_be_made(&self, budgets: &[Budget]) -> Result<Option<Timestamp>, Error> {
         let now = self.sessions.clock().now();
         match self.ledger.reserve_attempt(budgets, now).await? {

@@ -8,7 +8,7 @@ use super::consent::{Answer, Consent};
 use super::print::{print, print_json, print_table};
 use super::progress::{Progress, Voice};
 use super::{effect, users};
-use crate::domain::audit::{Act, Actor, Source};
+use crate::domain::audit::Act;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::network::Network;
 use crate::domain::page::{Limit, PageOf};
@@ -265,7 +265,7 @@ impl Revoke {
 }
 
 fn act(operator: &Operator) -> Act {
-    operator.sessions.act(Actor::Operator, Source::default())
+    operator.sessions.operators_act()
 }
 
 fn counted(count: usize) -> String {

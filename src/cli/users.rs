@@ -8,7 +8,6 @@ use super::print::{print, print_json, print_table};
 use super::progress::Voice;
 use super::{effect, import, password};
 use crate::accounts::{self, IssuedLink, NewAccount};
-use crate::domain::audit::{Actor, Source};
 use crate::domain::email::Email;
 use crate::domain::id::UserId;
 use crate::domain::page::{Limit, PageOf};
@@ -98,7 +97,7 @@ pub(super) struct Whom {
 }
 
 pub(super) async fn run(command: Command, operator: &Operator, voice: Voice) -> anyhow::Result<()> {
-    let act = operator.sessions.act(Actor::Operator, Source::default());
+    let act = operator.sessions.operators_act();
     let accounts = &operator.accounts;
     match command {
         Command::Create(new) => create(new, operator).await,
@@ -155,13 +154,13 @@ async fn create(new: Create, operator: &Operator) -> anyhow::Result<()> {
     };
     let (accounts, sessions) = (&operator.accounts, &operator.sessions);
     if new.invite {
-        let act = sessions.act(Actor::Operator, Source::default());
+        let act = sessions.operators_act();
         let created = accounts.invite(account, act).await?;
         done(&created.user, "is invited")?;
         print_link(operator, &created.invitation)
     } else if new.password_hash {
         let hash = password::read_hash()?;
-        let act = sessions.act(Actor::Operator, Source::default());
+        let act = sessions.operators_act();
         let user = accounts.import_user(account, hash, act).await?;
         done(&user, "is created")
     } else {
@@ -170,7 +169,7 @@ async fn create(new: Create, operator: &Operator) -> anyhow::Result<()> {
             email: Some(&account.email),
         };
         let password = password::read_new(&operator.password_policy, owner)?;
-        let act = sessions.act(Actor::Operator, Source::default());
+        let act = sessions.operators_act();
         let user = accounts.create_user(account, password, act).await?;
         done(&user, "is created")
     }

@@ -107,7 +107,7 @@ impl BudgetKey {
 pub struct Budget {
     pub scope: Scope,
     pub key: BudgetKey,
-    /// The account's, whose attempts an admin clears; none, of an address.
+    /// The account that it is cleared with; `None` for an address.
     pub account: Option<BudgetKey>,
     pub limit: u32,
     pub window: Duration,

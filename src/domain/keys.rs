@@ -16,11 +16,13 @@ use zeroize::Zeroizing;
 use crate::domain::digest::TokenDigest;
 use crate::domain::jwt::{Jwk, SigningKey};
 
-/// Length in bytes of a secret key, of the random part of a nonce, and of the
-/// two values that bind what a key made to that key.
+/// Of a secret key, in bytes.
 pub const KEY_LENGTH: usize = 64;
+/// Of the random number that makes each sealed record another, in bytes.
 pub const NONCE_LENGTH: usize = 12;
+/// Of what names the key that something was made with, in bytes.
 pub const KEY_ID_LENGTH: usize = 2;
+/// Of what proves it, in bytes.
 pub const MAC_LENGTH: usize = 16;
 
 /// Names a key of a ring, on which no two have the same: the beginning of its

@@ -236,8 +236,32 @@ fn parse_number(text: &str) -> Option<LogNumber> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::domain::time::Timestamp;
+
+    pub(crate) fn user(n: u8) -> UserId {
+        UserId::new(Timestamp::from_millis(0), [n; 10])
+    }
+
+    pub(crate) fn session(n: u8) -> SessionId {
+        SessionId::new(Timestamp::from_millis(0), [n; 10])
+    }
+
+    /// Of three users and six sessions.
+    pub(crate) fn any_revocation() -> impl Strategy<Value = Revocation> {
+        let (user, session) = ((0u8..3).prop_map(user), (0u8..6).prop_map(session));
+        prop_oneof![
+            4 => session.clone().prop_map(Revocation::SessionEnded),
+            4 => (user.clone(), proptest::option::of(session))
+                .prop_map(|(user, spared)| Revocation::UserEnded { user, spared }),
+            2 => user.prop_map(Revocation::UserChanged),
+            1 => Just(Revocation::EveryoneEnded),
+            1 => Just(Revocation::Unknown),
+        ]
+    }
 
     #[test]
     fn a_position_is_a_number_and_perhaps_a_mark() {

@@ -161,6 +161,16 @@ impl Path {
     /// backslash, a semicolon or an encoded slash, also as the compatibility form of
     /// another character (Unicode, UAX 15); what is not UTF-8.
     pub fn parse(raw: &str) -> Result<Self, Unclear> {
+        if is_plain_path(raw) {
+            return Ok(Self {
+                decoded: raw.to_owned(),
+                folded: None,
+            });
+        }
+        Self::parse_any(raw)
+    }
+
+    fn parse_any(raw: &str) -> Result<Self, Unclear> {
         let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
         if !raw.bytes().all(is_plain) || !after_percent(raw).all(is_encoded) {
             return Err(Unclear::Path);
@@ -207,6 +217,17 @@ impl Path {
     }
 }
 
+/// Whether nothing in it is encoded, folded or cut. Most are so.
+fn is_plain_path(raw: &str) -> bool {
+    let is_without_empty_segments = !raw.as_bytes().windows(2).any(|two| two == b"//");
+    raw.starts_with('/') && raw.bytes().all(is_never_folded) && is_without_empty_segments
+}
+
+/// Of what no server ignores anything.
+fn is_never_folded(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'/' | b'-' | b'_')
+}
+
 fn is_within(path: &str, folder: &str) -> bool {
     let folder = folder.strip_suffix('/').unwrap_or(folder);
     path.strip_prefix(folder)
@@ -235,10 +256,7 @@ fn is_unseen(c: char) -> bool {
 /// Without what some servers ignore: case, of the Turkish i as well, and the end of a
 /// segment. Of what follows an encoded question mark or number sign, all.
 fn folded(path: &str) -> Cow<'_, str> {
-    let is_kept = |byte: u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'/' | b'-' | b'_')
-    };
-    if path.bytes().all(is_kept) {
+    if path.bytes().all(is_never_folded) {
         return path.into();
     }
     let path = path.split(['?', '#']).next().unwrap_or_default();
@@ -506,6 +524,13 @@ mod tests {
             let merged = format!("/{}", merged.collect::<Vec<_>>().join("/"));
             prop_assert_eq!(merged.trim_end_matches('/'), path.decoded.trim_end_matches('/'));
             prop_assert!(!path.decoded.contains(['\\', ';', '\0']));
+        }
+
+        #[test]
+        fn a_plain_path_is_read_like_any_other(plain in "[a-z0-9_/-]{0,12}", any in pieces()) {
+            for raw in [plain, any] {
+                prop_assert_eq!(Path::parse(&raw), Path::parse_any(&raw), "{:?}", raw);
+            }
         }
 
         /// Encoding what is plain changes nothing, in whatever case.

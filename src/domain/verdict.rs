@@ -21,7 +21,7 @@ pub enum Verdict {
 
 /// Where a record was just found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum FoundIn {
     /// Among the copies here or in the hot store.
     Copy,
     Ledger,
@@ -30,14 +30,14 @@ pub enum Source {
 /// What to make of a record. `Alive`, `Ended` and `Expired` are definite
 /// wherever it was found; `Idle` is, if nobody can know of a later touch;
 /// `Stale` means that only the ledger can tell.
-pub fn verdict(record: &Record, source: Source, view: &View, now: Timestamp) -> Verdict {
+pub fn verdict(record: &Record, found_in: FoundIn, view: &View, now: Timestamp) -> Verdict {
     let Record {
         session, vouched, ..
     } = record;
-    let is_covered = match source {
-        Source::Copy => view.covers(*vouched),
+    let is_covered = match found_in {
+        FoundIn::Copy => view.covers(*vouched),
         // The ledger may be ahead of the view.
-        Source::Ledger => vouched.number.get() >= view.floor().get(),
+        FoundIn::Ledger => vouched.number.get() >= view.floor().get(),
     };
     let is_of_another_log = view
         .mark_at(vouched.number)
@@ -89,21 +89,21 @@ mod tests {
         let user = copy.session.user_id;
 
         assert_eq!(
-            verdict(&copy, Source::Copy, &view(&[]), start),
+            verdict(&copy, FoundIn::Copy, &view(&[]), start),
             Verdict::Alive
         );
         assert_eq!(
-            verdict(&copy, Source::Copy, &view(&[]), later(100)),
+            verdict(&copy, FoundIn::Copy, &view(&[]), later(100)),
             Verdict::Idle
         );
         assert_eq!(
-            verdict(&copy, Source::Copy, &view(&[]), later(1000)),
+            verdict(&copy, FoundIn::Copy, &view(&[]), later(1000)),
             Verdict::Expired
         );
         assert_eq!(
             verdict(
                 &copy,
-                Source::Copy,
+                FoundIn::Copy,
                 &view(&[Revocation::SessionEnded(copy.session.id)]),
                 start
             ),
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(
             verdict(
                 &copy,
-                Source::Copy,
+                FoundIn::Copy,
                 &view(&[Revocation::UserEnded { user, spared: None }]),
                 start
             ),
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(
             verdict(
                 &copy,
-                Source::Copy,
+                FoundIn::Copy,
                 &view(&[Revocation::UserEnded { user, spared }]),
                 start
             ),
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(
             verdict(
                 &copy,
-                Source::Copy,
+                FoundIn::Copy,
                 &view(&[Revocation::UserChanged(user)]),
                 start
             ),
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(
             verdict(
                 &copy,
-                Source::Copy,
+                FoundIn::Copy,
                 &view(&[Revocation::EveryoneEnded]),
                 start
             ),
@@ -152,13 +152,13 @@ mod tests {
     fn a_copy_from_before_the_window_is_stale_and_a_session_from_before_it_is_not() {
         let start = record(0, 0).session.issued_at();
         let of = |record: &Record, source| verdict(record, source, &view(&[]), start);
-        assert_eq!(of(&record(3, 9), Source::Copy), Verdict::Stale);
-        assert_eq!(of(&record(3, 10), Source::Copy), Verdict::Alive);
+        assert_eq!(of(&record(3, 9), FoundIn::Copy), Verdict::Stale);
+        assert_eq!(of(&record(3, 10), FoundIn::Copy), Verdict::Alive);
         assert_eq!(
-            of(&record(3, 11), Source::Copy),
+            of(&record(3, 11), FoundIn::Copy),
             Verdict::Stale,
             "ahead of the view"
         );
-        assert_eq!(of(&record(3, 11), Source::Ledger), Verdict::Alive);
+        assert_eq!(of(&record(3, 11), FoundIn::Ledger), Verdict::Alive);
     }
 }

@@ -22,9 +22,10 @@ pub struct View {
     confirmed: LogNumber,
     /// Of the entries from the floor to the head.
     marks: VecDeque<MarkPrefix>,
-    /// The last entries as they came, so many at most.
+    /// The last entries as they came.
     latest: VecDeque<Entry>,
-    told: usize,
+    /// How many they are at most.
+    kept_latest: usize,
     recent: Generation,
     older: Generation,
 }
@@ -53,17 +54,17 @@ impl View {
             confirmed: head.number,
             marks: VecDeque::from([head.mark.prefix()]),
             latest: VecDeque::new(),
-            told: 0,
+            kept_latest: 0,
             recent: Generation::after(head.number),
             older: Generation::after(head.number),
         }
     }
 
-    /// The same, which keeps its last entries as they came, for others.
+    /// The same, which keeps so many of its last entries as they came.
     #[must_use]
-    pub fn telling(self, entries: usize) -> Self {
+    pub fn keeping_latest(self, entries: usize) -> Self {
         Self {
-            told: entries,
+            kept_latest: entries,
             ..self
         }
     }
@@ -118,8 +119,8 @@ impl View {
             }
             self.marks.push_back(entry.mark.prefix());
             self.recent.record(entry);
-            if self.told > 0 {
-                if self.latest.len() == self.told {
+            if self.kept_latest > 0 {
+                if self.latest.len() == self.kept_latest {
                     self.latest.pop_front();
                 }
                 self.latest.push_back(*entry);
@@ -330,15 +331,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::revocation::tests::{any_revocation, session, user};
     use crate::domain::time::Timestamp;
-
-    fn user(n: u8) -> UserId {
-        UserId::new(Timestamp::from_millis(0), [n; 10])
-    }
-
-    fn session(n: u8) -> SessionId {
-        SessionId::new(Timestamp::from_millis(0), [n; 10])
-    }
 
     fn number(n: u64) -> LogNumber {
         LogNumber::new(n)
@@ -372,20 +366,20 @@ mod tests {
     }
 
     #[test]
-    fn only_a_view_that_tells_keeps_entries_as_they_came() {
+    fn entries_are_kept_as_they_came_if_they_are_to_be() {
         let entries: Vec<_> = (1..=5)
             .map(|n| entry(n, Revocation::EveryoneEnded))
             .collect();
-        for told in [0, 3] {
-            let mut view = view(0, 100).telling(told);
+        for kept in [0, 3] {
+            let mut view = view(0, 100).keeping_latest(kept);
             view.advance(&entries).unwrap();
             let after = |n: usize| {
                 let latest = view.latest_after(entries[n - 1].head())?;
                 Some(latest.copied().collect::<Vec<_>>())
             };
             assert_eq!(after(5), Some(vec![]));
-            assert_eq!(after(5 - told), Some(entries[5 - told..].to_vec()));
-            assert_eq!(after(5 - told - 1), None);
+            assert_eq!(after(5 - kept), Some(entries[5 - kept..].to_vec()));
+            assert_eq!(after(5 - kept - 1), None);
         }
     }
 
@@ -460,18 +454,6 @@ mod tests {
         assert!(!view.outdates(user(1), number(1)));
     }
 
-    fn any_revocation() -> impl Strategy<Value = Revocation> {
-        let user = (0u8..3).prop_map(user);
-        let session = (0u8..6).prop_map(session);
-        prop_oneof![
-            4 => session.clone().prop_map(Revocation::SessionEnded),
-            4 => (user.clone(), proptest::option::of(session))
-                .prop_map(|(user, spared)| Revocation::UserEnded { user, spared }),
-            3 => user.prop_map(Revocation::UserChanged),
-            1 => Just(Revocation::EveryoneEnded),
-        ]
-    }
-
     proptest! {
         /// The view, whatever it has dropped, against the whole log read entry
         /// by entry: no copy is believed that the log speaks against, and none
@@ -505,7 +487,9 @@ mod tests {
 
             let ended = entries.iter().any(|e| ended_at(&e));
             let changed = entries.iter().any(|e| {
-                e.revocation == Revocation::UserChanged(user) && number(vouched) < e.number
+                let may_be_of_the_user =
+                    [Revocation::UserChanged(user), Revocation::Unknown].contains(&e.revocation);
+                may_be_of_the_user && number(vouched) < e.number
             });
             let mark = match vouched {
                 0 => Mark([0; 16]),

@@ -14,7 +14,7 @@ use crate::domain::digest::TokenDigest;
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
 use crate::domain::token::Claim;
-use crate::domain::verdict::{Source, Verdict};
+use crate::domain::verdict::{FoundIn, Verdict};
 use crate::store::Unavailable;
 use crate::telemetry::metrics::{CHECKS, CheckOutcome, CheckSource, FALLBACKS, Fallback};
 use crate::telemetry::traces::STEPS;
@@ -148,7 +148,7 @@ impl Sessions {
             return Opinion::Undecided(None);
         };
         let now = self.clock.now();
-        match self.tail.verdict(&record, Source::Copy, now) {
+        match self.tail.verdict(&record, FoundIn::Copy, now) {
             // Asked last: the lease may have ended while the copy was fetched.
             Verdict::Alive if self.tail.is_fresh() => {
                 Opinion::Live(self.noted(digest, record, now))
@@ -191,7 +191,7 @@ impl Sessions {
                 return Ok(Answer::Unknown);
             };
             let (record, now) = (seen(record, known.as_ref()), self.clock.now());
-            let verdict = self.tail.verdict(&record, Source::Ledger, now);
+            let verdict = self.tail.verdict(&record, FoundIn::Ledger, now);
             // A process that was frozen may find an old answer waiting.
             let is_recent = uptime().since(landed.begun_at) < self.policy.lease;
             match verdict {
@@ -224,7 +224,7 @@ impl Sessions {
         };
         drop(turn);
         let (record, now) = (seen(self.local.copy_of(record), known), self.clock.now());
-        match self.tail.verdict(&record, Source::Ledger, now) {
+        match self.tail.verdict(&record, FoundIn::Ledger, now) {
             Verdict::Alive => self.local.keep(digest, &record),
             Verdict::Expired => self.local.keep_over(digest, era),
             // Somebody else may know of a later touch, or the next read of another log.
@@ -233,8 +233,8 @@ impl Sessions {
         Ok(Some(record))
     }
 
-    pub(super) fn is_alive(&self, record: &Record, source: Source, now: Timestamp) -> bool {
-        self.tail.verdict(record, source, now) == Verdict::Alive
+    pub(super) fn is_alive(&self, record: &Record, found_in: FoundIn, now: Timestamp) -> bool {
+        self.tail.verdict(record, found_in, now) == Verdict::Alive
     }
 
     /// Keeps copies, here and in the hot store; without one, the next check asks

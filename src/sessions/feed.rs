@@ -6,13 +6,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Sessions;
+use crate::domain::jwt::MAX_LIFETIME;
 use crate::domain::revocation::{Entry, Head, Position};
 use crate::domain::time::Timestamp;
 use crate::store::Unavailable;
 use crate::store::ledger::Since;
 
-/// What no living JWT is older than: 15 minutes, and one for clocks.
-const WINDOW: Duration = Duration::from_mins(16);
+/// What no living JWT is older than, and a minute for clocks.
+const WINDOW: Duration = MAX_LIFETIME.saturating_add(Duration::from_mins(1));
 
 /// A part of the log.
 #[derive(Debug)]

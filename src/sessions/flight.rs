@@ -12,7 +12,7 @@ use crate::clocks::uptime;
 use crate::domain::digest::TokenDigest;
 use crate::domain::session::Record;
 use crate::domain::time::Uptime;
-use crate::domain::verdict::Source;
+use crate::domain::verdict::FoundIn;
 use crate::store::Unavailable;
 use crate::telemetry::request::carried;
 
@@ -84,7 +84,7 @@ impl Sessions {
             landing.send_replace(Some(read.clone()));
             // Nobody waits for this, which takes long if Redis hangs.
             if let Ok(Some(record)) = read
-                && this.is_alive(&record, Source::Ledger, this.clock.now())
+                && this.is_alive(&record, FoundIn::Ledger, this.clock.now())
             {
                 this.keep_for_others(&digest, &record).await;
             }

@@ -72,7 +72,7 @@ pub struct Policy {
     /// How many revocations the view holds before it drops the oldest.
     pub view_capacity: usize,
     /// Whether other services hear the log from this instance.
-    pub tells: bool,
+    pub serves_feed: bool,
     /// How many checks may ask the ledger at once.
     pub ledger_reads: usize,
     /// How long the audit log goes back.
@@ -193,6 +193,12 @@ impl Sessions {
             actor,
             source,
         }
+    }
+
+    /// An act of now, by somebody at the command line.
+    #[must_use]
+    pub fn operators_act(&self) -> Act {
+        self.act(Actor::Operator, Source::default())
     }
 
     /// Runs `work` to its end even if the caller is gone, and has

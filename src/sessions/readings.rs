@@ -1,4 +1,4 @@
-//! What can be read off when somebody asks how the service does.
+//! Gauges, read when somebody asks for the metrics.
 
 use std::time::{Duration, Instant};
 

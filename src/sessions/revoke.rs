@@ -13,7 +13,7 @@ use crate::domain::id::{SessionId, UserId};
 use crate::domain::session::{Record, Selection};
 use crate::domain::text::Line;
 use crate::domain::time::Timestamp;
-use crate::domain::verdict::{Source, Verdict};
+use crate::domain::verdict::{FoundIn, Verdict};
 use crate::store::Unavailable;
 use crate::store::ledger::{Committed, Opened};
 use crate::telemetry::traces::STEPS;
@@ -62,7 +62,7 @@ impl Sessions {
     /// What a token opens, by the ledger or else by a copy that nobody has ended. The
     /// ledger may have lost what copies still show: it deletes what was not used for
     /// long, and touches can be late for as long.
-    pub async fn opened(&self, digest: TokenDigest) -> Opened {
+    async fn opened(&self, digest: TokenDigest) -> Opened {
         let local = self.local.find(&digest);
         let copy = match local {
             Some(copy) => Some(copy),
@@ -70,13 +70,18 @@ impl Sessions {
         };
         let now = self.clock.now();
         let copy = copy.filter(|copy| {
-            let verdict = self.tail.verdict(copy, Source::Copy, now);
+            let verdict = self.tail.verdict(copy, FoundIn::Copy, now);
             !matches!(verdict, Verdict::Ended | Verdict::Expired)
         });
         Opened {
             digest,
             copy: copy.map(|copy| (copy.session.user_id, copy.session.id)),
         }
+    }
+
+    /// The same of what a browser had before it logs in, if it had anything.
+    pub async fn presented(&self, digest: Option<TokenDigest>) -> Option<Opened> {
+        Some(self.opened(digest?).await)
     }
 
     /// Ends one session of a user.

@@ -15,7 +15,7 @@ use crate::domain::digest::TokenDigest;
 use crate::domain::id::SessionId;
 use crate::domain::session::Record;
 use crate::domain::time::Timestamp;
-use crate::domain::verdict::Source;
+use crate::domain::verdict::FoundIn;
 use crate::store::Unavailable;
 use crate::store::hot::{HotStore, Touch};
 use crate::store::ledger::Touched;
@@ -203,7 +203,7 @@ impl Sessions {
         let lost = batch.iter().zip(touched).filter(|((digest, seen), touch)| {
             *touch == Touch::Absent
                 && !self.local.is_over(digest, self.tail.era())
-                && self.is_alive(seen, Source::Copy, now)
+                && self.is_alive(seen, FoundIn::Copy, now)
                 && self.tail.is_fresh()
         });
         stream::iter(lost.map(|(touch, _)| Ok(touch)))

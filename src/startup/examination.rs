@@ -12,7 +12,8 @@ use std::time::Duration;
 use rustix::process::{Resource, getegid, geteuid, getrlimit};
 use tokio::time::timeout;
 
-use super::{OTHER_FILES, keys, redis};
+use super::application::OTHER_FILES;
+use super::{keys, redis};
 use crate::accounts::time_of_one_hash;
 use crate::config::Settings;
 use crate::domain::cause;

@@ -41,6 +41,12 @@ pub fn carried<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
     within(request, work.in_current_span()).instrument(span)
 }
 
+/// The request under way.
+#[must_use]
+pub fn id() -> Option<RequestId> {
+    REQUEST.try_with(|request| request.id).ok()
+}
+
 /// The request under way, if the log's lines do not show it by themselves.
 #[must_use]
 pub fn unseen() -> Option<RequestId> {

@@ -15,6 +15,7 @@ use super::knowledge::{Broken, Position};
 use super::sse::Events;
 use super::{Credential, Shared};
 use crate::clocks::uptime;
+use crate::domain::belief::LONGEST_LEASE;
 use crate::domain::revocation::Head;
 use crate::domain::time::{Timestamp, Uptime};
 use crate::entropy;
@@ -25,7 +26,7 @@ pub(super) const SILENCE: Duration = Duration::from_secs(3);
 
 /// How long it counts at most that there was nothing else. A stream that says so no more
 /// is given up.
-const LEASE: Duration = Duration::from_secs(5);
+const LEASE: Duration = LONGEST_LEASE;
 
 /// How long it takes to ask again at most: at first, and when that was often in vain.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);

@@ -153,21 +153,14 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::id::{SessionId, UserId};
+    use crate::domain::id::UserId;
     use crate::domain::jwt::Audience;
+    use crate::domain::revocation::tests::{any_revocation, session, user};
     use crate::domain::revocation::{LogNumber, Mark};
 
     const CAPACITY: usize = 1000;
 
     pub(in crate::verifier) const EPOCH: Timestamp = Timestamp::from_millis(0);
-
-    pub(in crate::verifier) fn session(n: u8) -> SessionId {
-        SessionId::new(EPOCH, [n; 10])
-    }
-
-    pub(in crate::verifier) fn user(n: u8) -> UserId {
-        UserId::new(EPOCH, [n; 10])
-    }
 
     fn user_of(session: u8) -> UserId {
         user(session / 2)
@@ -217,19 +210,6 @@ pub(super) mod tests {
         Cut,
         /// Another verifier, which knows nothing yet.
         Restart,
-    }
-
-    pub(in crate::verifier) fn any_revocation() -> impl Strategy<Value = Revocation> {
-        let session = 0u8..6;
-        prop_oneof![
-            4 => session.clone().prop_map(|n| Revocation::SessionEnded(self::session(n))),
-            4 => (0u8..3, proptest::option::of(session)).prop_map(|(n, spared)| {
-                Revocation::UserEnded { user: user(n), spared: spared.map(self::session) }
-            }),
-            2 => (0u8..3).prop_map(|n| Revocation::UserChanged(user(n))),
-            1 => Just(Revocation::EveryoneEnded),
-            1 => Just(Revocation::Unknown),
-        ]
     }
 
     fn any_step() -> impl Strategy<Value = Step> {

@@ -4,7 +4,7 @@
 //! ```no_run
 //! use gatelodge::verifier::{Credential, Settings, Verifier};
 //!
-//! # fn main() -> anyhow::Result<()> {
+//! # async fn example() -> anyhow::Result<()> {
 //! let verifier = Verifier::connect(Settings {
 //!     credential: Some(Credential::new(&std::env::var("REVOCATIONS_CREDENTIAL")?)?),
 //!     ..Settings::new(
@@ -13,6 +13,7 @@
 //!         "orders",
 //!     )
 //! })?;
+//! verifier.until_ready().await;
 //! let verified = verifier.verify("eyJ…")?;
 //! println!("{} has {:?}", verified.claims.sub, verified.claims.roles);
 //! # Ok(())
@@ -20,9 +21,9 @@
 //! ```
 //!
 //! [`Verifier::verify`] asks nobody. Two threads keep what it needs: one the keys, from
-//! `/.well-known/jwks.json`; one what the log has ended, from `/api/revocations`. Neither
-//! is waited for when Gatelodge cannot be reached: then a JWT is accepted as long as it
-//! lives, and [`Verified::is_current`] says so.
+//! `/.well-known/jwks.json`; one what the log has ended, from `/api/revocations`. Once there
+//! are keys, neither is waited for: if Gatelodge cannot be reached then, a JWT is accepted as long
+//! as it lives, and [`Verified::is_current`] is false.
 //!
 //! Knows nothing of sessions but what a JWT and the log say.
 
@@ -48,8 +49,10 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use url::Url;
 
 use crate::clocks::{uptime, wall_time};
-use crate::domain::jwt::{self, Algorithm, Expected, SessionClaims, VerifyingKeys};
+use crate::domain::jwt::{self, Expected, VerifyingKeys};
 use crate::domain::time::{Timestamp, Uptime};
+
+pub use crate::domain::jwt::{Algorithm, SessionClaims};
 
 use follower::Follower;
 use keys::Keeper;
@@ -237,7 +240,8 @@ impl Verifier {
     }
 
     /// Waits until keys are known, and with them what has been revoked, if the feed is
-    /// followed: for whoever wants to accept nothing before.
+    /// followed: for whoever wants to accept nothing before. Without end if the address or the
+    /// credential is wrong, which the log (`tracing`) tells: put a limit of your own on it.
     pub async fn until_ready(&self) {
         loop {
             let news = self.0.news.notified();
@@ -390,9 +394,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::knowledge::Position;
-    use super::knowledge::tests::{EPOCH, any_revocation, claims, session, user};
+    use super::knowledge::tests::{EPOCH, claims};
     use super::*;
     use crate::domain::id::SessionId;
+    use crate::domain::revocation::tests::{any_revocation, session, user};
     use crate::domain::revocation::{Entry, Head, LogNumber, Mark, Revocation, Vouched};
 
     /// The log begins there.

@@ -14,7 +14,7 @@ use gatelodge::domain::roster::{Asked, Roster};
 use gatelodge::domain::session::{Draft, Lifetime, Record, Session};
 use gatelodge::domain::time::{Timestamp, Uptime};
 use gatelodge::domain::user::{Role, Status, User, UserName};
-use gatelodge::domain::verdict::{Source, Verdict, verdict};
+use gatelodge::domain::verdict::{FoundIn, Verdict, verdict};
 use gatelodge::domain::view::View;
 
 pub const INSTANCES: usize = 3;
@@ -351,7 +351,7 @@ impl World {
         let copy = copies.map(|copies| &copies[copy % copies.len()]);
         let is_believed = self.is_believed(at);
         if let Some(copy) = copy.filter(|_| is_believed) {
-            match verdict(copy, Source::Copy, &instance.view, NOW) {
+            match verdict(copy, FoundIn::Copy, &instance.view, NOW) {
                 Verdict::Alive => return Some(self.accept(at, n, copy)),
                 Verdict::Ended => return Some(self.refuse(n)),
                 Verdict::Stale => {}
@@ -364,7 +364,7 @@ impl World {
         let Some(record) = self.read(n) else {
             return Some(self.refuse(n));
         };
-        match verdict(&record, Source::Ledger, &instance.view, NOW) {
+        match verdict(&record, FoundIn::Ledger, &instance.view, NOW) {
             Verdict::Alive => Some(self.accept(at, n, &record)),
             Verdict::Ended => Some(self.refuse(n)),
             Verdict::Stale => None,

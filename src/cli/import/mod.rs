@@ -21,7 +21,6 @@ use tokio::sync::mpsc;
 use super::print::print;
 use super::progress::{Progress, Voice};
 use crate::accounts::{Imported, ImportedUser};
-use crate::domain::audit::{Actor, Source};
 use crate::domain::email::Email;
 use crate::domain::time::Timestamp;
 use crate::startup::{self, Operator};
@@ -183,7 +182,7 @@ pub(super) async fn run(asked: Import, operator: &Operator, voice: Voice) -> any
         .map(|path| Report::create(path, format))
         .transpose()?;
     let sessions = Arc::clone(&operator.sessions);
-    let now = move || sessions.act(Actor::Operator, Source::default()).at;
+    let now = move || sessions.clock().now();
     let mut tally = Tally::default();
     let progress = Progress::begin(voice, length);
     let done = import(
@@ -245,7 +244,7 @@ async fn import(
         let imported = if asked.dry_run {
             operator.accounts.would_import(&users).await?
         } else {
-            let act = operator.sessions.act(Actor::Operator, Source::default());
+            let act = operator.sessions.operators_act();
             operator.accounts.import_users(users, act).await?
         };
         let taken = begun.elapsed();

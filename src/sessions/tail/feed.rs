@@ -9,7 +9,7 @@ use crate::clocks::uptime;
 use crate::domain::revocation::{Entry, Head};
 
 /// How many entries are kept as they came, for those who follow.
-pub(super) const TOLD: usize = 16 * 1024;
+pub(super) const KEPT: usize = 16 * 1024;
 
 impl Tail {
     /// Changes whenever the view may have.

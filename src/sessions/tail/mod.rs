@@ -31,7 +31,7 @@ use crate::domain::revocation::{Appended, Entry, Head, LogNumber, Revocation, Vo
 use crate::domain::roster::Roster;
 use crate::domain::session::Record;
 use crate::domain::time::{Timestamp, Uptime};
-use crate::domain::verdict::{self, Source, Verdict};
+use crate::domain::verdict::{self, FoundIn, Verdict};
 use crate::domain::view::{Gap, View};
 use crate::entropy;
 use crate::store::bus::{Bus, Signal};
@@ -70,7 +70,7 @@ struct Shared {
     poll_interval: Duration,
     view_capacity: usize,
     /// How many entries the view keeps as they came.
-    told: usize,
+    kept_latest: usize,
     clock: Clock,
     bus: Option<Arc<Bus>>,
     view: RwLock<View>,
@@ -94,8 +94,8 @@ struct Shared {
     appended: AtomicU64,
     has_left: AtomicBool,
     polls_have_ended: AtomicBool,
-    /// Whether Redis takes what this instance tells.
-    is_told: AtomicBool,
+    /// Whether Redis takes what this instance says.
+    redis_accepts: AtomicBool,
     /// Changes whenever the view or the roster do.
     news: watch::Sender<()>,
     poll_now: Arc<Notify>,
@@ -128,8 +128,8 @@ impl Tail {
         let mut reader = ledger.log_reader().await?;
         reader.enrol(own).await?;
         let page = reader.read(None).await?;
-        let told = if policy.tells { feed::TOLD } else { 0 };
-        let view = View::starting_at(page.head, policy.view_capacity).telling(told);
+        let kept_latest = if policy.serves_feed { feed::KEPT } else { 0 };
+        let view = View::starting_at(page.head, policy.view_capacity).keeping_latest(kept_latest);
         let shared = Arc::new(Shared {
             limits: Limits {
                 lease: policy.lease,
@@ -137,7 +137,7 @@ impl Tail {
             },
             poll_interval: policy.poll_interval,
             view_capacity: policy.view_capacity,
-            told,
+            kept_latest,
             clock: clock.clone(),
             bus: bus.map(Arc::new),
             reached: AtomicU64::new(view.reached().get()),
@@ -153,7 +153,7 @@ impl Tail {
             appended: AtomicU64::new(0),
             has_left: AtomicBool::new(false),
             polls_have_ended: AtomicBool::new(false),
-            is_told: AtomicBool::new(true),
+            redis_accepts: AtomicBool::new(true),
             news: watch::channel(()).0,
             poll_now: Arc::default(),
             beat_now: Arc::default(),
@@ -194,16 +194,15 @@ impl Tail {
         self.shared.era.load(Ordering::Acquire)
     }
 
-    pub(super) fn verdict(&self, record: &Record, source: Source, now: Timestamp) -> Verdict {
+    pub(super) fn verdict(&self, record: &Record, found_in: FoundIn, now: Timestamp) -> Verdict {
         let view = self.shared.view();
         if self.is_void() {
             return Verdict::Stale;
         }
-        verdict::verdict(record, source, &view, now)
+        verdict::verdict(record, found_in, &view, now)
     }
 
-    /// Takes in what this instance has just appended to the log, and has the others
-    /// do so. If it does not follow what the view knows, waits for the poll to bring
+    /// Takes in what this instance has just appended to the log. If it does not follow what the view knows, waits for the poll to bring
     /// everything; until then, no copy is believed.
     pub(super) async fn take_in(&self, appended: &Appended) {
         let Some(last) = appended.entries.last() else {

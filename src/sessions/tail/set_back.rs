@@ -13,6 +13,8 @@ use crate::telemetry::metrics::LOG_SET_BACK;
 
 /// How many sessions one transaction ends again.
 const ENDED: usize = 200;
+/// Of how many users one transaction ends the sessions again.
+const USERS: usize = 50;
 
 pub(super) async fn begin_anew(
     shared: &Shared,
@@ -35,8 +37,11 @@ pub(super) async fn begin_anew(
         ledger.end_sessions_again(some).await?;
     }
     let now = shared.clock.now();
-    for (user, spared) in lost.users {
-        ledger.end_user_again(user, spared, common, now).await?;
+    let mut users = Vec::from_iter(lost.users);
+    // Whoever locks several does so in this order.
+    users.sort_unstable();
+    for some in users.chunks(USERS) {
+        ledger.end_users_again(some, common, now).await?;
     }
     if lost.everyone {
         ledger.end_everyone_again(common).await?;
@@ -45,7 +50,8 @@ pub(super) async fn begin_anew(
     // The others may remember more, and need a poll or two to find out.
     tokio::time::sleep(shared.poll_interval * 2).await;
     let page = reader.read(None).await?;
-    let anew = View::starting_at(page.head, shared.view_capacity).telling(shared.told);
+    let anew =
+        View::starting_at(page.head, shared.view_capacity).keeping_latest(shared.kept_latest);
     shared.change(|view| *view = anew);
     shared.era.fetch_add(1, Ordering::AcqRel);
     shared.is_void.store(false, Ordering::Release);

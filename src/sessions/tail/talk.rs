@@ -114,7 +114,7 @@ impl Shared {
     /// Redis has taken what was told, or not. Whatever else fails by it goes on
     /// without, and need not be heard of each time.
     fn note(&self, told: Result<(), Unavailable>) {
-        let was_told = self.is_told.swap(told.is_ok(), Ordering::AcqRel);
+        let was_told = self.redis_accepts.swap(told.is_ok(), Ordering::AcqRel);
         match told {
             Err(error) if was_told => {
                 tracing::warn!(%error, "Redis is lost: the ledger answers instead");
@@ -131,7 +131,7 @@ impl Shared {
     /// Whether the bus takes what this instance says, and brings it back.
     pub(super) fn is_carried(&self) -> bool {
         let since = uptime() - self.poll_interval * 3;
-        self.is_told.load(Ordering::Acquire) && self.roster().hears_itself(since)
+        self.redis_accepts.load(Ordering::Acquire) && self.roster().hears_itself(since)
     }
 
     pub(super) fn listens_since(&self, then: Uptime) -> bool {

@@ -1,16 +1,13 @@
 //! Use cases that concern a user: finding, changing and deleting one.
 
-use super::connection::Transaction;
 use super::ending::Ending;
-use super::users::{is_last_admin, lock_roster_of, refuse};
+use super::locks::{is_last_admin, lock_active, lock_alive, lock_asking, lock_roster_of, refuse};
 use super::{Committed, Ledger, Refusal, statements};
 use crate::domain::audit::{Act, Action};
 use crate::domain::email::Email;
-use crate::domain::exchange::Named;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::password::PasswordHash;
-use crate::domain::time::Timestamp;
-use crate::domain::user::{CredentialVersion, Credentials, Status, User, UserName};
+use crate::domain::user::{CredentialVersion, Credentials, User, UserName};
 use crate::store::Unavailable;
 
 #[derive(Debug)]
@@ -167,76 +164,4 @@ impl Ledger {
         })
         .await
     }
-}
-
-/// The user, if active; locked until the transaction ends.
-async fn lock_active(
-    tx: &mut Transaction,
-    user: UserId,
-) -> Result<Option<Credentials>, sqlx::Error> {
-    let locked = statements::users::lock_user(tx.link(), user).await?;
-    let credentials = locked.map(Credentials::from);
-    Ok(credentials.filter(|credentials| credentials.user.status == Status::Active))
-}
-
-/// The user who is named; locked until the transaction ends.
-pub(super) async fn lock_named(
-    tx: &mut Transaction,
-    named: &Named,
-) -> Result<Option<Credentials>, sqlx::Error> {
-    let id = match named {
-        Named::Id(id) => Some(*id),
-        Named::Email(email) => {
-            let found = statements::users::credentials_by_email(tx.link(), email).await?;
-            found.map(|found| Credentials::from(found).user.id)
-        }
-    };
-    let Some(id) = id else {
-        return Ok(None);
-    };
-    let locked = statements::users::lock_user(tx.link(), id).await?;
-    let locked = locked.map(Credentials::from);
-    // The address may have become another's before the lock was taken.
-    Ok(locked.filter(|credentials| named.is(&credentials.user)))
-}
-
-/// The user, if active and the credential that was verified is still theirs;
-/// locked until the transaction ends.
-pub(super) async fn lock_verified(
-    tx: &mut Transaction,
-    user: UserId,
-    verified: CredentialVersion,
-) -> Result<Option<User>, sqlx::Error> {
-    let active = lock_active(tx, user).await?;
-    let verified = active.filter(|credentials| credentials.version == verified);
-    Ok(verified.map(|credentials| credentials.user))
-}
-
-/// The user, if the session that asks is alive and the credential that was
-/// verified is still theirs; all locked until the transaction ends.
-pub(super) async fn lock_asking(
-    tx: &mut Transaction,
-    user: UserId,
-    by: SessionId,
-    verified: CredentialVersion,
-    now: Timestamp,
-) -> Result<Result<Credentials, Refusal>, sqlx::Error> {
-    let active = lock_active(tx, user).await?;
-    let is_alive = lock_alive(tx, user, by, now).await?;
-    Ok(match active {
-        Some(current) if is_alive && current.version == verified => Ok(current),
-        Some(_) if is_alive => Err(Refusal::CredentialChanged),
-        Some(_) | None => Err(Refusal::SessionEnded),
-    })
-}
-
-/// Whether the session is alive; it stays so until the transaction ends.
-pub(super) async fn lock_alive(
-    tx: &mut Transaction,
-    user: UserId,
-    session: SessionId,
-    now: Timestamp,
-) -> Result<bool, sqlx::Error> {
-    let expires_at = statements::sessions::lock_session(tx.link(), user, session).await?;
-    Ok(expires_at.is_some_and(|expires_at| now < expires_at))
 }

@@ -22,7 +22,8 @@ pub enum Reserved {
 }
 
 impl Ledger {
-    /// Counts an attempt in all its budgets, or in none.
+    /// Counts an attempt in all its budgets, or in none. If that is cut off in between, it
+    /// stays in some until it is given up for lost ([`UNDER_WAY`](crate::domain::attempt::UNDER_WAY)).
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.

@@ -1,10 +1,9 @@
 //! The use cases that create a session: registering, logging in, changing the
 //! password, exchanging another system's JWT. No other does.
 
-use super::accounts::{lock_asking, lock_named, lock_verified};
 use super::connection::Transaction;
 use super::ending::{Ending, Opened};
-use super::users::refuse;
+use super::locks::{lock_asking, lock_named, lock_verified, refuse};
 use super::{Committed, Ledger, NewUser, Refusal, attempts, statements};
 use crate::domain::attempt::{Budget, Outcome};
 use crate::domain::audit::{Act, Action};

@@ -1,11 +1,10 @@
 //! Use cases of links that set a password: the invitation, the reset, and the
 //! setup of the first admin. Each works once.
 
-use super::accounts::lock_verified;
 use super::connection::Transaction;
 use super::ending::Ending;
+use super::locks::{lock_verified, refuse};
 use super::statements::links::Bearer;
-use super::users::refuse;
 use super::{Committed, Ledger, NewUser, Refusal, statements};
 use crate::domain::attempt::BudgetKey;
 use crate::domain::audit::{Act, Action};
@@ -126,12 +125,15 @@ impl Ledger {
         digest: &LinkDigest,
         now: Timestamp,
     ) -> Result<Option<User>, Unavailable> {
-        let found = self.find_link(digest, now).await?;
-        let Some(Bearer::User(user, _)) = found else {
-            return Ok(None);
-        };
-        let holder = self.credentials_of(user).await?;
-        Ok(holder.map(|holder| holder.user))
+        self.read(async |mut link| {
+            let found = statements::links::find_link(link.reborrow(), digest, now);
+            let Some(Bearer::User(user, _)) = found.await? else {
+                return Ok(None);
+            };
+            let holder = statements::users::credentials_by_id(link, user).await?;
+            Ok(holder.map(|holder| Credentials::from(holder).user))
+        })
+        .await
     }
 
     /// Whether the first admin can be set up by the link of that digest.
@@ -143,17 +145,12 @@ impl Ledger {
         digest: &LinkDigest,
         now: Timestamp,
     ) -> Result<bool, Unavailable> {
-        let found = self.find_link(digest, now).await?;
-        Ok(found == Some(Bearer::FirstAdmin) && !self.has_admin().await?)
-    }
-
-    async fn find_link(
-        &self,
-        digest: &LinkDigest,
-        now: Timestamp,
-    ) -> Result<Option<Bearer>, Unavailable> {
-        self.read(async |link| statements::links::find_link(link, digest, now).await)
-            .await
+        self.read(async |mut link| {
+            let found = statements::links::find_link(link.reborrow(), digest, now).await?;
+            let is_one = found == Some(Bearer::FirstAdmin);
+            Ok(is_one && !statements::users::has_admin(link, None).await?)
+        })
+        .await
     }
 
     /// # Errors

@@ -40,12 +40,12 @@ pub enum Since {
 pub struct LogPage {
     /// The entry the reader asked to go on from.
     pub known: LogNumber,
-    pub head: Head,
-    /// Its mark; `None` if the log does not reach it.
+    /// The mark of `known`; `None` if the log does not reach it.
     pub known_mark: Option<Mark>,
-    /// When that entry was recorded.
+    /// When `known` was recorded.
     pub known_at: Option<Timestamp>,
-    /// What follows that entry, in order; there may be more.
+    pub head: Head,
+    /// What follows `known`, in order; there may be more.
     pub entries: Vec<Entry>,
     /// When each of these was recorded.
     pub recorded_at: Vec<Timestamp>,
@@ -77,16 +77,15 @@ impl Ledger {
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer, or its server may be behind.
     pub async fn read_log(&self, since: Since, limit: u16) -> Result<LogPage, Unavailable> {
-        let known = match since {
-            Since::Entry(number) => number,
-            Since::Ago(time) => {
-                let read = self.read(async |link| statements::log::last_before(link, time).await);
-                read.await?
-            }
-        };
-        let read =
-            self.read(async |link| statements::log::log_page(link, known, limit.into()).await);
-        let rows = read.await?;
+        let read = self.read(async |mut link| {
+            let known = match since {
+                Since::Entry(number) => number,
+                Since::Ago(time) => statements::log::last_before(link.reborrow(), time).await?,
+            };
+            let rows = statements::log::log_page(link, known, limit.into()).await?;
+            Ok((known, rows))
+        });
+        let (known, rows) = read.await?;
         LogPage::new(known, &rows)?.of_a_writer()
     }
 }
@@ -160,7 +159,7 @@ impl LogPage {
     pub fn of_a_writer(self) -> Result<Self, Unavailable> {
         if self.is_read_only {
             let cause = anyhow::anyhow!("the ledger's server takes no writes");
-            return Err(Unavailable::task(cause));
+            return Err(Unavailable::ledger(cause));
         }
         Ok(self)
     }

@@ -1,10 +1,5 @@
-//! The ledger: users, sessions, the revocation log and the audit log. One
-//! method is one transaction is one use case.
-//!
-//! Lock order, in every transaction: the roster of admins, the user, the JWT that is
-//! exchanged, then sessions, then counts of attempts, then the log's head, whose lock is
-//! taken in the same round trip as the commit. A session that a browser presents with a
-//! log-in may be another user's, whose lock is not taken for it.
+//! The ledger: users, sessions, the revocation log and the audit log. A method is a use
+//! case, and what it changes is one transaction, unless it says otherwise.
 
 mod accounts;
 mod attempts;
@@ -17,6 +12,7 @@ mod events;
 mod instances;
 mod issue;
 mod links;
+mod locks;
 mod log;
 mod pool;
 mod postgres;

@@ -48,26 +48,28 @@ impl Ledger {
         .await
     }
 
-    /// Ends a user's sessions again, unless that was done since the log was set
-    /// back to `common`, by another instance or by the user.
+    /// Ends the sessions of users again, in the order of their ids, but for those spared; not
+    /// of one where that was done since the log was set back to `common`, by another instance
+    /// or by the user.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger does not answer.
-    pub async fn end_user_again(
+    pub async fn end_users_again(
         &self,
-        user: UserId,
-        spared: Option<SessionId>,
+        users: &[(UserId, Option<SessionId>)],
         common: LogNumber,
         now: Timestamp,
     ) -> Result<(), Unavailable> {
         self.bounded(async {
             let mut tx = self.begin().await?;
-            let lock = statements::users::lock_user(tx.link(), user).await?;
-            if lock.is_none() || statements::log::has_ended_user(tx.link(), user, common).await? {
-                return tx.abandon().await;
-            }
             let mut ending = Ending::default();
-            ending.all_but(&mut tx, user, spared, now).await?;
+            for (user, spared) in users {
+                let lock = statements::users::lock_user(tx.link(), *user).await?;
+                let is_done = statements::log::has_ended_user(tx.link(), *user, common).await?;
+                if lock.is_some() && !is_done {
+                    ending.all_but(&mut tx, *user, *spared, now).await?;
+                }
+            }
             ending.commit(tx).await.map(drop)
         })
         .await

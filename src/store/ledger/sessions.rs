@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::accounts::lock_alive;
 use super::connection::Link;
 use super::ending::{Ending, Opened};
+use super::locks::lock_alive;
 use super::{Committed, Ledger, pool, statements};
 use crate::domain::audit::{Act, Action};
 use crate::domain::digest::TokenDigest;

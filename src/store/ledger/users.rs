@@ -3,9 +3,9 @@
 
 use std::collections::HashSet;
 
-use super::connection::Transaction;
 use super::ending::Ending;
 use super::links::NewLink;
+use super::locks::{is_last_admin, lock_with_roster, refuse};
 use super::statements::links::Bearer;
 use super::{Committed, Ledger, NewUser, Refusal, statements};
 use crate::domain::audit::{Act, Action};
@@ -13,7 +13,7 @@ use crate::domain::email::Email;
 use crate::domain::id::UserId;
 use crate::domain::page::{Page, PageOf};
 use crate::domain::text::Fragment;
-use crate::domain::user::{CredentialVersion, Credentials, Role, Status, User};
+use crate::domain::user::{CredentialVersion, Role, Status, User};
 use crate::store::Unavailable;
 
 /// A user as a use case has left them, and what it has ended.
@@ -121,7 +121,7 @@ impl Ledger {
     ) -> Result<Administered, Unavailable> {
         self.bounded(async {
             let mut tx = self.begin().await?;
-            let before = match lock(&mut tx, user).await? {
+            let before = match lock_with_roster(&mut tx, user).await? {
                 Ok(before) => before,
                 Err(refusal) => return refuse(tx, refusal).await,
             };
@@ -167,7 +167,7 @@ impl Ledger {
     ) -> Result<Administered, Unavailable> {
         self.bounded(async {
             let mut tx = self.begin().await?;
-            let before = match lock(&mut tx, user).await? {
+            let before = match lock_with_roster(&mut tx, user).await? {
                 Ok(before) => before,
                 Err(refusal) => return refuse(tx, refusal).await,
             };
@@ -200,7 +200,7 @@ impl Ledger {
     pub async fn delete_user(&self, user: UserId, act: Act) -> Result<Administered, Unavailable> {
         self.bounded(async {
             let mut tx = self.begin().await?;
-            let before = match lock(&mut tx, user).await? {
+            let before = match lock_with_roster(&mut tx, user).await? {
                 Ok(before) => before,
                 Err(refusal) => return refuse(tx, refusal).await,
             };
@@ -216,57 +216,4 @@ impl Ledger {
         })
         .await
     }
-}
-
-/// The user, locked until the transaction ends; and so is the roster, before them,
-/// if they are an admin.
-async fn lock(
-    tx: &mut Transaction,
-    user: UserId,
-) -> Result<Result<Credentials, Refusal>, sqlx::Error> {
-    let roster = lock_roster_of(tx, user).await?;
-    let locked = statements::users::lock_user(tx.link(), user).await?;
-    let found = locked.map(Credentials::from).ok_or(Refusal::NotFound);
-    Ok(found.and_then(|credentials| roster.still_holds_for(credentials)))
-}
-
-/// Whether the roster's lock was taken for a user: it is for an admin.
-pub(super) enum Roster {
-    Locked,
-    Free,
-}
-
-impl Roster {
-    /// Refuses who has become an admin before their own lock was taken.
-    pub(super) fn still_holds_for(self, credentials: Credentials) -> Result<Credentials, Refusal> {
-        match (self, credentials.user.role) {
-            (Self::Free, Role::Admin) => Err(Refusal::CredentialChanged),
-            (Self::Free, Role::User) | (Self::Locked, _) => Ok(credentials),
-        }
-    }
-}
-
-/// Locks the roster if the user is an admin. Before the user's lock.
-pub(super) async fn lock_roster_of(
-    tx: &mut Transaction,
-    user: UserId,
-) -> Result<Roster, sqlx::Error> {
-    if !statements::users::is_admin(tx.link(), user).await? {
-        return Ok(Roster::Free);
-    }
-    statements::users::lock_roster(tx.link()).await?;
-    Ok(Roster::Locked)
-}
-
-/// Whether nobody could administer without this user. Under the roster's lock.
-pub(super) async fn is_last_admin(
-    tx: &mut Transaction,
-    of: &Credentials,
-) -> Result<bool, sqlx::Error> {
-    Ok(of.can_administer() && !statements::users::has_admin(tx.link(), Some(of.user.id)).await?)
-}
-
-pub(super) async fn refuse<T, R>(tx: Transaction, refusal: R) -> Result<Result<T, R>, sqlx::Error> {
-    tx.abandon().await?;
-    Ok(Err(refusal))
 }
