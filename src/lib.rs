@@ -2,7 +2,10 @@
 //!
 //! As a program, Gatelodge is a session authentication service; as a library, it
 //! protects the routes of any actix app: see [`Gate`], [`CurrentSession`] and
-//! `examples/protected_app.rs`.
+//! `examples/protected_app.rs`. [`verifier`] is for services that are given its JWTs.
+//!
+//! The names at the root, [`config::Settings`] and [`verifier`] are for other crates, with what
+//! they lead to. What else the modules have may change with any version.
 //!
 //! The modules' imports point one way:
 //!
@@ -24,5 +27,7 @@ pub mod store;
 pub mod telemetry;
 pub mod verifier;
 
+pub use domain::id::{SessionId, UserId};
+pub use domain::user::{Role, User};
 pub use http::{AdminSession, CurrentSession, Gate, Services, Store};
 pub use startup::{Application, connect};

@@ -16,7 +16,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::cross_site;
-use super::edge::Body;
+use super::limits::Body;
 use super::problem::{FieldError, Kind, Problem};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

@@ -56,13 +56,19 @@ impl OwnCookie {
     /// byte by byte, neither decoded nor trimmed, since a name that is decoded
     /// can be forged past its prefix; of two cookies of the name, none counts.
     pub(super) fn read<'a>(&self, headers: &'a HeaderMap) -> Option<&'a [u8]> {
-        let mut values = headers
-            .get_all(COOKIE)
-            .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
-            .map(|pair| pair.strip_prefix(b" ").unwrap_or(pair))
-            .filter_map(|pair| pair.strip_prefix(self.name.as_bytes())?.strip_prefix(b"="));
-        let value = values.next()?;
-        values.next().is_none().then_some(value)
+        let mut found = None;
+        for header in headers.get_all(COOKIE) {
+            for pair in header.as_bytes().split(|byte| *byte == b';') {
+                let pair = pair.strip_prefix(b" ").unwrap_or(pair);
+                let after_name = pair.strip_prefix(self.name.as_bytes());
+                let value = after_name.and_then(|rest| rest.strip_prefix(b"="));
+                if value.is_some() && found.is_some() {
+                    return None;
+                }
+                found = found.or(value);
+            }
+        }
+        found
     }
 
     /// `Set-Cookie`; without a lifetime, until the browser is closed.
@@ -122,12 +128,16 @@ pub(super) fn others(headers: &HeaderMap) -> Vec<u8> {
                 .any(|name| begins_with(&pair[at..], name))
         })
     };
-    let pairs = headers
-        .get_all(COOKIE)
-        .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
-        .map(<[u8]>::trim_ascii)
-        .filter(|pair| !is_ours(pair));
-    pairs.collect::<Vec<_>>().join(&b"; "[..])
+    let mut others = Vec::new();
+    for header in headers.get_all(COOKIE) {
+        for pair in header.as_bytes().split(|byte| *byte == b';') {
+            let pair = pair.trim_ascii();
+            if !is_ours(pair) {
+                others.push(pair);
+            }
+        }
+    }
+    others.join(&b"; "[..])
 }
 
 #[cfg(test)]

@@ -44,11 +44,16 @@ impl Cors {
         if self.0.is_empty() || !path.starts_with("/api/") || path.starts_with("/api/authz/") {
             return Audience::Own;
         }
-        let mut origins = request.headers().get_all(ORIGIN);
-        let (origin, None) = (origins.next(), origins.next()) else {
-            return Audience::Api(None);
-        };
-        Audience::Api(origin.filter(|origin| self.0.contains(origin)).cloned())
+        Audience::Api(self.allowed_origin(request.headers()).cloned())
+    }
+
+    /// The origin that a request comes from, if it is one of these.
+    pub(super) fn allowed_origin<'a>(&self, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
+        let mut origins = headers.get_all(ORIGIN);
+        match (origins.next(), origins.next()) {
+            (Some(origin), None) if self.0.contains(origin) => Some(origin),
+            _ => None,
+        }
     }
 }
 

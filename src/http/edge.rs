@@ -2,38 +2,33 @@
 //! time, the cross-site rule, and the headers of every answer.
 
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{
-    CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE, VARY,
-};
+use actix_web::http::header::{HeaderMap, HeaderValue, VARY};
 use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
-use actix_web::web::{Bytes, BytesMut};
+use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage as _};
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::FutureExt as _;
+use futures_util::future::poll_immediate;
 
-use super::client::id_of;
 use super::connection::{Requests, UnderWay};
 use super::cors::{Audience, Cors};
 use super::cross_site::OwnOrigins;
 use super::headers::{Transport, set_headers, set_request_id};
+use super::limits::{Body, is_tunnel, limit, read_body};
 use super::meter::Meter;
 use super::problem::{Kind, Problem};
 use super::span::{named, report};
 use crate::config::Settings;
 use crate::domain::id::RequestId;
 use crate::telemetry::metrics::Route;
-use crate::telemetry::request::{unseen, within};
-
-const MAX_URI: usize = 8 * 1024;
-const MAX_HEADERS: usize = 16 * 1024;
-const MAX_BODY: usize = 64 * 1024;
+use crate::telemetry::request::{self, unseen, within};
 
 /// How long an answer may take once the request has arrived.
 #[derive(Clone, Copy)]
@@ -50,10 +45,6 @@ impl Deadline {
 /// When the answer must have been given.
 #[derive(Clone, Copy)]
 pub(super) struct Until(pub(super) Instant);
-
-/// The request's body, read whole; none is left with the request if it is empty.
-#[derive(Clone, Default)]
-pub(super) struct Body(pub(super) Bytes);
 
 /// Stands before every route. Cheap to clone.
 #[derive(Clone)]
@@ -99,7 +90,6 @@ impl Edge {
     ) -> Result<ServiceResponse, Error> {
         let meter = self.meter(route, &request);
         let under_way = begin(&request);
-        let request_id = id_of(request.request());
         let audience = self.0.cors.audience(&request);
         let mut payload = request.take_payload();
         let admitted = self.admit(&audience, &mut request, &mut payload).await;
@@ -114,7 +104,7 @@ impl Edge {
             _ => finish(admitted, rest, deadline, request, next).await,
         };
         meter.stop(&answered);
-        self.dress(answered, audience, request_id)
+        self.dress(answered, audience, request::id())
     }
 
     /// Begins to measure, if somebody listens.
@@ -146,7 +136,6 @@ impl Edge {
     ) -> Result<ServiceResponse, Error> {
         let meter = self.meter(route, &request);
         let _under_way = begin(&request);
-        let request_id = id_of(request.request());
         let admitted = limit(&request);
         let rest = match request.take_payload() {
             Payload::None => None,
@@ -156,11 +145,20 @@ impl Edge {
         meter.stop(&answered);
         // Of what passes, the app's own log tells.
         let passes = answered.as_ref().is_ok_and(|it| it.status().is_success());
-        let told = request_id.filter(|_| !passes);
+        let told = if passes { None } else { request::id() };
         let mut response = self.dress(answered, Audience::Own, told)?;
         let vary = HeaderValue::from_static("Cookie");
         response.headers_mut().insert(VARY, vary);
         Ok(response)
+    }
+
+    /// Whether a request may change something: it comes from a page of ours or of
+    /// `cors.allowed_origins`, or from no browser.
+    pub(super) fn may_change(&self, method: &Method, headers: &HeaderMap) -> bool {
+        let Inner {
+            own_origins, cors, ..
+        } = &*self.0;
+        own_origins.allow(method, headers) || cors.allowed_origin(headers).is_some()
     }
 
     async fn admit(
@@ -209,7 +207,10 @@ impl Edge {
                 if let Some(problem) = error.as_error::<Problem>() {
                     problem.tell();
                 }
-                report(unseen(), error.as_response_error().status_code());
+                let status = error.as_response_error().status_code();
+                if let Some(id) = unseen().filter(|_| status.is_server_error()) {
+                    report(id, status);
+                }
                 error.add_response_mapper(move |mut response| {
                     set_headers(response.headers_mut());
                     response
@@ -238,8 +239,8 @@ async fn finish<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse, Error> {
-    let is_broken = |problem: &Problem| matches!(problem.kind(), Kind::MalformedJson);
-    let is_last = is_tunnel(&request) || admitted.as_ref().is_err_and(is_broken);
+    let is_cut = |problem: &Problem| matches!(problem.kind(), Kind::IncompleteBody);
+    let is_last = is_tunnel(&request) || admitted.as_ref().is_err_and(is_cut);
     let mut response = match admitted {
         Ok(()) => answer(deadline, request, next).await?,
         Err(problem) => request.error_response(problem),
@@ -288,76 +289,18 @@ async fn answer<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse, Error> {
     let answer = AssertUnwindSafe(async { next.call(request).await }).catch_unwind();
-    match tokio::time::timeout(deadline.0, answer).await {
+    let mut answer = pin!(answer);
+    // Most are there at once, and need no timer.
+    let answered = match poll_immediate(answer.as_mut()).await {
+        Some(answered) => Ok(answered),
+        None => tokio::time::timeout(deadline.0, answer).await,
+    };
+    match answered {
         Ok(Ok(answered)) => Ok(answered?.map_into_boxed_body()),
         // Whoever hears of panics has written down what happened, and where.
         Ok(Err(_)) => Err(Problem::from(Kind::Internal).into()),
         Err(passed) => Err(Problem::unavailable(passed).into()),
     }
-}
-
-/// Whether actix takes all that follows the head for the bytes of a tunnel. We
-/// open none: an upgrade we do not speak is passed over (RFC 9110, 7.8), and
-/// nothing that follows on the connection is read as a request.
-fn is_tunnel(request: &ServiceRequest) -> bool {
-    let headers = request.headers();
-    let is_websocket = |value: &HeaderValue| {
-        value
-            .as_bytes()
-            .trim_ascii()
-            .eq_ignore_ascii_case(b"websocket")
-    };
-    let asks_for_one =
-        request.method() == Method::CONNECT || headers.get_all(UPGRADE).any(is_websocket);
-    asks_for_one && !headers.contains_key(TRANSFER_ENCODING)
-}
-
-fn limit(request: &ServiceRequest) -> Result<(), Problem> {
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or(0, |target| target.as_str().len());
-    if target > MAX_URI {
-        return Err(Kind::UriTooLong.into());
-    }
-    if size(request.headers()) > MAX_HEADERS {
-        return Err(Kind::HeadersTooLarge.into());
-    }
-    Ok(())
-}
-
-/// As the headers stand on the wire: `name: value\r\n`.
-fn size(headers: &HeaderMap) -> usize {
-    headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 4)
-        .sum()
-}
-
-async fn read_body(request: &ServiceRequest, payload: &mut Payload) -> Result<Bytes, Kind> {
-    let announced = request
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > MAX_BODY as u64) {
-        return Err(Kind::ContentTooLarge);
-    }
-    let end_of_tunnel = is_tunnel(request).then_some(announced.unwrap_or(0));
-    let mut body = BytesMut::new();
-    while end_of_tunnel.is_none_or(|end| (body.len() as u64) < end) {
-        let Some(chunk) = payload.next().await else {
-            break;
-        };
-        let chunk = chunk.map_err(|_| Kind::MalformedJson)?;
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(Kind::ContentTooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    if let Some(end) = end_of_tunnel {
-        body.truncate(usize::try_from(end).unwrap_or(MAX_BODY));
-    }
-    Ok(body.freeze())
 }
 
 #[cfg(test)]

@@ -15,14 +15,36 @@ use super::carrier::Presented;
 use super::client::source_of;
 use super::problem::{Kind, Problem};
 use super::services::Services;
+use crate::domain::revocation::Vouched;
 use crate::domain::session::{Record, Session};
 use crate::domain::text::Line;
 use crate::domain::user::{Role, User};
+use crate::store::Unavailable;
 
-/// Lets through only requests with a live session; everything else is answered
-/// with 401, 403 or 503. The app must have been given
-/// [`Services::attach`](super::Services::attach) or
-/// [`Services::mount`](super::Services::mount).
+/// Lets through only requests with a live session. Everything else is answered with a
+/// problem document (RFC 9457): 401 `unauthenticated`, 403 `forbidden`, or 503 `unavailable`
+/// if nobody can tell; 403 `csrf_failed` if it could change something and a browser says that
+/// it comes neither from a page of `server.public_url` nor of `cors.allowed_origins` (ASVS
+/// 3.5.1). Nobody is redirected.
+///
+/// The app must have been given [`Services::attach`](super::Services::attach) or
+/// [`Services::mount`](super::Services::mount): without, everybody is answered with 500.
+///
+/// ```no_run
+/// use actix_web::App;
+/// use actix_web::web::{get, scope};
+/// use gatelodge::{CurrentSession, Gate, Services};
+///
+/// async fn notes(session: CurrentSession) -> String {
+///     format!("The notes of {}.\n", session.user().name)
+/// }
+///
+/// fn app(services: &Services) {
+///     App::new()
+///         .configure(|app| services.mount(app))
+///         .service(scope("/notes").wrap(Gate::session()).route("", get().to(notes)));
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Gate {
     required: Required,
@@ -52,27 +74,43 @@ impl Gate {
     }
 }
 
-/// The session a request carries: alive when it was checked.
+/// The session a request carries: alive when it was checked, and not followed after that.
+///
+/// As an extractor, it refuses what a [`Gate`] refuses, around the route or not. A handler that
+/// answers strangers as well takes `Result<CurrentSession, actix_web::Error>`, and 401 alone for
+/// nobody: an `Option` would take an outage for a log-out.
 #[derive(Clone, Debug)]
-pub struct CurrentSession(Arc<Record>);
+pub struct CurrentSession {
+    record: Arc<Record>,
+    stood_at: Vouched,
+}
 
 impl CurrentSession {
+    /// Whose it is, as the ledger had them a second ago or later: role, name, address.
     #[must_use]
     pub fn user(&self) -> User {
-        self.0.user()
+        self.record.user()
     }
 
+    /// Its public id, times, address and browser; nothing that opens it.
     #[must_use]
     pub fn session(&self) -> &Session {
-        &self.0.session
+        &self.record.session
     }
 
     pub(super) fn record(&self) -> &Record {
-        &self.0
+        &self.record
+    }
+
+    /// Where the view stood before the check: what ended the session up to there, the
+    /// check knew.
+    pub(super) const fn stood_at(&self) -> Vouched {
+        self.stood_at
     }
 }
 
-/// The session of an administrator.
+/// The session of an administrator; as an extractor, like [`CurrentSession`]. Whoever else asks
+/// is refused with 403 `forbidden`, which the audit log tells.
 #[derive(Clone, Debug)]
 pub struct AdminSession(CurrentSession);
 
@@ -83,11 +121,13 @@ impl From<AdminSession> for CurrentSession {
 }
 
 impl AdminSession {
+    /// See [`CurrentSession::user`].
     #[must_use]
     pub fn user(&self) -> User {
         self.0.user()
     }
 
+    /// See [`CurrentSession::session`].
     #[must_use]
     pub fn session(&self) -> &Session {
         self.0.session()
@@ -98,10 +138,18 @@ async fn authenticate(
     request: &HttpRequest,
     required: Required,
 ) -> Result<CurrentSession, Problem> {
-    let current = current(request).await?.ok_or(Kind::Unauthenticated)?;
+    let services = services(request)?;
+    if !services
+        .edge
+        .may_change(request.method(), request.headers())
+    {
+        return Err(Kind::CsrfFailed.into());
+    }
+    let current = current(request, services).await?;
+    let current = current.ok_or(Kind::Unauthenticated)?;
     match required {
         Required::Admin if current.record().role != Role::Admin => {
-            deny(request, &current);
+            deny(request, services, &current);
             Err(Kind::Forbidden.into())
         }
         Required::Admin | Required::Session => Ok(current),
@@ -110,38 +158,48 @@ async fn authenticate(
 
 /// Writes down that somebody asked for what only administrators may. The answer does not
 /// wait for it.
-fn deny(request: &HttpRequest, by: &CurrentSession) {
+fn deny(request: &HttpRequest, services: &Services, by: &CurrentSession) {
     let what = request
         .match_pattern()
         .and_then(|route| Line::parse(&format!("{} {route}", request.method())).ok());
-    if let Some(services) = request.app_data::<Data<Services>>() {
-        let source = source_of(request, services);
-        services.accounts.denied(by.record(), what, source);
-    }
+    let source = source_of(request, services);
+    services.accounts.denied(by.record(), what, source);
+}
+
+fn services(request: &HttpRequest) -> Result<&Data<Services>, Problem> {
+    request.app_data::<Data<Services>>().ok_or_else(|| {
+        Problem::internal(anyhow::anyhow!(
+            "the app was given neither Services::attach nor Services::mount"
+        ))
+    })
 }
 
 /// The live session that a request carries, looked for once. `None` is a definite no.
-pub(super) async fn current(request: &HttpRequest) -> Result<Option<CurrentSession>, Problem> {
+pub(super) async fn current(
+    request: &HttpRequest,
+    services: &Services,
+) -> Result<Option<CurrentSession>, Problem> {
     if let Some(known) = request.extensions().get::<CurrentSession>() {
         return Ok(Some(known.clone()));
     }
-    let current = look_up(request).await?.map(CurrentSession);
+    let stood_at = services.sessions.stands_at();
+    let record = look_up(request, services).await?;
+    let current = record.map(|record| CurrentSession { record, stood_at });
     if let Some(current) = &current {
         request.extensions_mut().insert(current.clone());
     }
     Ok(current)
 }
 
-/// The same, as it is now.
-pub(super) async fn look_up(request: &HttpRequest) -> Result<Option<Arc<Record>>, Problem> {
-    let services = request.app_data::<Data<Services>>().ok_or_else(|| {
-        Problem::internal(anyhow::anyhow!("the app was not given Services::attach"))
-    })?;
+async fn look_up(
+    request: &HttpRequest,
+    services: &Services,
+) -> Result<Option<Arc<Record>>, Unavailable> {
     let sessions = &services.sessions;
     if let Some(digest) = Presented::of(request) {
-        Ok(sessions.check(&digest).await?)
+        sessions.check(&digest).await
     } else if let Some(claim) = services.cookie.read(request.headers()) {
-        Ok(sessions.recognise(&claim).await?)
+        sessions.recognise(&claim).await
     } else {
         Ok(None)
     }

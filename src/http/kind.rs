@@ -64,6 +64,11 @@ kinds! {
         "The request's body is not valid JSON.",
         "Send one JSON object, in UTF-8, without a byte order mark."
     }
+    IncompleteBody {
+        BAD_REQUEST, "incomplete_body", "Incomplete body",
+        "The request's body broke off, or its chunks are not as they should be.",
+        "Send it again, whole, on a new connection. If a proxy stands between, it may have lost its client."
+    }
     Unauthenticated {
         UNAUTHORIZED, "unauthenticated", "Not logged in",
         "The request carries no session, or one that has ended. Log in.",

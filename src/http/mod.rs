@@ -20,6 +20,7 @@ mod gate;
 mod headers;
 mod inner_cookie;
 mod kind;
+mod limits;
 mod links;
 mod listing;
 mod meter;

@@ -117,8 +117,8 @@ impl Modify for Credentials {
     }
 }
 
-/// What is in the sets that later versions may add to, for clients that have an answer to
-/// each. What is of them in an answer is any text, therefore.
+/// Enumerations that later versions may extend: listed for clients that have an answer to
+/// each, while a field that holds one is typed as any text.
 struct OpenSets;
 
 impl Modify for OpenSets {
@@ -148,6 +148,7 @@ const ENDING: &[&str] = &[
     "revoke_sessions",
     "revoke_session",
     "change_password",
+    "redeem_password_link",
     "update_account",
     "delete_account",
     "delete_user",
@@ -270,6 +271,7 @@ impl Modify for Problems {
 fn complete(operation: &mut Operation, path: &str) {
     if operation.request_body.is_some() {
         add(operation, Kind::MalformedJson);
+        add(operation, Kind::IncompleteBody);
         add(operation, Kind::ContentTooLarge);
         add(operation, Kind::UnsupportedMediaType);
     }
@@ -316,7 +318,7 @@ fn reason(status: &str) -> &'static str {
         .unwrap_or_default()
 }
 
-/// The first of what may be is nothing where a session is not needed.
+/// Where none is needed, the first alternative is the empty requirement.
 fn needs_session(operation: &Operation) -> bool {
     let first = operation.security.iter().flatten().next();
     first.is_some_and(|first| *first != SecurityRequirement::default())

@@ -40,8 +40,10 @@ pub(super) fn is_asset(path: &str) -> bool {
 }
 
 impl Services {
-    /// Adds the API under `/api`, `/health` and `/.well-known`, the pages, and what
-    /// [`Services::attach`] adds.
+    /// Adds the API (`/api`, `/health`, `/.well-known/jwks.json`), the pages (`/`, `/login`,
+    /// `/logout`, `/register`, `/account`, `/admin`, `/setup`, `/password`, `/problems`, `/docs`,
+    /// `/openapi.json`, `/assets/gatelodge.*`), and what [`Services::attach`] adds. actix takes
+    /// the first route that fits: one of the app's own with such a path goes before.
     pub fn mount(&self, app: &mut ServiceConfig) {
         self.attach(app);
         self.mount_api(app);
@@ -62,7 +64,7 @@ impl Services {
            .service(plain(self, "/api/sessions", Deadline::USUAL, [gated(get(list_sessions::list_sessions)), gated(ending(delete(revoke_sessions::revoke_sessions)))]))
            .service(plain(self, "/api/sessions/{id}", Deadline::USUAL, [gated(ending(delete(revoke_session::revoke_session)))]))
            .service(carried(self, "/api/password", Deadline::HASHING, [gated(ending(post(change_password::change_password)))]))
-           .service(plain(self, "/api/password/redeem", Deadline::HASHING, [post(redeem_password::redeem_password_link)]))
+           .service(plain(self, "/api/password/redeem", Deadline::HASHING, [ending(post(redeem_password::redeem_password_link))]))
            .service(carried(self, "/api/account", Deadline::HASHING, [gated(ending(patch(update_account::update_account))), gated(ending(delete(delete_account::delete_account)))]))
            .service(plain(self, "/api/admin/users", Deadline::USUAL, [admins(get(list_users::list_users)), admins(post(create_user::create_user))]))
            .service(plain(self, "/api/admin/users/{id}", Deadline::USUAL, [admins(get(get_user::get_user)), admins(ending(delete(delete_user::delete_user)))]))

@@ -78,32 +78,39 @@ impl Services {
         }
     }
 
-    /// Lets an app use [`Gate`](super::Gate) and the extractors.
+    /// Lets an app use [`Gate`](super::Gate) and the extractors, and nothing else.
     pub fn attach(&self, app: &mut ServiceConfig) {
         app.app_data(Data::new(self.clone()));
     }
 
+    /// Creates, finds, changes and locks users.
     #[must_use]
     pub const fn accounts(&self) -> &Arc<Accounts> {
         &self.accounts
     }
 
+    /// Lists, checks and ends sessions.
     #[must_use]
-    pub fn sessions(&self) -> &Sessions {
+    pub const fn sessions(&self) -> &Arc<Sessions> {
         &self.sessions
     }
 
+    /// The addresses of pages that people are led to.
     #[must_use]
     pub const fn links(&self) -> &Links {
         &self.links
     }
 
+    /// Announces the end of the app that these are mounted in: from then on
+    /// `/health/ready` is 503 `draining`, and streams end.
     #[must_use]
     pub const fn ending(&self) -> &Ending {
         &self.ending
     }
 
-    /// For an app that uses actix-session's middleware itself.
+    /// Sessions by their token, in the words of actix-session. Its middleware cannot read the
+    /// browser's cookie with it, which is not in one of the forms that it signs: that is for
+    /// [`CurrentSession`](super::CurrentSession).
     #[must_use]
     pub fn store(&self) -> Store {
         Store::new(Arc::clone(&self.sessions))

@@ -21,9 +21,9 @@ pub(super) const ISSUED_TOKEN: &str = "issued_token";
 /// is the check, `delete` is the revocation. Sessions come from logging in
 /// alone: `save` and `update` adopt one that was just issued and never insert.
 ///
-/// For an app that has Gatelodge issue sessions and reads them through
-/// actix-session: [`Services::mount`](super::Services::mount) carries them on the
-/// routes that issue and end them.
+/// [`Services::mount`](super::Services::mount) has the middleware carry them on the routes that
+/// issue and end them, by a cookie that is packed for it: the browser's is in none of the forms
+/// that the middleware reads.
 ///
 /// State of an app's own is refused. A session belongs to a user; what else
 /// there is to keep is kept under the user's id.

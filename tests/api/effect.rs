@@ -193,6 +193,22 @@ async fn logging_out_removes_the_cookie_also_while_somebody_is_pending() {
     );
 }
 
+#[tokio::test]
+async fn a_password_set_by_a_link_can_be_waited_for_by_whoever_has_it() {
+    let app = TestApp::spawn(Scaled).await;
+    let (mut ada, mut root) = (app.registered("ada@example.com").await, app.admin().await);
+    let path = format!("/api/admin/users/{}/password-link", ada.user_id().await);
+    let link = root.post(&path, &json!({})).await.json()["password_link"].to_string();
+    let (_, token) = link.trim_matches('"').split_once("token=").unwrap();
+    with_a_silent_instance(&app).await;
+    let body = json!({ "token": token, "new_password": "another horse battery staple" });
+    let path = "/api/password/redeem?wait=effective";
+    let done = app.browser().post(path, &body).await;
+    assert_eq!(done.status, 202, "{}", done.text);
+    assert_eq!(done.json(), json!({ "pending": 1 }));
+    ada.whoami().await.assert_refused();
+}
+
 /// Struck off by mistake, an instance enrols again, and goes on.
 #[tokio::test]
 async fn an_instance_that_was_struck_off_enrols_again() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::web::{get, scope};
+use actix_web::web::{get, route, scope};
 use actix_web::{App, HttpServer};
 use gatelodge::config::Settings;
 use gatelodge::{AdminSession, CurrentSession, Gate};
@@ -11,6 +11,10 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::support::Stack::{Embedded, Scaled};
 use crate::support::{Browser, TestApp, within};
+
+#[path = "../../examples/protected_app.rs"]
+#[expect(dead_code, reason = "its main is not run")]
+mod protected_app;
 
 /// An app of its own, on the same stores as an instance of the service.
 async fn app_beside(instance: &TestApp) -> std::net::SocketAddr {
@@ -26,7 +30,7 @@ async fn app_beside(instance: &TestApp) -> std::net::SocketAddr {
                         "",
                         get().to(async |session: CurrentSession| session.user().name.to_string()),
                     )
-                    .route("/open", get().to(async || "notes")),
+                    .route("/open", route().to(async || "notes")),
             )
             .service(
                 scope("/admin")
@@ -35,7 +39,7 @@ async fn app_beside(instance: &TestApp) -> std::net::SocketAddr {
             )
             .route(
                 "/extracted",
-                get().to(async |session: CurrentSession| session.user().id.to_string()),
+                route().to(async |session: CurrentSession| session.user().id.to_string()),
             )
             .route(
                 "/extracted-admin",
@@ -128,9 +132,80 @@ async fn a_gate_that_was_given_no_services_lets_no_one_through() {
     ada.send(request).await.assert_problem(500, "internal");
 }
 
-/// `gatelodge::Store` as actix-session's middleware uses it.
+/// What a browser says of itself, and whether a page of such an origin may change something.
 #[tokio::test]
-async fn any_app_can_read_the_session_through_actix_session() {
+async fn a_gate_lets_no_other_site_change_anything() {
+    let instance = TestApp::spawn(Scaled).await;
+    let address = app_beside(&instance).await;
+    let ada = instance.registered("ada@example.com").await.at(address);
+    let settings = Settings::load(None, instance.environment().clone()).unwrap();
+    let own = settings.server.public_url.origin();
+    for path in ["/notes/open", "/extracted"] {
+        for (headers, may_change) in [
+            (vec![], true),
+            (vec![("origin", &*own)], true),
+            (
+                vec![("origin", &*own), ("sec-fetch-site", "same-origin")],
+                true,
+            ),
+            (vec![("origin", "https://evil.example")], false),
+            (vec![("origin", "null")], false),
+            (vec![("sec-fetch-site", "same-site")], false),
+            (vec![("sec-fetch-site", "cross-site")], false),
+        ] {
+            let mut browser = ada.clone();
+            for (method, may) in [(Method::GET, true), (Method::POST, may_change)] {
+                let request = browser.request(method, path);
+                let with = |request: reqwest::RequestBuilder, (name, value): &(&str, &str)| {
+                    request.header(*name, *value)
+                };
+                let request = headers.iter().fold(request, with);
+                let answer = browser.send(request).await;
+                if may {
+                    assert_eq!(answer.status, 200, "{headers:?}: {}", answer.text);
+                } else {
+                    answer.assert_problem(403, "csrf_failed");
+                }
+            }
+        }
+    }
+    let stranger = instance.browser().at(address);
+    let request = stranger.request(Method::POST, "/notes/open");
+    let request = request.header("sec-fetch-site", "cross-site");
+    let answer = stranger.clone().send(request).await;
+    answer.assert_problem(403, "csrf_failed");
+}
+
+/// `examples/protected_app.rs`, alone.
+#[tokio::test]
+async fn the_example_protects_its_notes_and_ends_sessions() {
+    let stack = TestApp::spawn(Scaled).await;
+    let settings = Settings::load(None, stack.environment().clone()).unwrap();
+    let services = gatelodge::connect(&settings).await.unwrap();
+    let (address, server) = protected_app::serve(services, "127.0.0.1:0".parse().unwrap()).unwrap();
+    tokio::spawn(server);
+    let mut ada = stack.registered("ada@example.com").await.at(address);
+    let mut elsewhere = stack.logged_in("ada@example.com").await.at(address);
+    let notes = ada.request(Method::GET, "/notes");
+    assert_eq!(ada.send(notes).await.text, "The notes of ada.\n");
+    let statistics = ada.request(Method::GET, "/statistics");
+    ada.send(statistics).await.assert_problem(403, "forbidden");
+    assert_eq!(status(&mut ada, "/account").await, 200);
+
+    let leave = ada.request(Method::POST, "/notes/leave");
+    assert_eq!(ada.send(leave).await.status, 204);
+    // The other instance's.
+    let mut there = elsewhere.at(stack.address);
+    for mut browser in [ada, elsewhere.clone(), there.clone()] {
+        browser.whoami().await.assert_refused();
+    }
+    assert_eq!(status(&mut elsewhere, "/notes").await, 401);
+    assert_eq!(status(&mut there, "/api/sessions").await, 401);
+}
+
+/// `gatelodge::Store`, as actix-session's middleware asks it.
+#[tokio::test]
+async fn the_store_knows_sessions_ends_them_and_inserts_none() {
     use actix_session::storage::{SessionKey, SessionStore as _};
     let instance = TestApp::spawn(Scaled).await;
     let mut ada = instance.registered("ada@example.com").await;

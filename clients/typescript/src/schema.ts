@@ -891,7 +891,7 @@ export interface components {
          * @description The codes of problems there are. Later versions may have more.
          * @enum {string}
          */
-        ProblemCode: "malformed_json" | "unauthenticated" | "invalid_credentials" | "unknown_service" | "invalid_token" | "forbidden" | "unclear_request" | "unknown_proxy" | "wrong_password" | "csrf_failed" | "registration_closed" | "not_found" | "method_not_allowed" | "request_timeout" | "email_taken" | "last_admin" | "unknown_position" | "content_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_input" | "too_many_attempts" | "headers_too_large" | "internal" | "unavailable" | "busy" | "draining" | "stale_view";
+        ProblemCode: "malformed_json" | "incomplete_body" | "unauthenticated" | "invalid_credentials" | "unknown_service" | "invalid_token" | "forbidden" | "unclear_request" | "unknown_proxy" | "wrong_password" | "csrf_failed" | "registration_closed" | "not_found" | "method_not_allowed" | "request_timeout" | "email_taken" | "last_admin" | "unknown_position" | "content_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_input" | "too_many_attempts" | "headers_too_large" | "internal" | "unavailable" | "busy" | "draining" | "stale_view";
         Registration: {
             /** @example ada@example.com */
             email: string;
@@ -1194,7 +1194,7 @@ export interface operations {
                     "application/json": components["schemas"]["Identity"] & components["schemas"]["Pending"];
                 };
             };
-            /** @description `malformed_json` */
+            /** @description `malformed_json`, `incomplete_body` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1293,7 +1293,7 @@ export interface operations {
                     "application/json": components["schemas"]["Identity"] & components["schemas"]["Pending"];
                 };
             };
-            /** @description `malformed_json` */
+            /** @description `malformed_json`, `incomplete_body` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1401,7 +1401,7 @@ export interface operations {
                     "application/json": components["schemas"]["Identity"] & components["schemas"]["Pending"];
                 };
             };
-            /** @description `malformed_json` */
+            /** @description `malformed_json`, `incomplete_body` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1799,7 +1799,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `malformed_json` */
+            /** @description `malformed_json`, `incomplete_body` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1875,7 +1875,10 @@ export interface operations {
     };
     redeem_password_link: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Answer when all instances refuse the sessions, or after 2 s with 202. */
+                wait?: "effective";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1886,6 +1889,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description It is done, but with `wait=effective`: not all instances have said so yet. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pending"];
+                };
+            };
             /** @description No Content */
             204: {
                 headers: {
@@ -1893,7 +1905,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `malformed_json` */
+            /** @description `malformed_json`, `incomplete_body` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1981,7 +1993,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description `malformed_json` */
+            /** @description `malformed_json`, `incomplete_body` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2098,7 +2110,7 @@ export interface operations {
                     "application/json": components["schemas"]["UserBody"] & components["schemas"]["Pending"];
                 };
             };
-            /** @description `malformed_json` */
+            /** @description `malformed_json`, `incomplete_body` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2450,7 +2462,7 @@ export interface operations {
                     "application/json": components["schemas"]["InvitedUser"];
                 };
             };
-            /** @description `malformed_json` */
+            /** @description `malformed_json`, `incomplete_body` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3144,7 +3156,7 @@ export interface operations {
                     "application/json": components["schemas"]["UserBody"] & components["schemas"]["Pending"];
                 };
             };
-            /** @description `malformed_json` */
+            /** @description `malformed_json`, `incomplete_body` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3474,7 +3486,7 @@ export interface operations {
                     "application/json": components["schemas"]["BulkRevoked"] & components["schemas"]["Pending"];
                 };
             };
-            /** @description `malformed_json` */
+            /** @description `malformed_json`, `incomplete_body` */
             400: {
                 headers: {
                     [name: string]: unknown;

@@ -1,5 +1,5 @@
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use crate::domain::link::LinkToken;
 use crate::domain::password::{NewPassword, Owner};
 use crate::http::body::{Fields, Json};
+use crate::http::carrier::HasEnded;
 use crate::http::client::strangers_act;
 use crate::http::problem::Problem;
 use crate::http::services::Services;
@@ -35,6 +36,7 @@ pub async fn redeem_password_link(
     Json(body): Json<Body>,
 ) -> Result<HttpResponse, Problem> {
     body.redeem(&request, &services).await?;
+    request.extensions_mut().insert(HasEnded);
     Ok(HttpResponse::NoContent().finish())
 }
 

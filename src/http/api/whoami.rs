@@ -1,11 +1,11 @@
+use actix_web::HttpResponse;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::http::body::{Fields, Query, not_null};
-use crate::http::gate::{self, CurrentSession};
-use crate::http::problem::{Kind, Problem};
+use crate::http::gate::CurrentSession;
+use crate::http::problem::Problem;
 use crate::http::representation::WhoamiBody;
 use crate::http::services::Services;
 
@@ -26,7 +26,6 @@ pub struct Parameters {
 )]
 pub async fn get_current_session(
     current: CurrentSession,
-    request: HttpRequest,
     services: Data<Services>,
     Query(Parameters { tokenize_as }): Query<Parameters>,
 ) -> Result<HttpResponse, Problem> {
@@ -36,15 +35,10 @@ pub async fn get_current_session(
         mint.template(name).ok_or("is not the name of a template")
     });
     fields.finish()?;
-    let Some(template) = template else {
-        return Ok(HttpResponse::Ok().json(WhoamiBody::new(current.record(), None)));
-    };
-    // The check must follow: what ends the session after that ends the JWT.
-    let stood_at = services.sessions.stands_at();
-    let record = gate::look_up(&request)
-        .await?
-        .ok_or(Kind::Unauthenticated)?;
-    let tokenized = mint.mint(template, &record, stood_at);
-    let tokenized = tokenized.map_err(Problem::internal)?;
-    Ok(HttpResponse::Ok().json(WhoamiBody::new(&record, Some(&tokenized))))
+    let tokenized = template
+        .map(|template| mint.mint(template, current.record(), current.stood_at()))
+        .transpose()
+        .map_err(Problem::internal)?;
+    let body = WhoamiBody::new(current.record(), tokenized.as_deref());
+    Ok(HttpResponse::Ok().json(body))
 }

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use uuid::Uuid;
@@ -92,7 +93,7 @@ impl IdentityHeaders {
         record: Option<&Record>,
         headers: &HeaderMap,
     ) -> Result<HttpResponse, Problem> {
-        let mut answer = HttpResponse::Ok().finish();
+        let mut answer = HttpResponse::new(StatusCode::OK);
         let told = answer.headers_mut();
         for (name, of) in self.0 {
             let value = record.map_or(Told::Text(""), of).value()?;

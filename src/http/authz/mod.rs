@@ -133,7 +133,7 @@ async fn rule(
     if requirement == Requirement::Nobody {
         return Err(Kind::Forbidden.into());
     }
-    let current = gate::current(request).await?;
+    let current = gate::current(request, services).await?;
     let record = current.as_ref().map(CurrentSession::record);
     let headers = request.headers();
     if requirement.is_met_by(record.map(|record| record.role)) {

@@ -104,6 +104,7 @@ impl Feed {
 
     /// Whether that is what one of the services shows.
     pub(super) fn knows(&self, shown: &[u8]) -> bool {
+        // All are compared, so that the time does not tell which one it was.
         let known = self.0.credentials.iter().filter(|one| one.is(shown));
         known.count() > 0
     }

@@ -58,7 +58,7 @@ pub async fn get_login(
     Asked(parameters, told): Asked<Parameters>,
 ) -> Result<HttpResponse, Problem> {
     let return_to = way_back(&services, parameters.return_to.as_deref());
-    if gate::current(&request).await?.is_some() {
+    if gate::current(&request, &services).await?.is_some() {
         return go_on(return_to);
     }
     let had_session = Presented::of(&request).is_some();

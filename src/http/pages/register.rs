@@ -43,7 +43,7 @@ pub async fn get_register(
         return Err(Kind::RegistrationClosed.into());
     }
     let return_to = way_back(&services, parameters.return_to.as_deref());
-    if gate::current(&request).await?.is_some() {
+    if gate::current(&request, &services).await?.is_some() {
         return go_on(return_to);
     }
     let form = RegisterForm {

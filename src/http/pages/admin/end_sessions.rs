@@ -68,7 +68,6 @@ pub async fn preview(
     services: Data<Services>,
     Query(chosen): Query<Chosen>,
 ) -> Result<HttpResponse, Problem> {
-    let whose = chosen.whose(&services).await;
     let body = chosen.as_body(true);
     let counted = body.revoke(&request, &services, &admin).await;
     match counted.map(|counted| counted.matched) {
@@ -78,17 +77,11 @@ pub async fn preview(
                 viewer: admin.into(),
                 mistakes: Mistakes::default(),
                 chosen: &chosen,
-                whose,
+                whose: chosen.whose(&services).await,
                 matched,
             },
         ),
-        Err(problem) => again(problem, |mistakes| EndForm {
-            viewer: admin.into(),
-            mistakes,
-            chosen: &chosen,
-            whose,
-            matched: None,
-        }),
+        Err(problem) => ask_again(problem, &chosen, admin, &services).await,
     }
 }
 
@@ -114,17 +107,24 @@ pub async fn end_sessions(
         ),
         // Everyone's, the one that asked included.
         Ok(None) => see_other("/login"),
-        Err(problem) => {
-            let whose = chosen.whose(&services).await;
-            again(problem, |mistakes| EndForm {
-                viewer: admin.into(),
-                mistakes,
-                chosen: &chosen,
-                whose,
-                matched: None,
-            })
-        }
+        Err(problem) => ask_again(problem, &chosen, admin, &services).await,
     }
+}
+
+async fn ask_again(
+    problem: Problem,
+    chosen: &Chosen,
+    admin: AdminSession,
+    services: &Services,
+) -> Result<HttpResponse, Problem> {
+    let whose = chosen.whose(services).await;
+    again(problem, |mistakes| EndForm {
+        viewer: admin.into(),
+        mistakes,
+        chosen,
+        whose,
+        matched: None,
+    })
 }
 
 impl Chosen {
