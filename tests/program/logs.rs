@@ -380,6 +380,10 @@ async fn the_start_and_the_stop_are_a_line_each() {
         let lines = lines(program).into_iter();
         lines.filter(|line| line["message"] == message).collect()
     };
+    eventually("the start is told", async || {
+        !lines_of(&program, "started").is_empty()
+    })
+    .await;
     let started = lines_of(&program, "started");
     let [started] = &started[..] else {
         panic!("not one line: {started:?}");

@@ -2,7 +2,7 @@
 //! `/openapi.json`, right ones and wrong ones, and holds every answer against it. In a
 //! binary of its own, since it takes the machine for a while.
 //!
-//! A few thousand requests; `SCHEMATHESIS_CASES=20000` asks for that many, as CI does.
+//! A few thousand requests; `SCHEMATHESIS_CASES=20000` asks for that many.
 
 #![expect(
     clippy::expect_used,
