@@ -4,18 +4,18 @@
 //!
 //! Where Gatelodge runs as a service of its own on PostgreSQL and Redis, put `attach` in the place
 //! of `mount`: both know the same sessions, and a session ended at one is refused at the other.
-//! The app takes the service's settings, but a `server.bind` of its own, and
-//! `database.migrate = false`; and browsers reach it by the service's host, or `cookie.domain` is
-//! that of both.
+//! The app takes the service's settings, but for three of its own: `server.bind`,
+//! `database.migrate = false`, and its origin in `cors.allowed_origins`, so that its gates take
+//! what its own pages send. Browsers reach it by the service's host, or `cookie.domain` is that of
+//! both.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::error::ErrorServiceUnavailable;
 use actix_web::web::{Data, get, post, scope};
-use actix_web::{App, Error, HttpResponse, HttpServer};
+use actix_web::{App, HttpResponse, HttpServer};
 use gatelodge::config::Settings;
 use gatelodge::domain::audit::{Actor, Source};
 use gatelodge::sessions::Effect;
@@ -30,16 +30,19 @@ async fn statistics(admin: AdminSession) -> String {
 }
 
 /// Ends all sessions of whoever asks, this one included.
-async fn leave(session: CurrentSession, services: Data<Services>) -> Result<HttpResponse, Error> {
+async fn leave(session: CurrentSession, services: Data<Services>) -> HttpResponse {
     let (user, sessions) = (session.user().id, services.sessions());
     let act = sessions.act(Actor::User(user), Source::default());
-    let ended = sessions.revoke_all(user, None, act).await;
-    ended.map_err(ErrorServiceUnavailable)?;
+    if let Err(error) = sessions.revoke_all(user, None, act).await {
+        // Clients are told nothing of why.
+        tracing::error!(%error, "sessions may not have been ended");
+        return HttpResponse::ServiceUnavailable().finish();
+    }
     // From here on, this instance refuses them; the others do within a second.
-    Ok(match sessions.effect(Duration::from_secs(2)).await {
+    match sessions.effect(Duration::from_secs(2)).await {
         Effect::Everywhere => HttpResponse::NoContent().finish(),
         Effect::Pending(_) => HttpResponse::Accepted().finish(),
-    })
+    }
 }
 
 /// Answers at `bind`: where, since the system chooses if that is port 0.
@@ -71,16 +74,21 @@ async fn main() -> anyhow::Result<()> {
     let settings = Settings::load(None, std::env::vars())?;
     let _traces = gatelodge::telemetry::start(&settings);
     let services = gatelodge::connect(&settings).await?;
-    let (_, server) = serve(services.clone(), settings.server.bind)?;
-    let (handle, ending) = (server.handle(), services.ending().clone());
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            // /health/ready is 503 from now on, and streams end.
-            ending.announce();
-            handle.stop(true).await;
-        }
-    });
-    let ended = server.await;
+    let ended = run(services.clone(), settings.server.bind).await;
     services.stop().await;
     Ok(ended?)
+}
+
+/// Answers until SIGTERM or SIGINT.
+async fn run(services: Services, bind: SocketAddr) -> io::Result<()> {
+    let ending = services.ending().clone();
+    let (_, server) = serve(services, bind)?;
+    let handle = server.handle();
+    tokio::spawn(async move {
+        gatelodge::startup::stop_signal().await;
+        // /health/ready is 503 from now on, and streams end.
+        ending.announce();
+        handle.stop(true).await;
+    });
+    server.await
 }

@@ -4,8 +4,8 @@
 //! protects the routes of any actix app: see [`Gate`], [`CurrentSession`] and
 //! `examples/protected_app.rs`. [`verifier`] is for services that are given its JWTs.
 //!
-//! The names at the root, [`config::Settings`] and [`verifier`] are for other crates, with what
-//! they lead to. What else the modules have may change with any version.
+//! The names at the root, [`config::Settings`], [`telemetry::start`] and [`verifier`] are for other
+//! crates, with what they lead to. What else the modules have may change with any version.
 //!
 //! The modules' imports point one way:
 //!

@@ -158,9 +158,11 @@ pub fn run() -> ExitCode {
 fn settings(file: Option<&Path>) -> anyhow::Result<Result<Settings, Mistakes>> {
     let mut environment = BTreeMap::new();
     for (number, variable) in (1..).zip(dotenv()?.into_iter().flatten()) {
-        // The error itself shows the line, which may be a secret.
-        let (name, value) =
-            variable.map_err(|_| anyhow::anyhow!(".env: assignment {number} is not NAME=value"))?;
+        let (name, value) = variable.map_err(|error| match error {
+            dotenvy::Error::Io(error) => unreadable(&error),
+            // The error itself shows the line, which may be a secret.
+            _ => anyhow::anyhow!(".env: assignment {number} is not NAME=value"),
+        })?;
         environment.insert(name, value);
     }
     for (name, value) in std::env::vars_os() {
@@ -184,8 +186,12 @@ fn dotenv() -> anyhow::Result<Option<dotenvy::Iter<File>>> {
     match dotenvy::from_path_iter(".env") {
         Ok(file) => Ok(Some(file)),
         Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => bail!(".env cannot be read: {error}"),
+        Err(error) => Err(unreadable(&error)),
     }
+}
+
+fn unreadable(error: &dyn std::error::Error) -> anyhow::Error {
+    anyhow::anyhow!(".env cannot be read: {error}")
 }
 
 fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {

@@ -22,7 +22,7 @@ pub const KEY_LENGTH: usize = 64;
 pub const NONCE_LENGTH: usize = 12;
 /// Of what names the key that something was made with, in bytes.
 pub const KEY_ID_LENGTH: usize = 2;
-/// Of what proves it, in bytes.
+/// Of what proves that a key of the ring has made it, in bytes.
 pub const MAC_LENGTH: usize = 16;
 
 /// Names a key of a ring, on which no two have the same: the beginning of its

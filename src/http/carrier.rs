@@ -34,7 +34,7 @@ impl Presented {
     }
 }
 
-/// A live session was ended by a request that need not have one.
+/// Sessions may have been ended by a request that need not have one.
 pub(super) struct HasEnded;
 
 /// What a handler has done to the session that the cookie carries.

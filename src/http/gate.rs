@@ -86,7 +86,8 @@ pub struct CurrentSession {
 }
 
 impl CurrentSession {
-    /// Whose it is, as the ledger had them a second ago or later: role, name, address.
+    /// Whose it is: role, name and e-mail address, as they were at most a second ago, or five if
+    /// something has broken.
     #[must_use]
     pub fn user(&self) -> User {
         self.record.user()
@@ -109,7 +110,7 @@ impl CurrentSession {
     }
 }
 
-/// The session of an administrator; as an extractor, like [`CurrentSession`]. Whoever else asks
+/// The session of an administrator; as an extractor, like [`CurrentSession`]. A user who is none
 /// is refused with 403 `forbidden`, which the audit log tells.
 #[derive(Clone, Debug)]
 pub struct AdminSession(CurrentSession);

@@ -79,7 +79,7 @@ impl Sessions {
         }
     }
 
-    /// The same of what a browser had before it logs in, if it had anything.
+    /// What the token opens that a browser had before it logs in, if it had one.
     pub async fn presented(&self, digest: Option<TokenDigest>) -> Option<Opened> {
         Some(self.opened(digest?).await)
     }

@@ -7,7 +7,7 @@ use crate::config::{Bootstrap, Settings};
 use crate::domain::user::{Role, UserName};
 use crate::http::Services;
 
-/// Where the first admin is set up, if there is none and none is configured.
+/// Where the first admin is set up, if there is none.
 pub(super) async fn setup_link(services: &Services) -> anyhow::Result<Option<String>> {
     let act = services.sessions().operators_act();
     let link = services.accounts().issue_setup_link(Earlier::Kept, act);

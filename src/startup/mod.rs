@@ -40,12 +40,13 @@ use keys::Keys;
 /// [`Application`], without a server, logs, metrics and signals. Creates the first admin if one
 /// is configured, and reads keys again when their file has changed.
 ///
-/// For the other instances, this is one more: call it once, on the runtime that all requests are
-/// answered on, and end with [`Services::stop`].
+/// For the other instances, this is one more: call it once, on a runtime that outlives all
+/// requests, and end with [`Services::stop`].
 ///
 /// # Errors
 /// As at the start of the service: if a store does not answer, the schema cannot be brought up to
-/// date, keys cannot be read, or another process serves from the same SQLite database.
+/// date, keys cannot be read, another process serves from the same SQLite database, or the address
+/// of the first admin who is configured belongs to a user who cannot administer.
 pub async fn connect(settings: &Settings) -> anyhow::Result<Services> {
     services(settings, Clock::new(), None).await
 }

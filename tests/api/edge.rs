@@ -404,18 +404,20 @@ async fn a_body_in_chunks_is_read_whatever_else_is_asked_for() {
 #[tokio::test]
 async fn a_body_whose_chunks_are_wrong_is_told_from_wrong_json() {
     let app = TestApp::spawn(Embedded).await;
-    for (chunks, code) in [
-        ("zz\r\n{}\r\n0\r\n\r\n", "incomplete_body"),
-        ("2\r\n{}zz", "incomplete_body"),
-        ("2\r\n{{\r\n0\r\n\r\n", "malformed_json"),
+    for (chunks, code, is_last) in [
+        ("zz\r\n{}\r\n0\r\n\r\n", "incomplete_body", true),
+        ("2\r\n{}zz", "incomplete_body", true),
+        ("2\r\n{{\r\n0\r\n\r\n", "malformed_json", false),
     ] {
         let request = format!(
-            "POST /api/login HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+            "POST /api/login HTTP/1.1\r\nhost: localhost\r\n\
              content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{chunks}"
         );
         let answer = raw(&app, &request).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{chunks:?}\n{answer}");
         assert!(answer.contains(code), "{chunks:?}\n{answer}");
+        let says_so = answer.contains("connection: close");
+        assert_eq!(says_so, is_last, "{chunks:?}\n{answer}");
     }
 }
 

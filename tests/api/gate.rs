@@ -5,11 +5,13 @@ use std::time::Duration;
 use actix_web::web::{get, route, scope};
 use actix_web::{App, HttpServer};
 use gatelodge::config::Settings;
-use gatelodge::{AdminSession, CurrentSession, Gate};
+use gatelodge::domain::email::Email;
+use gatelodge::{AdminSession, CurrentSession, Gate, Role};
 use reqwest::Method;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::support::Stack::{Embedded, Scaled};
+use crate::support::app::PASSWORD;
 use crate::support::{Browser, TestApp, within};
 
 #[path = "../../examples/protected_app.rs"]
@@ -135,7 +137,9 @@ async fn a_gate_that_was_given_no_services_lets_no_one_through() {
 /// What a browser says of itself, and whether a page of such an origin may change something.
 #[tokio::test]
 async fn a_gate_lets_no_other_site_change_anything() {
-    let instance = TestApp::spawn(Scaled).await;
+    let friend = "https://app.example.com";
+    let friends = ("GATELODGE_CORS__ALLOWED_ORIGINS", friend);
+    let instance = TestApp::spawn_with(Scaled, &[friends]).await;
     let address = app_beside(&instance).await;
     let ada = instance.registered("ada@example.com").await.at(address);
     let settings = Settings::load(None, instance.environment().clone()).unwrap();
@@ -148,6 +152,11 @@ async fn a_gate_lets_no_other_site_change_anything() {
                 vec![("origin", &*own), ("sec-fetch-site", "same-origin")],
                 true,
             ),
+            (
+                vec![("origin", friend), ("sec-fetch-site", "same-site")],
+                true,
+            ),
+            (vec![("origin", friend), ("origin", friend)], false),
             (vec![("origin", "https://evil.example")], false),
             (vec![("origin", "null")], false),
             (vec![("sec-fetch-site", "same-site")], false),
@@ -174,6 +183,25 @@ async fn a_gate_lets_no_other_site_change_anything() {
     let request = request.header("sec-fetch-site", "cross-site");
     let answer = stranger.clone().send(request).await;
     answer.assert_problem(403, "csrf_failed");
+}
+
+#[tokio::test]
+async fn an_app_of_its_own_begins_with_the_admin_who_is_configured() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite://{}/gatelodge.db", folder.path().display());
+    let environment = [
+        ("DATABASE_URL", &*database),
+        ("GATELODGE_PASSWORD__BCRYPT_COST", "4"),
+        ("GATELODGE_BOOTSTRAP_ADMIN_EMAIL", "root@example.com"),
+        ("GATELODGE_BOOTSTRAP_ADMIN_PASSWORD", PASSWORD),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let settings = Settings::load(None, environment).unwrap();
+    let services = gatelodge::connect(&settings).await.unwrap();
+    let email = Email::parse("root@example.com").unwrap();
+    let root = services.accounts().user_by_email(&email).await;
+    assert_eq!(root.unwrap().role, Role::Admin);
+    services.stop().await;
 }
 
 /// `examples/protected_app.rs`, alone.

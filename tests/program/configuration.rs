@@ -1,5 +1,7 @@
 //! What the program says of its configuration.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -57,6 +59,47 @@ fn a_dotenv_file_is_read_in_its_own_folder_only() {
     };
     assert_eq!(serve(folder.path()).status.code(), Some(1));
     assert_eq!(serve(&below).status.code(), Some(0));
+}
+
+/// Without what they say, the service would begin with an empty database.
+#[test]
+fn what_cannot_be_read_is_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |command: &mut Command| {
+        let refused = outcome(command.args(["config", "check"]));
+        assert_eq!(refused.status.code(), Some(1));
+        String::from_utf8(refused.stderr).unwrap()
+    };
+    let not_text = OsStr::from_bytes(b"sqlite://hunter2\xff");
+    let mut of_the_environment = command(folder.path());
+    let error = told(of_the_environment.env("DATABASE_URL", not_text));
+    assert!(error.contains("DATABASE_URL is not UTF-8"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+    let dotenv = folder.path().join(".env");
+    std::fs::write(&dotenv, b"A=\xff\n").unwrap();
+    let error = told(&mut command(folder.path()));
+    assert!(error.contains(".env cannot be read: "), "{error}");
+    std::fs::remove_file(&dotenv).unwrap();
+    std::fs::create_dir(&dotenv).unwrap();
+    let error = told(&mut command(folder.path()));
+    assert!(error.contains(".env cannot be read: "), "{error}");
+    std::fs::remove_dir(&dotenv).unwrap();
+    let mut of_others = command(folder.path());
+    let checked = of_others.env("OTHER", not_text).args(["config", "check"]);
+    assert_eq!(outcome(checked).status.code(), Some(0));
+}
+
+/// Where SQLite opens it, and where its folder and the key are made.
+#[test]
+fn a_path_of_sqlite_is_read_without_its_encoding() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut migrate = command(folder.path());
+    migrate.env("DATABASE_URL", "sqlite://my%20data/g.db?mode=rwc");
+    let migrated = outcome(migrate.arg("migrate"));
+    assert_eq!(migrated.status.code(), Some(0), "{migrated:?}");
+    assert!(folder.path().join("my data/g.db").exists());
+    let made = std::fs::read_dir(folder.path()).unwrap();
+    assert_eq!(made.count(), 1, "one folder is made");
 }
 
 /// Something wrong in every section, and between them.

@@ -16,7 +16,8 @@ const X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
 pub(super) fn read(request: &HttpRequest) -> Result<Question<'_>, NoQuestion> {
     let method = single(request.headers(), &X_ORIGINAL_METHOD)?;
     let address = single(request.headers(), &X_ORIGINAL_URL)?;
-    let (scheme, rest) = address.split_once("://").ok_or(NoQuestion::Address)?;
+    let (scheme, rest) = address.split_once(':').ok_or(NoQuestion::Address)?;
+    let rest = rest.strip_prefix("//").ok_or(NoQuestion::Address)?;
     let slash = rest.find('/').ok_or(NoQuestion::Address)?;
     let (authority, uri) = rest.split_at(slash);
     Question::new(method, scheme, authority, uri)

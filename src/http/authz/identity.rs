@@ -21,6 +21,7 @@ type Header = (HeaderName, fn(&Record) -> Told<'_>);
 enum Told<'a> {
     Id(Uuid),
     Text(&'a str),
+    Word(&'static str),
 }
 
 #[derive(Clone, Copy)]
@@ -57,7 +58,7 @@ fn name(record: &Record) -> Told<'_> {
 }
 
 const fn role(record: &Record) -> Told<'_> {
-    Told::Text(record.role.as_str())
+    Told::Word(record.role.as_str())
 }
 
 /// The public one, which opens nothing.
@@ -74,6 +75,7 @@ impl Told<'_> {
         let text: Cow<'_, str> = match self {
             Self::Id(id) => Cow::Borrowed(id.hyphenated().encode_lower(&mut id_in_text)),
             Self::Text(text) => utf8_percent_encode(text, ENCODED).into(),
+            Self::Word(word) => return Ok(HeaderValue::from_static(word)),
         };
         HeaderValue::from_str(&text).map_err(Problem::internal)
     }
@@ -96,7 +98,7 @@ impl IdentityHeaders {
         let mut answer = HttpResponse::new(StatusCode::OK);
         let told = answer.headers_mut();
         for (name, of) in self.0 {
-            let value = record.map_or(Told::Text(""), of).value()?;
+            let value = record.map_or(Told::Word(""), of).value()?;
             told.insert(name.clone(), value);
         }
         let cookies = HeaderValue::try_from(cookie::others(headers));

@@ -202,8 +202,8 @@ impl Tail {
         verdict::verdict(record, found_in, &view, now)
     }
 
-    /// Takes in what this instance has just appended to the log. If it does not follow what the view knows, waits for the poll to bring
-    /// everything; until then, no copy is believed.
+    /// Takes in what this instance has just appended to the log. If it does not follow what
+    /// the view knows, waits for the poll to bring everything; until then, no copy is believed.
     pub(super) async fn take_in(&self, appended: &Appended) {
         let Some(last) = appended.entries.last() else {
             return;

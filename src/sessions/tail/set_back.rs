@@ -13,8 +13,9 @@ use crate::telemetry::metrics::LOG_SET_BACK;
 
 /// How many sessions one transaction ends again.
 const ENDED: usize = 200;
-/// Of how many users one transaction ends the sessions again.
-const USERS: usize = 50;
+/// Of how many users one transaction ends the sessions again: few enough to be done in time on
+/// a ledger that takes 20 ms for each statement.
+const USERS: usize = 8;
 
 pub(super) async fn begin_anew(
     shared: &Shared,

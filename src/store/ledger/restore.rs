@@ -62,13 +62,17 @@ impl Ledger {
     ) -> Result<(), Unavailable> {
         self.bounded(async {
             let mut tx = self.begin().await?;
-            let mut ending = Ending::default();
+            let mut undone = Vec::with_capacity(users.len());
             for (user, spared) in users {
                 let lock = statements::users::lock_user(tx.link(), *user).await?;
                 let is_done = statements::log::has_ended_user(tx.link(), *user, common).await?;
                 if lock.is_some() && !is_done {
-                    ending.all_but(&mut tx, *user, *spared, now).await?;
+                    undone.push((*user, *spared));
                 }
+            }
+            let mut ending = Ending::default();
+            for (user, spared) in undone {
+                ending.all_but(&mut tx, user, spared, now).await?;
             }
             ending.commit(tx).await.map(drop)
         })
