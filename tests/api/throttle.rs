@@ -6,11 +6,12 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 
 use crate::support::Stack::{self, Embedded, Scaled};
 use crate::support::app::PASSWORD;
 use crate::support::browser::{Answer, DEVICE_NAME};
-use crate::support::{Browser, TestApp};
+use crate::support::{Browser, TestApp, eventually};
 
 const WRONG: &str = "not the password at all";
 const WINDOW: Duration = Duration::from_mins(15);
@@ -63,6 +64,44 @@ async fn beyond_the_limit_not_even_the_right_password_is_tried(
     assert_blocked(&try_in(&app, "ada@example.com", PASSWORD).await);
     app.let_pass(Duration::from_mins(1));
     assert_eq!(try_in(&app, "ada@example.com", PASSWORD).await.status, 200);
+}
+
+/// As after a process was frozen: its place has become another's meanwhile.
+#[tokio::test]
+async fn an_attempt_that_was_given_up_makes_room_for_no_other() {
+    let slow = [
+        ("GATELODGE_PASSWORD__BCRYPT_COST", "12"),
+        ("GATELODGE_PASSWORD__HASH_CONCURRENCY", "1"),
+        ("GATELODGE_THROTTLE__MAX_ATTEMPTS", "2"),
+    ];
+    let app = TestApp::spawn_with(Scaled, &slow).await;
+    app.registered("ada@example.com").await;
+    let guess = || {
+        let mut browser = app.browser();
+        async move { browser.log_in("ada@example.com", WRONG).await.status }
+    };
+    let mut ledger = PgConnection::connect(app.database_url()).await.unwrap();
+    let mut under_way = async |count: i32| {
+        eventually("so many are under way", async || {
+            let pending = "select coalesce(max(pending), 0) from attempts";
+            let pending: (i32,) = sqlx::query_as(pending)
+                .fetch_one(&mut ledger)
+                .await
+                .unwrap();
+            pending.0 == count
+        })
+        .await;
+    };
+    let first = tokio::spawn(guess());
+    under_way(1).await;
+    app.let_pass(Duration::from_secs(11));
+    let others = [guess(), guess()].map(tokio::spawn);
+    under_way(2).await;
+    assert_eq!(first.await.unwrap(), 503, "nobody is told what came of it");
+    assert_ne!(guess().await, 401, "a third is not tried");
+    for other in others {
+        assert_eq!(other.await.unwrap(), 401);
+    }
 }
 
 #[tokio::test]
