@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::print::print;
-use crate::domain::belief::LONGEST_LEASE;
+use crate::domain::instance::LONGEST_LEASE;
 use crate::sessions::Effect;
 use crate::startup::Operator;
 

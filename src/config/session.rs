@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::reader::Reader;
 use super::values::{count, duration, duration_or_none};
-use crate::domain::belief::LONGEST_LEASE;
+use crate::domain::instance::LONGEST_LEASE;
 
 #[derive(Clone)]
 pub struct Session {

@@ -6,14 +6,11 @@ use crate::domain::roster::Roster;
 use crate::domain::time::Uptime;
 use crate::domain::view::View;
 
-/// No instance's lease may be longer. Others are judged by it: how long theirs is, they do
-/// not say.
-pub const LONGEST_LEASE: Duration = Duration::from_secs(5);
-
 /// For how long a view is believed.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// After the ledger has confirmed it: [`LONGEST_LEASE`] at most.
+    /// After the ledger has confirmed it: [`LONGEST_LEASE`](super::instance::LONGEST_LEASE)
+    /// at most.
     pub lease: Duration,
     /// After that, at the most, while the ledger is silent and the others prove that
     /// nobody has revoked anything.

@@ -1,7 +1,13 @@
-//! What instances say of themselves.
+//! What instances say of themselves, and what each may rely on.
+
+use std::time::Duration;
 
 pub use crate::domain::id::InstanceId;
 use crate::domain::revocation::{Appended, Vouched};
+
+/// No instance's lease may be longer. Others are judged by it: how long theirs is, they do
+/// not say.
+pub const LONGEST_LEASE: Duration = Duration::from_secs(5);
 
 /// Counts what one instance has said; nothing is said twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

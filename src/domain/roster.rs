@@ -3,8 +3,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::domain::belief::LONGEST_LEASE;
-use crate::domain::instance::{Beat, BeatNumber, InstanceId, Push, Registered, Report};
+use crate::domain::instance::{
+    Beat, BeatNumber, InstanceId, LONGEST_LEASE, Push, Registered, Report,
+};
 use crate::domain::revocation::{Appended, LogNumber, Vouched};
 use crate::domain::time::Uptime;
 use crate::domain::view::View;

@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use super::Sessions;
 use crate::domain::audit::{Act, Action};
-use crate::domain::belief::LONGEST_LEASE;
 use crate::domain::digest::TokenDigest;
 use crate::domain::id::{SessionId, UserId};
+use crate::domain::instance::LONGEST_LEASE;
 use crate::domain::session::{Record, Selection};
 use crate::domain::text::Line;
 use crate::domain::time::Timestamp;

@@ -15,7 +15,7 @@ use super::knowledge::{Broken, Position};
 use super::sse::Events;
 use super::{Credential, Shared};
 use crate::clocks::uptime;
-use crate::domain::belief::LONGEST_LEASE;
+use crate::domain::instance::LONGEST_LEASE;
 use crate::domain::revocation::Head;
 use crate::domain::time::{Timestamp, Uptime};
 use crate::entropy;
