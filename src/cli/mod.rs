@@ -30,7 +30,7 @@ use anyhow::bail;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::accounts::Earlier;
-use crate::config::{Mistakes, Settings, is_variable};
+use crate::config::{Mistakes, Settings, is_there, is_variable};
 use crate::domain::cause;
 use crate::startup::{self, Operator};
 use print::print;
@@ -185,7 +185,7 @@ fn settings(file: Option<&Path>) -> anyhow::Result<Result<Settings, Mistakes>> {
 fn dotenv() -> anyhow::Result<Option<dotenvy::Iter<File>>> {
     match dotenvy::from_path_iter(".env") {
         Ok(file) => Ok(Some(file)),
-        Err(dotenvy::Error::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(_) if !is_there(Path::new(".env")) => Ok(None),
         Err(error) => Err(unreadable(&error)),
     }
 }

@@ -18,6 +18,35 @@ pub struct Database {
 
 const DEFAULT_URL: &str = "sqlite://data/gatelodge.db";
 
+/// What PostgreSQL's client takes beside the address. Anything else it passes over, and logs
+/// with its value, which may be a secret.
+const PARAMETERS: [&str; 16] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "application_name",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+];
+const SSL_MODES: [&str; 6] = [
+    "disable",
+    "allow",
+    "prefer",
+    "require",
+    "verify-ca",
+    "verify-full",
+];
+
 impl Database {
     pub(super) fn read(from: &mut Reader) -> Self {
         Self {
@@ -26,19 +55,7 @@ impl Database {
                     "database.url",
                     Some(DEFAULT_URL),
                     "The ledger: sqlite://path, or postgres://user:password@host/database",
-                    |url| {
-                        let is_one = match url.split_once("://") {
-                            Some(("postgres" | "postgresql", _)) => Url::parse(url).is_ok(),
-                            Some(("sqlite", _)) => true,
-                            _ => false,
-                        };
-                        if is_one {
-                            Ok(url.to_owned())
-                        } else {
-                            Err("postgres://user:password@host/database or sqlite://path"
-                                .to_owned())
-                        }
-                    },
+                    url,
                 )
                 .unwrap_or_else(|| DEFAULT_URL.to_owned()),
             max_connections: from.value(
@@ -84,5 +101,94 @@ impl Database {
         let path = self.url.strip_prefix("sqlite://")?;
         let path = path.split('?').next().unwrap_or_default();
         Some(percent_decode_str(path).decode_utf8_lossy().as_ref().into())
+    }
+}
+
+fn url(text: &str) -> Result<String, String> {
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    match scheme {
+        "postgres" | "postgresql" => look_at_postgres(text),
+        "sqlite" => look_at_sqlite(rest),
+        _ => Err("postgres://user:password@host/database or sqlite://path".to_owned()),
+    }?;
+    Ok(text.to_owned())
+}
+
+fn look_at_postgres(text: &str) -> Result<(), String> {
+    let url = Url::parse(text)
+        .map_err(|_| "postgres://user:password@host/database or sqlite://path".to_owned())?;
+    for (name, value) in url.query_pairs() {
+        let is_option = name == "options" || name.starts_with("options[");
+        let is_size = name == "statement-cache-capacity";
+        if !is_option && !is_size && !PARAMETERS.contains(&&*name) {
+            let known = PARAMETERS.join(", ");
+            return Err(format!(
+                "no parameters but options, statement-cache-capacity, {known}"
+            ));
+        }
+        let is_mode = matches!(&*name, "sslmode" | "ssl-mode");
+        if is_mode && !SSL_MODES.contains(&&*value.to_ascii_lowercase()) {
+            return Err(format!("as sslmode one of {}", SSL_MODES.join(", ")));
+        }
+    }
+    Ok(())
+}
+
+/// What `SQLite` would take for something else than a path is none.
+fn look_at_sqlite(rest: &str) -> Result<(), String> {
+    let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    let path = percent_decode_str(path).decode_utf8_lossy();
+    let is_path = !path.is_empty()
+        && !path.ends_with('/')
+        && !path.starts_with([':'])
+        && !path.starts_with("file:")
+        && !path.contains(['\0', char::REPLACEMENT_CHARACTER]);
+    if is_path && matches!(parameters, "" | "mode=rw" | "mode=rwc") {
+        Ok(())
+    } else {
+        Err("sqlite:// and the path of a file, without parameters".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_driver_would_pass_over_or_read_otherwise_is_refused() {
+        for right in [
+            "postgres://gatelodge:secret@db.example.com:5432/gatelodge?sslmode=verify-full",
+            "postgresql:///gatelodge?host=/run/postgresql&application_name=gatelodge",
+            "postgres://db/gatelodge?options[statement_timeout]=1s&sslrootcert=/etc/ca.pem",
+            "sqlite://data/gatelodge.db",
+            "sqlite:///srv/my%20data/gatelodge.db?mode=rwc",
+        ] {
+            assert_eq!(url(right).as_deref(), Ok(right));
+        }
+        for (wrong, told) in [
+            ("mysql://db/gatelodge", "postgres://"),
+            ("postgres://db:port/gatelodge", "postgres://"),
+            ("postgres://db/gatelodge?sslpassword=hunter2", "sslmode, "),
+            ("postgres://db/gatelodge?sslmode=hunter2", "verify-full"),
+            (
+                "postgres://a/b?target_session_attrs=any",
+                "no parameters but",
+            ),
+            ("sqlite://", "the path of a file"),
+            ("sqlite://:memory:", "the path of a file"),
+            ("sqlite://file:data/gatelodge.db", "the path of a file"),
+            ("sqlite://data/", "the path of a file"),
+            ("sqlite://data/%00", "the path of a file"),
+            ("sqlite://data/%ff", "the path of a file"),
+            ("sqlite://data/gatelodge.db?mode=ro", "the path of a file"),
+            (
+                "sqlite://data/gatelodge.db?vfs=hunter2",
+                "the path of a file",
+            ),
+        ] {
+            let right = url(wrong).unwrap_err();
+            assert!(right.contains(told), "{wrong}: {right}");
+            assert!(!right.contains("hunter2"), "{right}");
+        }
     }
 }

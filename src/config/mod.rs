@@ -48,7 +48,7 @@ pub use revocations::Revocations;
 pub use secrets::{Secrets, secret_key};
 pub use server::{PublicUrl, Server};
 pub use session::Session;
-pub use source::is_variable;
+pub use source::{is_there, is_variable};
 pub use tokens::{KeyFiles, Tokens};
 pub use traces::Traces;
 pub use values::duration;

@@ -1,6 +1,7 @@
 //! Where a configuration comes from: a file, and over it the environment.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use config::{Config, Environment, File, FileFormat, Map, Source as _, Value, ValueKind};
@@ -14,6 +15,12 @@ const PLAIN: [(&str, &str); 2] = [
     ("DATABASE_URL", "GATELODGE_DATABASE__URL"),
     ("REDIS_URL", "GATELODGE_REDIS__URL"),
 ];
+
+/// Whether there is a file of that name, be it a link that leads nowhere.
+#[must_use]
+pub fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
 
 /// Whether a configuration takes heed of a variable of that name.
 #[must_use]
@@ -69,7 +76,7 @@ impl Source {
             }
         }
         let default = Path::new(DEFAULT_FILE);
-        let file = file.or_else(|| default.exists().then_some(default));
+        let file = file.or_else(|| is_there(default).then_some(default));
         Self {
             file: file.map(Path::to_path_buf),
             environment: ours,

@@ -86,7 +86,8 @@ impl Host {
     pub fn parse(authority: &str) -> Result<Self, Unclear> {
         let name = match authority.rsplit_once(':') {
             Some((name, port)) if !port.ends_with(']') => {
-                let is_port = matches!(port.len(), 1..=5) && port.bytes().all(is_digit);
+                let is_port =
+                    port.len() <= 5 && port.bytes().all(is_digit) && port.parse::<u16>().is_ok();
                 is_port.then_some(name).ok_or(Unclear::Host)?
             }
             _ => authority,
@@ -412,6 +413,7 @@ mod tests {
             "app.example.com:",
             "app.example.com:x",
             "app.example.com:443:443",
+            "app.example.com:65536",
             "app.example.com:999999",
             "app.example.com, evil.example",
             "app.example.com,evil.example",

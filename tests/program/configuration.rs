@@ -84,6 +84,13 @@ fn what_cannot_be_read_is_not_passed_over() {
     let error = told(&mut command(folder.path()));
     assert!(error.contains(".env cannot be read: "), "{error}");
     std::fs::remove_dir(&dotenv).unwrap();
+    for name in [".env", "gatelodge.toml"] {
+        let link = folder.path().join(name);
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        let error = told(&mut command(folder.path()));
+        assert!(error.contains(name), "{error}");
+        std::fs::remove_file(link).unwrap();
+    }
     let mut of_others = command(folder.path());
     let checked = of_others.env("OTHER", not_text).args(["config", "check"]);
     assert_eq!(outcome(checked).status.code(), Some(0));

@@ -11,7 +11,9 @@ use crate::http::services::Services;
 
 const PREFIX: &str = "/api/authz/ext-authz";
 
-/// The path is taken as it stands on the wire, not as the router reads it.
+/// The path is taken as it stands on the wire, not as the router reads it; but for a `#` and
+/// what follows, which is no part of a request's target (RFC 9110, 7.1), which Envoy refuses by
+/// itself, and of which nothing arrives here.
 pub(super) fn read(request: &HttpRequest) -> Result<Question<'_>, NoQuestion> {
     let uri = request.uri().path_and_query().map(PathAndQuery::as_str);
     let uri = uri.and_then(|uri| uri.strip_prefix(PREFIX));

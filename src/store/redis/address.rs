@@ -111,7 +111,11 @@ fn server(
         let set = url.set_port(Some(default_port));
         ensure!(set.is_ok(), "a host is missing");
     }
-    trusting(url.into_connection_info()?, certificates)
+    // Its own words would show what is wrong.
+    let server = url
+        .into_connection_info()
+        .map_err(|_| anyhow::anyhow!("Redis' client does not take its path or its parameters"))?;
+    trusting(server, certificates)
 }
 
 /// The same server, with our settings for TCP and TLS.
