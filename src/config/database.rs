@@ -17,10 +17,11 @@ pub struct Database {
 }
 
 const DEFAULT_URL: &str = "sqlite://data/gatelodge.db";
+const FORMS: &str = "postgres://user:password@host/database or sqlite://path";
 
 /// What PostgreSQL's client takes beside the address. Anything else it passes over, and logs
 /// with its value, which may be a secret.
-const PARAMETERS: [&str; 16] = [
+const PARAMETERS: [&str; 18] = [
     "sslmode",
     "ssl-mode",
     "sslrootcert",
@@ -31,6 +32,8 @@ const PARAMETERS: [&str; 16] = [
     "sslkey",
     "ssl-key",
     "application_name",
+    "options",
+    "statement-cache-capacity",
     "host",
     "hostaddr",
     "port",
@@ -109,22 +112,16 @@ fn url(text: &str) -> Result<String, String> {
     match scheme {
         "postgres" | "postgresql" => look_at_postgres(text),
         "sqlite" => look_at_sqlite(rest),
-        _ => Err("postgres://user:password@host/database or sqlite://path".to_owned()),
+        _ => Err(FORMS.to_owned()),
     }?;
     Ok(text.to_owned())
 }
 
 fn look_at_postgres(text: &str) -> Result<(), String> {
-    let url = Url::parse(text)
-        .map_err(|_| "postgres://user:password@host/database or sqlite://path".to_owned())?;
+    let url = Url::parse(text).map_err(|_| FORMS.to_owned())?;
     for (name, value) in url.query_pairs() {
-        let is_option = name == "options" || name.starts_with("options[");
-        let is_size = name == "statement-cache-capacity";
-        if !is_option && !is_size && !PARAMETERS.contains(&&*name) {
-            let known = PARAMETERS.join(", ");
-            return Err(format!(
-                "no parameters but options, statement-cache-capacity, {known}"
-            ));
+        if !PARAMETERS.contains(&&*name) && !name.starts_with("options[") {
+            return Err(format!("no parameters but {}", PARAMETERS.join(", ")));
         }
         let is_mode = matches!(&*name, "sslmode" | "ssl-mode");
         if is_mode && !SSL_MODES.contains(&&*value.to_ascii_lowercase()) {
@@ -140,7 +137,7 @@ fn look_at_sqlite(rest: &str) -> Result<(), String> {
     let path = percent_decode_str(path).decode_utf8_lossy();
     let is_path = !path.is_empty()
         && !path.ends_with('/')
-        && !path.starts_with([':'])
+        && !path.starts_with(':')
         && !path.starts_with("file:")
         && !path.contains(['\0', char::REPLACEMENT_CHARACTER]);
     if is_path && matches!(parameters, "" | "mode=rw" | "mode=rwc") {
