@@ -1,5 +1,6 @@
 //! `database.*`: the ledger.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
@@ -101,17 +102,16 @@ impl Database {
     /// Where a SQLite database is.
     #[must_use]
     pub fn file(&self) -> Option<PathBuf> {
-        let path = self.url.strip_prefix("sqlite://")?;
-        let path = path.split('?').next().unwrap_or_default();
-        Some(percent_decode_str(path).decode_utf8_lossy().as_ref().into())
+        let (path, _) = path_of_sqlite(self.url.strip_prefix("sqlite://")?);
+        Some(path.as_ref().into())
     }
 }
 
 fn url(text: &str) -> Result<String, String> {
-    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    let (scheme, place) = text.split_once("://").unwrap_or_default();
     match scheme {
         "postgres" | "postgresql" => look_at_postgres(text),
-        "sqlite" => look_at_sqlite(rest),
+        "sqlite" => look_at_sqlite(place),
         _ => Err(FORMS.to_owned()),
     }?;
     Ok(text.to_owned())
@@ -131,10 +131,15 @@ fn look_at_postgres(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// The path, without its encoding, and the parameters after it.
+fn path_of_sqlite(place: &str) -> (Cow<'_, str>, &str) {
+    let (path, parameters) = place.split_once('?').unwrap_or((place, ""));
+    (percent_decode_str(path).decode_utf8_lossy(), parameters)
+}
+
 /// What `SQLite` would take for something else than a path is none.
-fn look_at_sqlite(rest: &str) -> Result<(), String> {
-    let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
-    let path = percent_decode_str(path).decode_utf8_lossy();
+fn look_at_sqlite(place: &str) -> Result<(), String> {
+    let (path, parameters) = path_of_sqlite(place);
     let is_path = !path.is_empty()
         && !path.ends_with('/')
         && !path.starts_with(':')

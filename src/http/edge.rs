@@ -207,10 +207,7 @@ impl Edge {
                 if let Some(problem) = error.as_error::<Problem>() {
                     problem.tell();
                 }
-                let status = error.as_response_error().status_code();
-                if let Some(id) = unseen().filter(|_| status.is_server_error()) {
-                    report(id, status);
-                }
+                report(error.as_response_error().status_code(), unseen);
                 error.add_response_mapper(move |mut response| {
                     set_headers(response.headers_mut());
                     response

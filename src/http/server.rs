@@ -91,7 +91,7 @@ where
         .max_concurrent_connections(capacity.connections)
         .disable_signals();
     let server = server.listen(name, listener, move || {
-        // Behind one count, which each request takes a part of.
+        // Shared, since each request takes one along.
         let answered = Rc::new(ending.clone());
         let (opened, failed) = (ending.clone(), Rc::clone(&answered));
         let app = app()

@@ -79,12 +79,10 @@ impl RootSpanBuilder for RequestSpan {
             Ok(response) => response.status(),
             Err(error) => error.as_response_error().status_code(),
         };
-        if status.is_server_error()
-            && !is_seen(&span)
-            && let Ok(response) = outcome
-            && let Some(id) = id_of(response.request())
-        {
-            report(id, status);
+        if let Ok(response) = outcome {
+            report(status, || {
+                id_of(response.request()).filter(|_| !is_seen(&span))
+            });
         }
         if span.is_disabled() {
             return;
@@ -147,8 +145,12 @@ pub(super) fn named(request: &HttpRequest) -> Option<Request> {
 
 /// A check that failed: whoever asked wants to know why. The span of any other request
 /// says so itself.
-pub(super) fn report(request_id: RequestId, status: StatusCode) {
-    tracing::warn!(%request_id, status = status.as_u16(), "a request has failed");
+pub(super) fn report(status: StatusCode, unseen: impl FnOnce() -> Option<RequestId>) {
+    if status.is_server_error()
+        && let Some(request_id) = unseen()
+    {
+        tracing::warn!(%request_id, status = status.as_u16(), "a request has failed");
+    }
 }
 
 fn address_in(request: &ServiceRequest) -> Option<std::net::IpAddr> {

@@ -68,9 +68,10 @@ fn minting(service: &Process, users: &[Issued]) -> Result<Vec<Figure>> {
         }
     });
     let jwt = minted(service, &users[0])?;
-    let mut signatures = signatures(&claims(&jwt)?)?;
+    let claims = claims(&jwt)?;
+    let mut signatures = signatures(&claims)?;
     let rounds = rounds(&contenders)?;
-    signatures.extend(self::signatures(&claims(&jwt)?)?);
+    signatures.extend(self::signatures(&claims)?);
     let signature = median(signatures);
     let both = rounds
         .cpu_by_round(0)
